@@ -1,0 +1,125 @@
+"""Drawn pages → finished PDF (pikepdf): copies, print settings, metadata, one compression, and a last check."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+
+import pikepdf
+from pikepdf import Array, Dictionary, Name, ObjectStreamMode, Pdf
+
+from render_trio import __version__
+from resources.drawing.document import Drawn
+
+SIZE_TOLERANCE = 0.01  # pt: media boxes are written with five decimals
+DUPLEX = {"long-edge": Name.DuplexFlipLongEdge, "short-edge": Name.DuplexFlipShortEdge}
+
+
+class FinishedDocumentError(Exception):
+    """The finished bytes are not the document that was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedDocument:
+    """A PDF ready to be handed over."""
+
+    filename: str
+    pdf: bytes
+    pages: int
+    sha256: str
+
+
+def finish(drawn: Drawn) -> FinishedDocument:
+    """Return the finished and checked document. Raises FinishedDocumentError when the check fails."""
+    with Pdf.open(io.BytesIO(drawn.pdf)) as pdf:
+        _clean_pages(pdf)
+        _repeat_copies(pdf, drawn)
+        _set_print_behaviour(pdf, drawn)
+        _describe(pdf, drawn)
+        output = io.BytesIO()
+        # deterministic_id: the file's id comes from its content, so that equal documents are equal bytes.
+        pdf.save(output, deterministic_id=True, compress_streams=True, object_stream_mode=ObjectStreamMode.generate)
+    finished = output.getvalue()
+    check(finished, drawn)
+    return FinishedDocument(
+        filename=drawn.filename,
+        pdf=finished,
+        pages=drawn.pages * drawn.repeats,
+        sha256=hashlib.sha256(finished).hexdigest(),
+    )
+
+
+def _clean_pages(pdf: Pdf) -> None:
+    for page in pdf.pages:
+        if Name.Trans in page:  # ReportLab writes an empty page transition
+            del page.Trans
+
+
+def _repeat_copies(pdf: Pdf, drawn: Drawn) -> None:
+    """Add the same pages for each further copy: new page dictionaries, the same content."""
+    originals = list(pdf.pages)
+    for _ in range(drawn.repeats - 1):
+        for page in originals:
+            pdf.pages.append(page)
+
+
+def _set_print_behaviour(pdf: Pdf, drawn: Drawn) -> None:
+    preferences = Dictionary(DisplayDocTitle=True, PrintScaling=Name("/None"))
+    if drawn.flip is not None:
+        preferences.Duplex = DUPLEX[drawn.flip]
+    pdf.Root.ViewerPreferences = preferences
+    if len(pdf.pages) > drawn.pages_per_copy:
+        # Pages are labelled "copy-page", so that a dialog's page range can name one copy.
+        labels = Array()
+        for copy in range(len(pdf.pages) // drawn.pages_per_copy):
+            labels.extend([copy * drawn.pages_per_copy, Dictionary(S=Name.D, P=f"{copy + 1}-")])
+        pdf.Root.PageLabels = Dictionary(Nums=labels)
+
+
+def _describe(pdf: Pdf, drawn: Drawn) -> None:
+    # set_pikepdf_as_editor would put the current time in: the same request must give the same bytes.
+    with pdf.open_metadata(set_pikepdf_as_editor=False) as metadata:
+        metadata["dc:title"] = drawn.title
+        metadata["dc:description"] = drawn.subject
+        metadata["dc:language"] = {drawn.language}
+        metadata["xmp:CreatorTool"] = f"render-trio {__version__}"
+        metadata["pdf:Producer"] = f"pikepdf {pikepdf.__version__}"
+    for key in list(pdf.docinfo.keys()):
+        if key in ("/CreationDate", "/ModDate", "/Keywords", "/Author", "/Trapped", "/Subject"):
+            del pdf.docinfo[key]
+
+
+def check(pdf_bytes: bytes, drawn: Drawn) -> None:
+    """Open the finished bytes and compare them with what was drawn. Raises FinishedDocumentError."""
+    try:
+        with Pdf.open(io.BytesIO(pdf_bytes)) as pdf:
+            if len(pdf.pages) != drawn.pages * drawn.repeats:
+                raise FinishedDocumentError(f"{len(pdf.pages)} pages instead of {drawn.pages * drawn.repeats}")
+            if drawn.pages_per_copy * (drawn.pages if drawn.repeats == 1 else drawn.repeats) < len(pdf.pages):
+                raise FinishedDocumentError(f"more pages a copy than the declared {drawn.pages_per_copy}")
+            for page in pdf.pages:
+                _check_size(page, drawn.size)
+            _check_fonts(pdf)
+    except pikepdf.PdfError as error:
+        raise FinishedDocumentError(f"does not open: {error}") from error
+
+
+def _check_size(page: pikepdf.Page, size: tuple[float, float]) -> None:
+    left, bottom, right, top = (float(number) for number in page.mediabox)
+    if abs(right - left - size[0]) > SIZE_TOLERANCE or abs(top - bottom - size[1]) > SIZE_TOLERANCE:
+        raise FinishedDocumentError(f"media box {right - left:.2f} × {top - bottom:.2f} pt instead of {size}")
+
+
+def _check_fonts(pdf: Pdf) -> None:
+    """Every font of every page must have its file inside; pages share one font dictionary, so look once each."""
+    seen: set[tuple[int, int]] = set()
+    for page in pdf.pages:
+        fonts = page.obj.get(Name.Resources, Dictionary()).get(Name.Font, Dictionary())
+        if fonts.is_indirect:
+            if fonts.objgen in seen:
+                continue
+            seen.add(fonts.objgen)
+        for name, font in fonts.items():
+            if Name.FontFile2 not in font.get(Name.FontDescriptor, Dictionary()):
+                raise FinishedDocumentError(f"font {name} ({font.get(Name.BaseFont)}) is not embedded")

@@ -1,0 +1,53 @@
+"""The drawing vocabulary: request → pages. `Surface` is what a resource's file speaks in."""
+
+from resources.drawing.box import Box, Point
+from resources.drawing.colours import (
+    BLACK,
+    BLUE,
+    BROWN,
+    CUT,
+    FOLD,
+    GREEN,
+    GREY,
+    HAIRLINE,
+    INK,
+    LIGHT_GREY,
+    ORANGE,
+    OUTLINE,
+    PINK,
+    PURPLE,
+    RED,
+    WHITE,
+    YELLOW,
+    Stroke,
+)
+from resources.drawing.path import Path, circles
+from resources.drawing.surface import Surface
+from resources.drawing.symbol import Symbol
+
+__all__ = [
+    "BLACK",
+    "BLUE",
+    "BROWN",
+    "CUT",
+    "FOLD",
+    "GREEN",
+    "GREY",
+    "HAIRLINE",
+    "INK",
+    "LIGHT_GREY",
+    "ORANGE",
+    "OUTLINE",
+    "PINK",
+    "PURPLE",
+    "RED",
+    "WHITE",
+    "YELLOW",
+    "Box",
+    "Path",
+    "Point",
+    "Stroke",
+    "Surface",
+    "Symbol",
+    "circles",
+]

@@ -1,0 +1,58 @@
+"""Colours as "#rrggbb", and strokes. Widths in mm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+BLACK = "#000000"
+INK = "#222222"  # outlines and text: a black that does not glare
+GREY = "#808080"
+LIGHT_GREY = "#d5d5d5"
+WHITE = "#ffffff"
+RED = "#d94b3d"
+ORANGE = "#d9641a"
+YELLOW = "#f7cf46"
+GREEN = "#2f8a3c"
+BLUE = "#2f6fb7"
+PURPLE = "#7b4fa3"
+PINK = "#c83f7d"
+BROWN = "#8f563b"
+
+
+@dataclass(frozen=True, slots=True)
+class Stroke:
+    """How a line looks: colour, width in mm, and lengths in mm of dashes and gaps in turn."""
+
+    colour: str = INK
+    width: float = 0.4
+    dash: tuple[float, ...] = ()
+
+    def coloured(self, colour: str) -> Stroke:
+        """Return the same line in another colour."""
+        return replace(self, colour=colour)
+
+    def wide(self, width: float) -> Stroke:
+        """Return the same line in another width, mm."""
+        return replace(self, width=width)
+
+
+OUTLINE = Stroke(INK, 0.5)
+HAIRLINE = Stroke(GREY, 0.2)
+CUT = Stroke(GREY, 0.3)
+FOLD = Stroke(GREY, 0.3, (2.0, 1.5))
+
+
+@lru_cache(maxsize=512)
+def components(colour: str) -> tuple[float, float, float]:
+    """Return red, green and blue, each 0–1. Raises ValueError for anything but "#rrggbb"."""
+    if len(colour) != 7 or colour[0] != "#":
+        raise ValueError(f"colour is {colour!r}; allowed: #rrggbb")
+    return int(colour[1:3], 16) / 255, int(colour[3:5], 16) / 255, int(colour[5:7], 16) / 255
+
+
+@lru_cache(maxsize=512)
+def lightness(colour: str) -> float:
+    """Return how light the colour prints on a grey printer, 0 black to 1 white (Rec. 709 luma)."""
+    red, green, blue = components(colour)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

@@ -1,0 +1,188 @@
+"""A document while it is drawn: pages with header and footer, symbols, copies → `Drawn`.
+
+Everything that varies comes from the request: no clock, no global state, no network. The same
+request gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reportlab.pdfgen.canvas import Canvas
+
+from resources import artwork
+from resources.drawing import fonts
+from resources.drawing.box import Box
+from resources.drawing.frame import draw_frame, link_area
+from resources.drawing.ink import Ink
+from resources.drawing.lettering import Typesetter
+from resources.drawing.surface import Surface
+from resources.drawing.symbol import Symbol
+from resources.language import Translate, translator
+from resources.paper import MARGIN_LEFT, MARGIN_TOP, PAPERS, POINTS_PER_MM, Flip, Paper
+
+if TYPE_CHECKING:
+    from resources.request import Request
+
+PRODUCER = "render-trio"
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Pages as ReportLab wrote them, uncompressed, with what the finisher needs to know.
+
+    `pages` are those in `pdf`; the finished document repeats them `repeats` times. `size` in pt.
+    """
+
+    pdf: bytes
+    filename: str
+    title: str
+    subject: str
+    language: str
+    pages: int
+    repeats: int
+    pages_per_copy: int
+    size: tuple[float, float]
+    flip: Flip | None
+
+
+class Document:
+    """What a resource draws its copies on."""
+
+    def __init__(self, request: Request, font_set: fonts.FontSet, checkpoint: Callable[[], None]) -> None:
+        self.request = request
+        self.paper: Paper = PAPERS[request.paper_size].turned(request.resource.orientation)
+        self.ink_saver = request.ink_saver
+        self.translate: Translate = translator(request.language)
+        self._checkpoint = checkpoint
+        self._output = io.BytesIO()
+        self._canvas = Canvas(
+            self._output,
+            pagesize=self.paper.points,
+            pageCompression=0,  # the finisher compresses, once
+            invariant=1,
+            lang=request.language,
+            initialFontName=font_set.font(fonts.FOOTER_FACE).fontName,
+        )
+        self._canvas._preamble = ""  # noqa: SLF001 - sets a font that our text sets itself, on every form too
+        self._canvas.setTitle(f"{request.name} ({request.subtitle})")
+        self._canvas.setCreator(PRODUCER)
+        self._canvas.setProducer(PRODUCER)
+        self.typesetter = Typesetter(font_set, self._canvas)
+        self._symbols: dict[str, Symbol] = {}
+        self._random: random.Random | None = None
+        self._copy = 0
+        self._pages = 0
+        self._has_backs = False
+
+    @property
+    def random(self) -> random.Random:
+        """This copy's own source of random numbers; a copy that never asks is the same as the others."""
+        if self._random is None:
+            self._random = random.Random(f"{self.request.seed}:{self._copy}")  # noqa: S311 - not a secret
+        return self._random
+
+    @contextmanager
+    def page(self, *, back: bool = False) -> Iterator[Surface]:
+        """Begin a page; gives its content area. `back`: it is printed behind the page before it."""
+        self._checkpoint()
+        self._has_backs |= back
+        self._pages += 1
+        ink, k = Ink(), POINTS_PER_MM
+        # From here on millimetres, y down, from the upper left corner of the sheet.
+        ink.transform(k, 0, 0, -k, 0, self.paper.height * k)
+        with ink.marked("Artifact"):
+            ink.form(self._frame().name)
+        with ink.kept():
+            ink.transform(1, 0, 0, 1, MARGIN_LEFT, MARGIN_TOP)
+            yield Surface(self, ink, self.paper.content_width, self.paper.content_height)
+        if self.request.url:
+            left, top, right, bottom = link_area(self)
+            height = self.paper.height
+            corners = (left * k, (height - bottom) * k, right * k, (height - top) * k)
+            self._canvas.linkURL(self.request.url, corners, relative=0, thickness=0)
+        self._emit(ink)
+        self._canvas.showPage()
+
+    def behind(self, box: Box) -> Box:
+        """Return the place on a back page that lies behind `box` on the front, by the edge it is turned over."""
+        upright = self.request.resource.orientation == "portrait"
+        if (self.request.resource.flip == "long-edge") == upright:
+            return Box(self.paper.content_width - box.right, box.y, box.width, box.height)
+        # Turned over the upper edge: what is at the top of the sheet comes to lie at its bottom.
+        top = self.paper.height - 2 * MARGIN_TOP - box.bottom
+        return Box(box.x, top, box.width, box.height)
+
+    def symbol(
+        self, key: str, width: float, height: float, draw: Callable[[Surface], None], description: str = ""
+    ) -> Symbol:
+        """Return the symbol of this key, drawn by `draw` on a surface of this size when it is first asked for."""
+        known = self._symbols.get(key)
+        if known is None:
+            surface = Surface(self, Ink(), width, height)
+            draw(surface)
+            known = self._define(key, Symbol(f"s{len(self._symbols)}", width, height, description), surface.ink)
+        return known
+
+    def artwork(self, name: str, *, plain: bool = False) -> Symbol:
+        """Return a figure of static/artwork as a symbol. Raises ArtworkError."""
+        plain = plain or self.ink_saver
+        key = f"artwork {name}{' plain' if plain else ''}"
+        known = self._symbols.get(key)
+        if known is None:
+            figure, ink = artwork.load(name, plain=plain), Ink()
+            ink.code.append(figure.operators)
+            symbol = Symbol(f"s{len(self._symbols)}", figure.width, figure.height, figure.description)
+            known = self._define(key, symbol, ink)
+        return known
+
+    def _frame(self) -> Symbol:
+        return self.symbol("frame", self.paper.width, self.paper.height, draw_frame)
+
+    def _define(self, key: str, symbol: Symbol, ink: Ink) -> Symbol:
+        # 1 mm of room on each side: outlines are drawn over the edge by half their width.
+        self._canvas.beginForm(symbol.name, -1, -1, symbol.width + 1, symbol.height + 1)
+        self._emit(ink)
+        self._canvas.endForm()
+        self._symbols[key] = symbol
+        return symbol
+
+    def _emit(self, ink: Ink) -> None:
+        self._canvas._code.extend(ink.code)  # noqa: SLF001 - see ink.py: it writes the operators
+        self._canvas._formsinuse.extend(ink.forms)  # noqa: SLF001 - as Canvas.doForm does
+
+    def draw_copies(self) -> Drawn:
+        """Draw all copies; where they are alike, only one. Raises what the resource's `draw` raises."""
+        request, resource = self.request, self.request.resource
+        repeats = request.copies
+        for copy in range(request.copies):
+            self._copy, self._random = copy, None
+            resource.draw(self, request.choices)
+            if self._random is not None:
+                repeats = 1
+            if repeats == request.copies:
+                break
+        self._canvas.save()
+        return Drawn(
+            pdf=self._output.getvalue(),
+            filename=request.filename,
+            title=f"{request.name} ({request.subtitle})",
+            subject=self.translate(resource.summary),
+            language=request.language,
+            pages=self._pages,
+            repeats=repeats,
+            pages_per_copy=resource.pages(request.choices),
+            size=self.paper.points,
+            flip=resource.flip if self._has_backs else None,
+        )
+
+
+def draw(request: Request, checkpoint: Callable[[], None]) -> Drawn:
+    """Return the drawn pages of the request. `checkpoint` is called before each page and may raise to stop."""
+    with fonts.POOL.borrowed() as font_set:
+        return Document(request, font_set, checkpoint).draw_copies()

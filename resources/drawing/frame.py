@@ -1,0 +1,77 @@
+"""What stands outside the content of every page: the header line, the footer, the ruler. Sizes in mm."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from resources.drawing import fonts, lettering
+from resources.drawing.box import Box
+from resources.drawing.colours import GREY, Stroke
+from resources.drawing.path import Path
+from resources.language import N_
+from resources.paper import MARGIN_BOTTOM, MARGIN_LEFT, MARGIN_RIGHT
+
+if TYPE_CHECKING:
+    from resources.drawing.document import Document
+    from resources.drawing.surface import Surface
+
+HEADER_SIZE, HEADER_SMALLEST = 4.0, 2.6
+HEADER_BASELINE = 7.5  # from the upper edge of the sheet: printers reach 5 mm, the content begins at 10
+FOOTER_SIZE = 2.6
+FOOTER_TOP = 6.0  # below the content
+RULER_LENGTH = 50.0
+MARK = N_("Printable resource")
+RULER_HINT = N_("50 mm if printed at full size")
+GAP = 4.0
+
+
+def draw_frame(surface: Surface) -> None:
+    """Draw header, footer and ruler on a surface that is the whole sheet."""
+    _draw_header(surface)
+    _draw_ruler(surface)
+    request = surface.document.request
+    first, second = _footer_lines(surface.document)
+    name = f"{surface.document.translate(MARK)} · {request.name}"
+    surface.text(first, _cut(name, first.width), FOOTER_SIZE, align="left", colour=GREY)
+    if request.url:
+        surface.text(second, _cut(request.url, second.width), FOOTER_SIZE, align="left", colour=GREY)
+
+
+def link_area(document: Document) -> tuple[float, float, float, float]:
+    """Return left, top, right and bottom of the printed address, in mm on the sheet."""
+    _, box = _footer_lines(document)
+    width = fonts.width("body", _cut(document.request.url, box.width)) * FOOTER_SIZE
+    return box.x, box.y, box.x + width, box.bottom
+
+
+def _footer_lines(document: Document) -> tuple[Box, Box]:
+    paper = document.paper
+    width = paper.content_width - RULER_LENGTH - 2 * GAP
+    first = Box(MARGIN_LEFT, paper.height - MARGIN_BOTTOM + FOOTER_TOP, width, 4)
+    return first, first.moved(y=4)
+
+
+def _cut(text: str, width: float) -> str:
+    return lettering.shortened_to("body", text, FOOTER_SIZE, width)
+
+
+def _draw_header(surface: Surface) -> None:
+    text = surface.document.request.header_text
+    if not text:
+        return
+    width = surface.area.width - MARGIN_LEFT - MARGIN_RIGHT
+    size = max(HEADER_SMALLEST, min(HEADER_SIZE, width / fonts.width("body", text)))
+    shown = lettering.shortened_to("body", text, size, width)
+    x = (surface.area.width - fonts.width("body", shown) * size) / 2
+    surface.write((x, HEADER_BASELINE), shown, size, colour=GREY)
+
+
+def _draw_ruler(surface: Surface) -> None:
+    right = surface.area.width - MARGIN_RIGHT - 0.5
+    left, y = right - RULER_LENGTH, surface.area.height - MARGIN_BOTTOM + FOOTER_TOP + 2
+    path = Path().polyline([(left, y), (right, y)])
+    for millimetre in range(0, 51, 5):
+        path.polyline([(left + millimetre, y), (left + millimetre, y - (2 if millimetre % 10 == 0 else 1.2))])
+    surface.paint(path, None, Stroke(GREY, 0.2))
+    hint = Box(left, y + 1, RULER_LENGTH, 3.5)
+    surface.text(hint, surface.document.translate(RULER_HINT), 2.2, align="right", colour=GREY)

@@ -1,0 +1,149 @@
+"""Outlines to stroke and fill, kept as PDF path operators. Millimetres, y down.
+
+A path is text from the start: what repeats can be built once and drawn on many pages.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from resources.drawing.box import Box, Point
+
+# Control point distance, in radii, of the four Bézier curves that draw a circle to within 0.03 %.
+CIRCLE = 4 / 3 * (math.sqrt(2) - 1)
+
+
+class Path:
+    """A growing outline; every method returns the path, so that calls can be chained."""
+
+    __slots__ = ("operators", "_start", "_last")
+
+    def __init__(self) -> None:
+        self.operators: list[str] = []
+        self._start: Point = (0.0, 0.0)
+        self._last: Point = (0.0, 0.0)
+
+    @property
+    def end(self) -> Point:
+        """The point the path has reached."""
+        return self._last
+
+    def move(self, x: float, y: float) -> Path:
+        """Begin a new part at this point."""
+        self.operators.append(f"{x:.2f} {y:.2f} m")
+        self._start = self._last = (x, y)
+        return self
+
+    def line(self, *points: Point) -> Path:
+        """Go straight on to each point in turn."""
+        for x, y in points:
+            self.operators.append(f"{x:.2f} {y:.2f} l")
+            self._last = (x, y)
+        return self
+
+    def curve(self, first: Point, second: Point, to: Point) -> Path:
+        """Go on in a Bézier curve with two control points."""
+        self.operators.append(
+            f"{first[0]:.2f} {first[1]:.2f} {second[0]:.2f} {second[1]:.2f} {to[0]:.2f} {to[1]:.2f} c"
+        )
+        self._last = to
+        return self
+
+    def close(self) -> Path:
+        """Go straight back to where the part began."""
+        self.operators.append("h")
+        self._last = self._start
+        return self
+
+    def arc(self, centre: Point, radius: float, start: float, sweep: float, *, joined: bool = False) -> Path:
+        """Draw an arc from `start` over `sweep` degrees, 0 = to the right, clockwise as seen.
+
+        `joined` draws a line to where it starts, otherwise it is a new part.
+        """
+        pieces = max(1, math.ceil(abs(sweep) / 90 - 1e-9))
+        step = math.radians(sweep / pieces)
+        reach = 4 / 3 * math.tan(step / 4) * radius
+        angle = math.radians(start)
+        x, y = centre[0] + radius * math.cos(angle), centre[1] + radius * math.sin(angle)
+        if joined:
+            self.line((x, y))
+        else:
+            self.move(x, y)
+        for _ in range(pieces):
+            first = (x - reach * math.sin(angle), y + reach * math.cos(angle))
+            angle += step
+            x, y = centre[0] + radius * math.cos(angle), centre[1] + radius * math.sin(angle)
+            self.curve(first, (x + reach * math.sin(angle), y - reach * math.cos(angle)), (x, y))
+        return self
+
+    def circle(self, centre: Point, radius: float) -> Path:
+        """Add a whole circle."""
+        return self.ellipse(Box(centre[0] - radius, centre[1] - radius, 2 * radius, 2 * radius))
+
+    def ellipse(self, box: Box) -> Path:
+        """Add the ellipse that fills the box."""
+        (x, y), a, b = box.centre, box.width / 2, box.height / 2
+        i, j = a * CIRCLE, b * CIRCLE
+        self.move(x + a, y)
+        self.curve((x + a, y + j), (x + i, y + b), (x, y + b)).curve((x - i, y + b), (x - a, y + j), (x - a, y))
+        self.curve((x - a, y - j), (x - i, y - b), (x, y - b)).curve((x + i, y - b), (x + a, y - j), (x + a, y))
+        return self.close()
+
+    def rectangle(self, box: Box, radius: float = 0) -> Path:
+        """Add a rectangle, its corners rounded by `radius` mm."""
+        if radius <= 0:
+            self.operators.append(f"{box.x:.2f} {box.y:.2f} {box.width:.2f} {box.height:.2f} re")
+            self._start = self._last = (box.x, box.y)
+            return self
+        left, top, right, bottom, k = box.x, box.y, box.right, box.bottom, radius * (1 - CIRCLE)
+        self.move(left + radius, top).line((right - radius, top))
+        self.curve((right - k, top), (right, top + k), (right, top + radius)).line((right, bottom - radius))
+        self.curve((right, bottom - k), (right - k, bottom), (right - radius, bottom)).line((left + radius, bottom))
+        self.curve((left + k, bottom), (left, bottom - k), (left, bottom - radius)).line((left, top + radius))
+        return self.curve((left, top + k), (left + k, top), (left + radius, top)).close()
+
+    def polygon(self, points: Sequence[Point]) -> Path:
+        """Add a closed outline through the points."""
+        return self.move(*points[0]).line(*points[1:]).close()
+
+    def polyline(self, points: Sequence[Point]) -> Path:
+        """Add an open line through the points."""
+        return self.move(*points[0]).line(*points[1:])
+
+    def rounded_line(self, points: Sequence[Point], radius: float) -> Path:
+        """Add an open line through the points whose corners are rounded by up to `radius` mm."""
+        self.move(*points[0])
+        for before, corner, after in zip(points, points[1:], points[2:], strict=False):
+            reach = min(radius, math.dist(before, corner) / 2, math.dist(corner, after) / 2)
+            enter, leave = _towards(corner, before, reach), _towards(corner, after, reach)
+            inner = reach * (1 - CIRCLE)
+            self.line(enter).curve(_towards(corner, before, inner), _towards(corner, after, inner), leave)
+        return self.line(points[-1])
+
+    def smooth(self, points: Sequence[Point], tension: float = 1 / 6) -> Path:
+        """Add an open curve through all points (a Catmull-Rom spline)."""
+        self.move(*points[0])
+        padded = [points[0], *points, points[-1]]
+        for a, b, c, d in zip(padded, padded[1:], padded[2:], padded[3:], strict=False):
+            first = (b[0] + (c[0] - a[0]) * tension, b[1] + (c[1] - a[1]) * tension)
+            self.curve(first, (c[0] - (d[0] - b[0]) * tension, c[1] - (d[1] - b[1]) * tension), c)
+        return self
+
+    def text(self) -> str:
+        """Return the path's operators."""
+        return "\n".join(self.operators)
+
+
+def _towards(start: Point, goal: Point, distance: float) -> Point:
+    whole = math.dist(start, goal) or 1.0
+    share = distance / whole
+    return start[0] + (goal[0] - start[0]) * share, start[1] + (goal[1] - start[1]) * share
+
+
+def circles(centres: Iterable[Point], radius: float) -> Path:
+    """Return one path of many circles of one size."""
+    path = Path()
+    for centre in centres:
+        path.circle(centre, radius)
+    return path
