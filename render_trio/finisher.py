@@ -73,7 +73,8 @@ def _set_print_behaviour(pdf: Pdf, drawn: Drawn) -> None:
         # Pages are labelled "copy-page", so that a dialog's page range can name one copy.
         labels = Array()
         for copy in range(len(pdf.pages) // drawn.pages_per_copy):
-            labels.extend([copy * drawn.pages_per_copy, Dictionary(S=Name.D, P=f"{copy + 1}-")])
+            labels.append(copy * drawn.pages_per_copy)
+            labels.append(Dictionary(S=Name.D, P=f"{copy + 1}-"))
         pdf.Root.PageLabels = Dictionary(Nums=labels)
 
 

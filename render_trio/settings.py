@@ -83,9 +83,7 @@ def _setting(default: str, reader: Reader[Any], help: str) -> Any:
 
 _QUEUE_WORD = word("[a-zA-Z0-9-]{1,100}", "1 to 100 letters, digits and hyphens")
 _PROJECT_WORD = word("[a-z]?~?[a-zA-Z0-9.:_-]{1,100}", "1 to 100 letters, digits and . : _ -")
-_HOST_WORD = word(
-    r"[0-9a-zA-Z.:_\[\]-]{1,253}", "a host name or an address, such as 127.0.0.1, 0.0.0.0 or ::"
-)
+_HOST_WORD = word(r"[0-9a-zA-Z.:_\[\]-]{1,253}", "a host name or an address, such as 127.0.0.1, 0.0.0.0 or ::")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,28 +93,21 @@ class Settings:
     # The queue.
     project_name: str = _setting("render", _PROJECT_WORD, "Project that the queue belongs to.")
     queue_name: str = _setting("render", _QUEUE_WORD, "Pull queue that tasks are leased from.")
-    queue_url: str = _setting(
-        "http://127.0.0.1:5052", web_address(), "Address of the queue service, without a path."
-    )
+    queue_url: str = _setting("http://127.0.0.1:5052", web_address(), "Address of the queue service, without a path.")
     api_discovery_url: str = _setting(
         "",
         web_address(),
-        "Where the queue's discovery document is, `{api}` and `{apiVersion}` being filled in. "
-        "Wins over `QUEUE_URL`.",
+        "Where the queue's discovery document is, `{api}` and `{apiVersion}` being filled in. Wins over `QUEUE_URL`.",
     )
     queue_timeout: float = _setting("10 s", seconds(0.1, 300), "Time for one answer of the queue.")
     task_count: int = _setting("20", whole(1, 1000), "Tasks leased at once, at most.")
-    task_seconds: float = _setting(
-        "50 s", seconds(1, 86_400), "Lease and time limit of a task's first attempt."
-    )
+    task_seconds: float = _setting("50 s", seconds(1, 86_400), "Lease and time limit of a task's first attempt.")
     task_time_mult: float = _setting(
         "1.33",
         factor(0, 100),
         "Growth of that limit: `TASK_SECONDS × (1 + TASK_TIME_MULT × attempts before)`.",
     )
-    task_retry_limit: int = _setting(
-        "5", whole(1, 100), "Attempts after which a task is answered with a failure."
-    )
+    task_retry_limit: int = _setting("5", whole(1, 100), "Attempts after which a task is answered with a failure.")
     render_sleep_time: float = _setting(
         "2 s", seconds(0.01, 3600), "Longest pause between two looks at an empty queue."
     )
@@ -153,12 +144,8 @@ class Settings:
         size(KIB, 760 * KIB),
         "Largest document that travels in the queue (whose tasks hold 1 MiB, in Base64); larger ones become a link.",
     )
-    document_store: Path | None = _setting(
-        "", path_of("folder"), "Folder for documents that are delivered as a link."
-    )
-    document_url_prefix: str = _setting(
-        "", web_address(), "Public address of that folder, which the links begin with."
-    )
+    document_store: Path | None = _setting("", path_of("folder"), "Folder for documents that are delivered as a link.")
+    document_url_prefix: str = _setting("", web_address(), "Public address of that folder, which the links begin with.")
     cloud_storage_bucket_name: str = _setting(
         "",
         word("[a-z0-9._-]{3,222}|", "a bucket's name, or nothing"),
@@ -167,12 +154,8 @@ class Settings:
     bucket_save_directory: str = _setting("", inner_path(), "Folder inside the store.")
 
     # Files.
-    static_directory: Path | None = _setting(
-        "", path_of("folder"), "Static files instead of the packaged ones."
-    )
-    template_directory: Path | None = _setting(
-        "", path_of("folder"), "Templates instead of the packaged ones."
-    )
+    static_directory: Path | None = _setting("", path_of("folder"), "Static files instead of the packaged ones.")
+    template_directory: Path | None = _setting("", path_of("folder"), "Templates instead of the packaged ones.")
 
     # Supervision.
     restart_limit: int = _setting(
@@ -191,9 +174,7 @@ class Settings:
         seconds(1, 3600),
         "Time from SIGTERM to the end, whatever happens; below what the platform grants.",
     )
-    pid_file: Path | None = _setting(
-        "", path_of("file"), "File that holds the process id while the service runs."
-    )
+    pid_file: Path | None = _setting("", path_of("file"), "File that holds the process id while the service runs.")
 
     # The web side.
     host: str = _setting("127.0.0.1", _HOST_WORD, "Address to listen on.")

@@ -48,9 +48,9 @@ def load(name: str, *, plain: bool = False) -> Figure:
     if drawing is None:
         raise ArtworkError(f"artwork {name!r} can't be read as SVG")
     canvas = Canvas(io.BytesIO(), pagesize=(drawing.width, drawing.height), invariant=1, pageCompression=0)
-    start = len(canvas._code)  # noqa: SLF001 - the operators themselves are what is wanted here
+    start = len(canvas._code)
     renderPDF.draw(drawing, canvas, 0, 0)
-    operators = _tidied("\n".join(canvas._code[start:]))  # noqa: SLF001
+    operators = _tidied("\n".join(canvas._code[start:]))
     if plain:
         operators = _in_outline(operators)
     # svglib turned the picture to y up: turn it back, and from its points to the file's own units.
@@ -60,7 +60,7 @@ def load(name: str, *, plain: bool = False) -> Figure:
 
 def _head(path: Path) -> tuple[float, float, str]:
     """Return width and height by the viewBox, and the title."""
-    root = ElementTree.parse(path).getroot()  # noqa: S314 - our own file
+    root = ElementTree.parse(path).getroot()
     box = [float(number) for number in root.get("viewBox", "").split()]
     if len(box) != 4:
         raise ArtworkError(f"{path.name} has no viewBox")

@@ -25,16 +25,20 @@ def draw(document: Document, choices: Choices) -> None:
             card.rectangle(card.area, radius=6)
             inner = card.area.inset(10)
             if choices.flag("display_numbers"):
-                dots = Box(inner.x, inner.y, inner.width, inner.height - NUMBER_HEIGHT)
-                number = Box(inner.x, dots.bottom, inner.width, NUMBER_HEIGHT)
-                card.heading(number.inset(0, 4), str(columns * rows), 36)
+                dots = Box(inner.x, inner.y, inner.width, inner.height - NUMBER_HEIGHT - 4)
+                number = Box(inner.x, dots.bottom + 4, inner.width, NUMBER_HEIGHT)
+                card.heading(number.inset(0, 5), str(columns * rows), 34)
             else:
                 dots = inner
             _draw_dots(card, dots, columns, rows)
         if choices.flag("black_back"):
             with document.page(back=True) as page, page.part(page.area, CARD.width, CARD.height) as card:
-                with card.figure(document.translate(N_("The back of the card: black"))):
-                    card.rectangle(card.area, BLACK, OUTLINE, radius=6)
+                _draw_back(card)
+
+
+def _draw_back(card: Surface) -> None:
+    with card.figure(card.document.translate(N_("The back of the card: black"))):
+        card.rectangle(card.area, BLACK, OUTLINE, radius=6)
 
 
 def _draw_dots(card: Surface, area: Box, columns: int, rows: int) -> None:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from resources import language as languages
 from resources.drawing.fonts import missing_character
 from resources.options import Choice, Choices, Flag, Number, Option, OptionError, shortened
-from resources.paper import PAPERS
 from resources.registry import REGISTRY
 from resources.resource import Resource
 
@@ -121,7 +120,7 @@ def _refuse_unknown(values: Mapping[str, object], resource: Resource) -> None:
         more = f" and {len(unknown) - SHOWN_NAMES} more" if len(unknown) > SHOWN_NAMES else ""
         own = ", ".join(option.name for option in resource.options) or "none"
         message = f"unknown option {names}{more}; options of {resource.view}: {own}"
-        raise RequestError("unknown_option", message, unknown[0][:SHOWN_NAMES * 10])
+        raise RequestError("unknown_option", message, unknown[0][: SHOWN_NAMES * 10])
 
 
 def _option(option: Option, values: Mapping[str, object], fill_defaults: bool) -> str | int | bool:
@@ -194,4 +193,3 @@ def _language(values: Mapping[str, object]) -> str:
                 if tag.lower() == known.lower():
                     return known
     raise _invalid("language", given, ", ".join(available))
-

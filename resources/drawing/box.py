@@ -34,9 +34,7 @@ class Box:
     def inset(self, horizontal: float, vertical: float | None = None) -> Box:
         """Return the box without a rim of this thickness; a negative one grows it."""
         vertical = horizontal if vertical is None else vertical
-        return Box(
-            self.x + horizontal, self.y + vertical, self.width - 2 * horizontal, self.height - 2 * vertical
-        )
+        return Box(self.x + horizontal, self.y + vertical, self.width - 2 * horizontal, self.height - 2 * vertical)
 
     def moved(self, x: float = 0, y: float = 0) -> Box:
         """Return the box shifted to the right and down."""

@@ -69,7 +69,7 @@ class Document:
             lang=request.language,
             initialFontName=font_set.font(fonts.FOOTER_FACE).fontName,
         )
-        self._canvas._preamble = ""  # noqa: SLF001 - sets a font that our text sets itself, on every form too
+        self._canvas._preamble = ""
         self._canvas.setTitle(f"{request.name} ({request.subtitle})")
         self._canvas.setCreator(PRODUCER)
         self._canvas.setProducer(PRODUCER)
@@ -77,14 +77,16 @@ class Document:
         self._symbols: dict[str, Symbol] = {}
         self._random: random.Random | None = None
         self._copy = 0
+        self._varies = False
         self._pages = 0
         self._has_backs = False
 
     @property
     def random(self) -> random.Random:
         """This copy's own source of random numbers; a copy that never asks is the same as the others."""
+        self._varies = True
         if self._random is None:
-            self._random = random.Random(f"{self.request.seed}:{self._copy}")  # noqa: S311 - not a secret
+            self._random = random.Random(f"{self.request.seed}:{self._copy}")
         return self._random
 
     @contextmanager
@@ -153,20 +155,17 @@ class Document:
         return symbol
 
     def _emit(self, ink: Ink) -> None:
-        self._canvas._code.extend(ink.code)  # noqa: SLF001 - see ink.py: it writes the operators
-        self._canvas._formsinuse.extend(ink.forms)  # noqa: SLF001 - as Canvas.doForm does
+        self._canvas._code.extend(ink.code)
+        self._canvas._formsinuse.extend(ink.forms)
 
     def draw_copies(self) -> Drawn:
         """Draw all copies; where they are alike, only one. Raises what the resource's `draw` raises."""
         request, resource = self.request, self.request.resource
-        repeats = request.copies
-        for copy in range(request.copies):
-            self._copy, self._random = copy, None
+        drawn = 0
+        while drawn == 0 or (self._varies and drawn < request.copies):
+            self._copy, self._random = drawn, None
             resource.draw(self, request.choices)
-            if self._random is not None:
-                repeats = 1
-            if repeats == request.copies:
-                break
+            drawn += 1
         self._canvas.save()
         return Drawn(
             pdf=self._output.getvalue(),
@@ -175,7 +174,7 @@ class Document:
             subject=self.translate(resource.summary),
             language=request.language,
             pages=self._pages,
-            repeats=repeats,
+            repeats=request.copies // drawn,
             pages_per_copy=resource.pages(request.choices),
             size=self.paper.points,
             flip=resource.flip if self._has_backs else None,

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -58,7 +58,7 @@ class Metrics:
     default_width: float
 
 
-@lru_cache(maxsize=None)
+@cache
 def metrics(face: str) -> Metrics:
     """Return the face's widths, read from its file once in the life of the process."""
     loaded = TTFont(f"metrics of {face}", str(FACES[face]), asciiReadable=0).face

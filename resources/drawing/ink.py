@@ -16,7 +16,7 @@ _State = tuple[str | None, Stroke | None]
 class Ink:
     """One content stream (a page's or a form's) while it is being written."""
 
-    __slots__ = ("code", "forms", "_fill", "_stroke")
+    __slots__ = ("_fill", "_stroke", "code", "forms")
 
     def __init__(self) -> None:
         self.code: list[str] = []

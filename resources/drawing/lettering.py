@@ -70,7 +70,7 @@ class Typesetter:
 
     def __init__(self, font_set: fonts.FontSet, canvas: Canvas) -> None:
         self._fonts = font_set
-        self._document = canvas._doc  # noqa: SLF001 - ReportLab's fonts ask for it, and offer no other way
+        self._document = canvas._doc
         self._shown: dict[tuple[Role, str], list[tuple[str, str]]] = {}
 
     def shown(self, role: Role, text: str) -> list[tuple[str, str]]:

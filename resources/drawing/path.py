@@ -17,7 +17,7 @@ CIRCLE = 4 / 3 * (math.sqrt(2) - 1)
 class Path:
     """A growing outline; every method returns the path, so that calls can be chained."""
 
-    __slots__ = ("operators", "_start", "_last")
+    __slots__ = ("_last", "_start", "operators")
 
     def __init__(self) -> None:
         self.operators: list[str] = []

@@ -29,7 +29,7 @@ LEADING = 1.35  # line distance in em
 class Surface:
     """Something to draw on: a page's content area, a part of it, or a symbol."""
 
-    __slots__ = ("document", "ink", "area")
+    __slots__ = ("area", "document", "ink")
 
     def __init__(self, document: Document, ink: Ink, width: float, height: float) -> None:
         self.document = document
@@ -54,15 +54,11 @@ class Surface:
             fill, stroke = None, stroke or Stroke(INK if lightness(fill) < 0.5 else GREY, 0.3)
         self.ink.paint(path.text(), fill, stroke)
 
-    def rectangle(
-        self, box: Box, fill: str | None = None, stroke: Stroke | None = OUTLINE, radius: float = 0
-    ) -> None:
+    def rectangle(self, box: Box, fill: str | None = None, stroke: Stroke | None = OUTLINE, radius: float = 0) -> None:
         """Draw a rectangle, its corners rounded by `radius`."""
         self.paint(Path().rectangle(box, radius), fill, stroke)
 
-    def circle(
-        self, centre: Point, radius: float, fill: str | None = None, stroke: Stroke | None = OUTLINE
-    ) -> None:
+    def circle(self, centre: Point, radius: float, fill: str | None = None, stroke: Stroke | None = OUTLINE) -> None:
         """Draw a circle."""
         self.paint(Path().circle(centre, radius), fill, stroke)
 
@@ -111,9 +107,7 @@ class Surface:
             (tip[0] - size * math.cos(angle + turn), tip[1] - size * math.sin(angle + turn))
             for turn in (math.radians(28), -math.radians(28))
         ]
-        self.paint(
-            Path().polyline([wings[0], tip, wings[1]]), None, Stroke(stroke.colour, stroke.width)
-        )
+        self.paint(Path().polyline([wings[0], tip, wings[1]]), None, Stroke(stroke.colour, stroke.width))
 
     # -- text
 
@@ -138,14 +132,19 @@ class Surface:
         return size
 
     def heading(
-        self, box: Box, text: str, size: float, *, role: Role = "hand", align: Align = "centre", colour: str = INK
+        self,
+        box: Box,
+        text: str,
+        size: float,
+        *,
+        role: Role = "hand",
+        align: Align = "centre",
+        colour: str = INK,
     ) -> float:
         """Write a heading of one line into the box. Returns and raises as `text` does."""
         return self.text(box, text, size, role=role, align=align, colour=colour)
 
-    def write(
-        self, start: Point, text: str, size: float, *, role: Role = "body", colour: str = INK
-    ) -> None:
+    def write(self, start: Point, text: str, size: float, *, role: Role = "body", colour: str = INK) -> None:
         """Write a line whose baseline begins at `start`, at exactly this size (mm)."""
         self.write_many([(start, text)], size, role=role, colour=colour)
 
@@ -179,10 +178,7 @@ class Surface:
         rise = fonts.cap_height(role) * size / 2
         share = {"left": 0.0, "centre": 0.5, "right": 1.0}[align]
         self.write_many(
-            (
-                ((b.x + (b.width - fonts.width(role, t) * size) * share, b.y + b.height / 2 + rise), t)
-                for b, t in cells
-            ),
+            (((b.x + (b.width - fonts.width(role, t) * size) * share, b.y + b.height / 2 + rise), t) for b, t in cells),
             size,
             role=role,
             colour=colour,
@@ -260,9 +256,7 @@ class Surface:
                 self.ink.form(symbol.name)
                 last = (x, y)
 
-    def artwork(
-        self, name: str, box: Box, *, plain: bool = False, turned: float = 0, mirrored: bool = False
-    ) -> None:
+    def artwork(self, name: str, box: Box, *, plain: bool = False, turned: float = 0, mirrored: bool = False) -> None:
         """Draw the figure static/artwork/{name}.svg as large as fits the box, with its own description.
 
         `plain`: outlines only, for colouring in or for a grey printer.

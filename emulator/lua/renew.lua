@@ -1,0 +1,7 @@
+-- ARGV id, end of the lease or '', seconds → the task; or 'unknown', 'expired', 'conflict'
+local task = read(ARGV[1])
+if not task then return 'unknown' end
+if ARGV[2] ~= '' and tonumber(ARGV[2]) ~= task.eta then return 'conflict' end
+if task.eta <= now then return 'expired' end
+move(task, now + tonumber(ARGV[3]) * 1000000)
+return reply(task, task.leases)

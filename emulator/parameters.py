@@ -1,0 +1,140 @@
+"""The edge: what came in an address or a body → checked values. Limits by the service's documentation."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from emulator.errors import ApiError, invalid, required
+from emulator.store import SECOND, NewTask, QueueKey
+
+PAYLOAD_BYTES = 1024 * 1024
+LEASE_SECONDS_MOST = 604_800
+TASKS_MOST = 1000
+TAG_CHARACTERS = 500
+ETA_AHEAD_DAYS = 30
+# Base64 of the largest payload, its JSON, and slack for fields that are ignored.
+BODY_BYTES = PAYLOAD_BYTES * 4 // 3 + 64 * 1024
+
+TASK_NAME = re.compile(r"[a-zA-Z0-9_-]{1,500}")
+QUEUE_NAME = re.compile(r"[a-zA-Z0-9-]{1,100}")
+PROJECT_NAME = re.compile(r"[a-zA-Z0-9.:_-]{1,100}")
+PROJECT_PREFIX = re.compile(r"^[a-z]+~")
+
+
+def queue_key(project: str, queue: str) -> QueueKey:
+    """Return the queue of a path; the project's prefix (`s~`) is dropped. Raises ApiError."""
+    plain = PROJECT_PREFIX.sub("", project, count=1)
+    if not PROJECT_NAME.fullmatch(plain):
+        raise invalid("project", project, "1 to 100 letters, digits, '.', ':', '_' and '-'")
+    if not QUEUE_NAME.fullmatch(queue):
+        raise invalid("taskqueue", queue, "1 to 100 letters, digits and '-'")
+    return QueueKey(plain, queue)
+
+
+def task_name(name: object, location: str = "task") -> str:
+    """Return the task's id. Raises ApiError."""
+    if not isinstance(name, str) or not TASK_NAME.fullmatch(name):
+        raise invalid(location, name, "1 to 500 letters, digits, '_' and '-'")
+    return name
+
+
+def whole(arguments: Mapping[str, str], name: str, lowest: int, highest: int) -> int:
+    """Return a whole number of the query. Raises ApiError when it is missing or out of bounds."""
+    allowed = f"a whole number from {lowest} to {highest}"
+    text = arguments.get(name)
+    if text is None:
+        raise required(name, allowed)
+    if not re.fullmatch(r"[0-9]{1,9}", text, re.ASCII) or not lowest <= int(text) <= highest:
+        raise invalid(name, text, allowed)
+    return int(text)
+
+
+def flag(arguments: Mapping[str, str], name: str) -> bool:
+    """Return a boolean of the query, false when missing: it arrives as text, and "false" is false."""
+    text = arguments.get(name, "false").lower()
+    if text not in ("true", "false"):
+        raise invalid(name, text, "true, false")
+    return text == "true"
+
+
+def tag(value: object, location: str = "tag") -> str | None:
+    """Return the tag, None for none. Raises ApiError."""
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str) or len(value) > TAG_CHARACTERS or not value.isprintable():
+        raise invalid(location, value, f"printable text of at most {TAG_CHARACTERS} characters")
+    return value
+
+
+def body_object(raw: bytes) -> dict[str, Any]:
+    """Return the body's JSON object. Raises ApiError."""
+    try:
+        value = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ApiError(400, f"the body is not JSON: {error}", "parseError") from None
+    if not isinstance(value, dict):
+        raise ApiError(400, "the body is not a JSON object", "parseError")
+    return value
+
+
+def queue_of_body(body: Mapping[str, Any], queue: QueueKey, *, must: bool = False) -> None:
+    """Raise ApiError when the body's queueName, short or long, is not the queue of the path."""
+    name = body.get("queueName")
+    if name is None and not must:
+        return
+    allowed = f"{queue.name!r}, the queue in the address"
+    if name is None:
+        raise ApiError(400, f"queueName is missing; allowed: {allowed}", "required", "queueName", "field")
+    if not isinstance(name, str) or name.rsplit("/", 1)[-1] != queue.name:
+        raise invalid("queueName", name, allowed, location_type="field")
+
+
+def lease_timestamp(body: Mapping[str, Any]) -> int | None:
+    """Return the body's leaseTimestamp in µs; an int64 travels as a string. Raises ApiError."""
+    value = body.get("leaseTimestamp")
+    if value is None or value == "" or value == 0 or value == "0":
+        return None
+    if not isinstance(value, bool) and re.fullmatch(r"[0-9]{1,18}", str(value), re.ASCII):
+        return int(value)
+    raise invalid("leaseTimestamp", value, "microseconds since the epoch, as digits", location_type="field")
+
+
+def new_task(body: Mapping[str, Any], queue: QueueKey, default_id: str, now_us: int) -> NewTask:
+    """Return the task of an insert's body. Raises ApiError."""
+    queue_of_body(body, queue)
+    payload = body.get("payloadBase64")
+    if not isinstance(payload, str) or not payload:
+        allowed = "Base64 of 1 byte to 1 MiB"
+        if payload is None or payload == "":
+            raise ApiError(400, f"payloadBase64 is missing; allowed: {allowed}", "required", "payloadBase64", "field")
+        raise invalid("payloadBase64", payload, allowed, location_type="field")
+    _check_payload(payload)
+    given = body.get("id")
+    eta = lease_timestamp(body)
+    if eta is not None and eta > now_us + ETA_AHEAD_DAYS * 86_400 * SECOND:
+        raise invalid("leaseTimestamp", eta, f"at most {ETA_AHEAD_DAYS} days ahead", location_type="field")
+    return NewTask(
+        id=task_name(given, "id") if given not in (None, "") else default_id,
+        payload=payload,
+        tag=tag(body.get("tag")),
+        # A moment that has passed means: due now. Keeping it would jump the queue.
+        eta_us=eta if eta is not None and eta > now_us else None,
+    )
+
+
+def _check_payload(payload: str) -> None:
+    """Raise ApiError unless this is Base64, in either alphabet, padded or not, of at most 1 MiB."""
+    plain = payload.rstrip("=").translate(str.maketrans("-_", "+/"))
+    try:
+        size = len(base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True))
+    except (binascii.Error, ValueError):
+        raise invalid("payloadBase64", payload, "Base64, plain or URL-safe", location_type="field") from None
+    if size > PAYLOAD_BYTES:
+        message = f"payloadBase64 holds {size} bytes; allowed: at most {PAYLOAD_BYTES}"
+        raise ApiError(400, message, "invalidParameter", "payloadBase64", "field")

@@ -1,0 +1,90 @@
+"""A finished document → the result that hands it over: inside the queue, or stored and linked to."""
+
+from __future__ import annotations
+
+import base64
+import os
+import tempfile
+from pathlib import Path
+from typing import Protocol
+
+import trio
+
+from render_trio.errors import DeliveryError, TooLargeError
+from render_trio.finisher import FinishedDocument
+from render_trio.tasks import DocumentResult, LinkResult, Result
+
+
+class DocumentStore(Protocol):
+    """Where documents lie that are too large for the queue."""
+
+    def put(self, document: FinishedDocument) -> str:
+        """Store the document and return its public address. Raises DeliveryError."""
+        ...
+
+
+class DirectoryStore:
+    """Documents in a folder (a mounted bucket too), named by their content: storing twice changes nothing."""
+
+    def __init__(self, folder: Path, url_prefix: str) -> None:
+        self._folder = folder
+        self._url_prefix = url_prefix.rstrip("/")
+
+    def put(self, document: FinishedDocument) -> str:
+        """Store the document whole or not at all, and return its address. Raises DeliveryError."""
+        name = f"{document.sha256}.pdf"
+        path = self._folder / name
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                _write_whole(path, document.pdf)
+        except OSError as error:
+            raise DeliveryError(f"the document store did not take {len(document.pdf)} bytes: {error}") from error
+        return f"{self._url_prefix}/{name}" if self._url_prefix else path.resolve().as_uri()
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Write a file that is there completely or not at all, whenever we are killed."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except OSError:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+class Delivery:
+    """Decides how a document travels. `inline_bytes` is the largest that goes into the queue itself."""
+
+    def __init__(self, inline_bytes: int, store: DocumentStore | None) -> None:
+        self._inline_bytes = inline_bytes
+        self._store = store
+
+    async def result(self, task_id: str, document: FinishedDocument) -> Result:
+        """Return the result for the queue, once the document is safe. Raises DeliveryError, TooLargeError."""
+        if len(document.pdf) <= self._inline_bytes:
+            return DocumentResult(
+                success=True,
+                task_id=task_id,
+                filename=document.filename,
+                document=base64.b64encode(document.pdf).decode(),
+                pages=document.pages,
+                sha256=document.sha256,
+            )
+        if self._store is None:
+            raise TooLargeError(
+                f"the document has {len(document.pdf)} bytes; MAX_QUEUE_TASK_SIZE allows {self._inline_bytes}, "
+                "and no DOCUMENT_STORE is set"
+            )
+        return LinkResult(
+            task_id=task_id,
+            filename=document.filename,
+            url=await trio.to_thread.run_sync(self._store.put, document),
+            pages=document.pages,
+            sha256=document.sha256,
+        )

@@ -1,0 +1,114 @@
+"""Everything that can go wrong, and what becomes of the task then.
+
+RenderTrioError
+├── RejectError             verdict reject: the task can never work; answered with a failure, deleted
+│   ├── InvalidTaskError        it can't be read, or asks for what doesn't exist
+│   └── TooLargeError           its document is larger than anything here can deliver
+├── RetryError              verdict retry: given back, and tried again up to the limit
+│   ├── RenderFailedError       drawing or finishing raised, or the check of the bytes failed
+│   ├── RenderTimedOutError     it took longer than its time limit
+│   ├── RenderCrashedError      its process died: killed, out of memory, a fault in C
+│   ├── AttemptsExhaustedError  it was leased too often and never settled
+│   └── DeliveryError           the document store didn't take it
+├── LeaseLostError          verdict leave: another worker has the task, or will; touch nothing
+├── QueueError              verdict leave: the queue didn't do as asked; leases run out by themselves
+│   ├── QueueUnavailableError   not reached, or not in time; trying again helps
+│   └── QueueRefusedError       it says that the request is wrong
+└── FatalError              verdict fatal: this process can't go on; the platform starts another
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+Verdict = Literal["reject", "retry", "leave", "fatal"]
+
+
+class RenderTrioError(Exception):
+    """Something went wrong."""
+
+    verdict: ClassVar[Verdict] = "fatal"
+    code: str = "internal"
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or " ".join((type(self).__doc__ or "").split()))
+
+
+class RejectError(RenderTrioError):
+    """The task can never work."""
+
+    verdict = "reject"
+
+
+class InvalidTaskError(RejectError):
+    """The task can't be read, or asks for what doesn't exist."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class TooLargeError(RejectError):
+    """The document is larger than anything here can deliver."""
+
+    code = "too_large"
+
+
+class RetryError(RenderTrioError):
+    """The attempt failed; another may not."""
+
+    verdict = "retry"
+
+
+class RenderFailedError(RetryError):
+    """The document could not be drawn."""
+
+    code = "render_failed"
+
+
+class RenderTimedOutError(RetryError):
+    """The document was not drawn within its time limit."""
+
+    code = "timed_out"
+
+
+class RenderCrashedError(RetryError):
+    """The process that drew the document died."""
+
+    code = "crashed"
+
+
+class AttemptsExhaustedError(RetryError):
+    """The task was leased as often as is allowed, and no attempt came to an end."""
+
+    code = "attempts_exhausted"
+
+
+class DeliveryError(RetryError):
+    """The document could not be stored."""
+
+    code = "delivery_failed"
+
+
+class LeaseLostError(RenderTrioError):
+    """The task is no longer ours: its lease has ended."""
+
+    verdict = "leave"
+
+
+class QueueError(RenderTrioError):
+    """The queue did not do as it was asked."""
+
+    verdict = "leave"
+
+
+class QueueUnavailableError(QueueError):
+    """The queue can't be reached now."""
+
+
+class QueueRefusedError(QueueError):
+    """The queue says that the request is wrong."""
+
+
+class FatalError(RenderTrioError):
+    """The service can't go on and must be started anew."""

@@ -1,0 +1,158 @@
+"""The values on the wire: what a queue task holds → a checked `RenderTask`; a document or a failure → a result."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from typing import Any
+
+import msgspec
+
+from render_trio.errors import InvalidTaskError
+from resources.request import Request, RequestError, parse_request
+
+TASK_KIND = "task#render"
+TASK_TAG = "task"
+RESULT_TAG = "result"
+DOCUMENT_KIND = "result#document"
+LINK_KIND = "result#link"
+# A task with every field at its limit takes under 4 KiB; what is longer isn't read at all.
+TASK_BYTES = 64 * 1024
+TAG_CHARACTERS = 500
+TASK_ID_CHARACTERS = 500
+
+
+class LeasedTask(msgspec.Struct, frozen=True):
+    """A task as the queue gave it: not yet looked into. Times in microseconds since the epoch."""
+
+    id: str
+    payload: str
+    lease_us: int
+    enqueued_us: int
+    retry_count: int
+
+
+class RenderTask(msgspec.Struct, frozen=True):
+    """A task that asks for a document, every value checked."""
+
+    id: str
+    request: Request
+    reply_tag: str
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Why there is no document: `code` for programs, `message` for people."""
+
+    code: str
+    message: str
+
+
+class DocumentResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A document, in Base64 inside the result; or, with `success` false, the reason for there being none."""
+
+    kind: str = DOCUMENT_KIND
+    success: bool
+    task_id: str
+    filename: str | None = None
+    document: str | None = None
+    pages: int | msgspec.UnsetType = msgspec.UNSET
+    sha256: str | msgspec.UnsetType = msgspec.UNSET
+    error: Failure | msgspec.UnsetType = msgspec.UNSET
+
+
+class LinkResult(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the document can be fetched."""
+
+    kind: str = LINK_KIND
+    success: bool = True
+    task_id: str
+    filename: str
+    url: str
+    pages: int
+    sha256: str
+
+
+Result = DocumentResult | LinkResult
+
+
+def result_id(task_id: str) -> str:
+    """Return the id of a task's result: always the same, so that inserting it twice makes one."""
+    own = f"{task_id}-result"
+    return own if len(own) <= TASK_ID_CHARACTERS else f"{hashlib.sha256(task_id.encode()).hexdigest()}-result"
+
+
+def decode(leased: LeasedTask) -> RenderTask:
+    """Return what the task asks for. Raises InvalidTaskError, whose code and message go to the producer."""
+    values = _object(leased.payload)
+    kind = values.pop("kind", None)
+    if kind != TASK_KIND:
+        raise InvalidTaskError("unknown_kind", f"kind is {_shown(kind)}; allowed: {TASK_KIND!r}")
+    tag = _reply_tag(values.pop("reply_tag", None))
+    try:
+        return RenderTask(leased.id, parse_request(values, default_seed=leased.id), tag)
+    except RequestError as error:
+        raise InvalidTaskError(error.code, str(error)) from error
+
+
+def reply_tag_of(leased: LeasedTask) -> str:
+    """Return the tag that a failure's result is to carry: the one asked for, if that much can be read."""
+    try:
+        return _reply_tag(_object(leased.payload).get("reply_tag"))
+    except InvalidTaskError:
+        return RESULT_TAG
+
+
+def encode_task(values: dict[str, Any]) -> str:
+    """Return a task's payload in Base64, as producers send it."""
+    return base64.b64encode(msgspec.json.encode({"kind": TASK_KIND} | values)).decode()
+
+
+def failure(task_id: str, code: str, message: str) -> DocumentResult:
+    """Return the result that says why there is no document."""
+    return DocumentResult(success=False, task_id=task_id, error=Failure(code, message))
+
+
+def encode_result(result: Result) -> str:
+    """Return a result's payload in Base64. The keys `filename` and `document` are always there."""
+    return base64.b64encode(msgspec.json.encode(result)).decode()
+
+
+def decode_result(payload: str) -> Result:
+    """Return the result that a payload holds. Raises ValueError when it is none."""
+    raw = base64.b64decode(payload)
+    kind = msgspec.json.decode(raw, type=dict[str, Any]).get("kind")
+    return msgspec.json.decode(raw, type=LinkResult if kind == LINK_KIND else DocumentResult)
+
+
+def _object(payload: str) -> dict[str, Any]:
+    if len(payload) > TASK_BYTES * 4 // 3 + 4:
+        raise InvalidTaskError("too_large", f"the task has over {TASK_BYTES} bytes; allowed: at most that")
+    plain = payload.rstrip("=").translate(str.maketrans("-_", "+/"))
+    try:
+        raw = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidTaskError("not_base64", f"the payload is not Base64: {error}") from error
+    try:
+        values = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidTaskError("not_json", f"the payload is not JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise InvalidTaskError("not_an_object", f"the payload is {_shown(values)}; allowed: a JSON object")
+    return values
+
+
+def _reply_tag(given: object) -> str:
+    if given is None or given == "":
+        return RESULT_TAG
+    if isinstance(given, str) and len(given) <= TAG_CHARACTERS and given.isprintable():
+        if given == TASK_TAG:
+            raise InvalidTaskError("invalid_option", f"reply_tag is {TASK_TAG!r}, which renderers lease")
+        return given
+    allowed = f"printable text of at most {TAG_CHARACTERS} characters"
+    raise InvalidTaskError("invalid_option", f"reply_tag is {_shown(given)}; allowed: {allowed}")
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 42 else f"{text[:40]}…"
