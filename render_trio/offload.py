@@ -34,6 +34,11 @@ PR_SET_PDEATHSIG = 1  # Linux, prctl(2)
 class Offload(Protocol):
     """Where documents are made."""
 
+    @property
+    def abandoned(self) -> int:
+        """Threads that were left behind and have not ended yet."""
+        ...
+
     async def make(self, request: Request, seconds: float) -> FinishedDocument:
         """Return the document, made within `seconds`.
 
@@ -114,7 +119,10 @@ class ProcessOffload:
         self._produce = produce
         self._limiter = trio.CapacityLimiter(workers)
 
-    abandoned = 0
+    @property
+    def abandoned(self) -> int:
+        """Always 0: what hangs is killed."""
+        return 0
 
     async def make(self, request: Request, seconds: float) -> FinishedDocument:
         """Return the document. Raises RenderTimedOutError, RenderCrashedError, RenderFailedError."""

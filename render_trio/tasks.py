@@ -122,7 +122,9 @@ def decode_result(payload: str) -> Result:
     """Return the result that a payload holds. Raises ValueError when it is none."""
     raw = base64.b64decode(payload)
     kind = msgspec.json.decode(raw, type=dict[str, Any]).get("kind")
-    return msgspec.json.decode(raw, type=LinkResult if kind == LINK_KIND else DocumentResult)
+    if kind == LINK_KIND:
+        return msgspec.json.decode(raw, type=LinkResult)
+    return msgspec.json.decode(raw, type=DocumentResult)
 
 
 def _object(payload: str) -> dict[str, Any]:

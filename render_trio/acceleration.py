@@ -1,0 +1,60 @@
+"""Which C accelerations are loaded: without one everything works, only slower, so a missing one is told."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import platform
+
+import pikepdf
+
+from render_trio import __version__
+
+# module → (package to install, what it makes faster)
+ACCELERATIONS = {
+    "_rl_accel": ("reportlab[accel]", "drawing"),
+    "hiredis": ("redis[hiredis]", "the queue on Redis"),
+    "msgspec._core": ("msgspec", "JSON"),
+    "lxml.etree": ("lxml", "artwork"),
+    "markupsafe._speedups": ("MarkupSafe", "web pages"),
+}
+# rl_accel's extension module has had both names.
+_ALTERNATIVES = {"_rl_accel": ("rl_accel", "_rl_accel", "reportlab.lib._rl_accel")}
+
+
+def _loads(module: str) -> bool:
+    for name in _ALTERNATIVES.get(module, (module,)):
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            continue
+        return True
+    return False
+
+
+def loaded() -> dict[str, bool]:
+    """Return each acceleration's name (its module's) and whether it is loaded."""
+    return {module.lstrip("_").split(".")[0]: _loads(module) for module in ACCELERATIONS}
+
+
+def warnings() -> list[str]:
+    """Return a line for each acceleration that is missing, naming the package that brings it."""
+    return [
+        f"{module} is missing, so {what} is slower: pip install '{package}'"
+        for module, (package, what) in ACCELERATIONS.items()
+        if not _loads(module)
+    ]
+
+
+def versions() -> dict[str, object]:
+    """Return the versions of the service and of what its documents depend on."""
+    return {
+        "render-trio": __version__,
+        "python": platform.python_version(),
+        "reportlab": importlib.metadata.version("reportlab"),
+        "rl_accel": importlib.metadata.version("rl_accel") if loaded()["rl_accel"] else None,
+        "pikepdf": pikepdf.__version__,
+        "qpdf": pikepdf.__libqpdf_version__,
+        "trio": importlib.metadata.version("trio"),
+        "accelerations": loaded(),
+    }

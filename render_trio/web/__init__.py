@@ -1,0 +1,1 @@
+"""The web side: health for orchestrators, metrics, and pages for people."""

@@ -1,0 +1,251 @@
+"""One worker: lease → render and finish → deliver → settle, over and over.
+
+What it promises: the result is put in the queue before the task is deleted, so that a kill at any moment
+loses nothing; the result's id comes from the task's, so that doing it twice makes one; a task that can
+never work is answered at once; any other failure is tried again, up to a limit, with more time each time.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+import trio
+
+from render_trio import tasks
+from render_trio.errors import (
+    AttemptsExhaustedError,
+    LeaseLostError,
+    QueueError,
+    RejectError,
+    RenderTimedOutError,
+    RetryError,
+)
+from render_trio.finisher import FinishedDocument
+from render_trio.leases import Lease, LeaseQueue, Leases
+from render_trio.observation import Observer
+from render_trio.task_queue import Lease as LeaseAnswer
+from render_trio.tasks import Result
+from resources.request import Request
+
+POLL_WAIT = 20  # s that the queue may hold a lease request until there is a task
+POLL_BUDGET = 60.0  # s for one look at the queue, its retries included
+SETTLE_BUDGET = 60.0  # s to hand over a result
+LEASE_MARGIN = 10.0  # s that a lease lasts beyond the time limit of its task
+BATCH_SECONDS = 1.0  # of work that a worker leases ahead: what is leased is lost for a while when we are killed
+IDLE_FIRST = 0.05  # s; doubles up to RENDER_SLEEP_TIME where the queue can't hold requests
+
+log = structlog.get_logger(__name__)
+
+
+class Heartbeat(Protocol):
+    """Where a worker says what it does, and how long that may take."""
+
+    def enter(self, phase: str, budget: float) -> None:
+        """Begin a phase that may last `budget` seconds."""
+
+    def progress(self, kind: str) -> None:
+        """Something worth knowing came to its end: `polled`, `finished`, `unreachable`."""
+
+
+class Queue(LeaseQueue, Protocol):
+    """The queue's verbs that a worker needs."""
+
+    async def lease(self, count: int, seconds: int, *, tag: str = ..., wait: int = ...) -> LeaseAnswer:
+        """Lease tasks."""
+        ...
+
+    async def insert(self, task_id: str, payload: str, tag: str) -> None:
+        """Insert a task; one that is there already is as good."""
+        ...
+
+    async def delete(self, task_id: str) -> None:
+        """Delete a task; one that is gone already is as good."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """A worker's settings; times in seconds."""
+
+    task_count: int
+    task_seconds: float
+    task_time_mult: float
+    task_retry_limit: int
+    sleep_time: float
+
+    def seconds_for(self, retry_count: int) -> float:
+        """Return the time limit of the attempt after `retry_count` earlier ones."""
+        return self.task_seconds * (1 + self.task_time_mult * retry_count)
+
+
+class Worker:
+    """Works on tasks until it is told to stop, or cancelled."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        make: Callable[[Request, float], Awaitable[FinishedDocument]],
+        deliver: Callable[[str, FinishedDocument], Awaitable[Result]],
+        limits: Limits,
+        observer: Observer,
+        stopping: trio.Event,
+    ) -> None:
+        self._queue = queue
+        self._make = make
+        self._deliver = deliver
+        self._limits = limits
+        self._observer = observer
+        self._stopping = stopping
+        self._leases = Leases(queue, observer)
+        self._pace = 0.25  # s a task, a running mean; the first batches are small until we know
+        self._idle = IDLE_FIRST
+        self._random = random.Random()
+
+    async def run(self, heartbeat: Heartbeat) -> None:
+        """Work until told to stop; gives back what it holds when it ends, however it ends."""
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._leases.keep)
+                while not self._stopping.is_set():
+                    await self.iterate(heartbeat)
+                nursery.cancel_scope.cancel()
+        finally:
+            await self._leases.release_all()
+
+    async def iterate(self, heartbeat: Heartbeat) -> None:
+        """Do one round: lease a small batch, and work on each of its tasks."""
+        heartbeat.enter("poll", POLL_BUDGET + POLL_WAIT)
+        batch = await self._lease_batch(heartbeat)
+        if not batch:
+            return
+        for lease in batch:
+            if self._stopping.is_set():
+                break
+            heartbeat.enter("work", lease.seconds + SETTLE_BUDGET)
+            started = trio.current_time()
+            with lease.work:
+                await self._work_on(lease)
+            self._leases.drop(lease)
+            self._pace += 0.3 * (trio.current_time() - started - self._pace)
+            heartbeat.progress("finished")
+        await self._leases.release_all()
+
+    async def _lease_batch(self, heartbeat: Heartbeat) -> list[Lease]:
+        """Return leased tasks; waits a while when there are none."""
+        count = max(1, min(self._limits.task_count, math.floor(BATCH_SECONDS / max(self._pace, 0.001))))
+        seconds = math.ceil(self._limits.task_seconds + LEASE_MARGIN)
+        asked = trio.current_time()
+        answer: LeaseAnswer | None = None
+        try:
+            with trio.CancelScope() as poll:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._cancel_when_stopping, poll)
+                    answer = await self._queue.lease(count, seconds, wait=POLL_WAIT)
+                    nursery.cancel_scope.cancel()
+        except* QueueError as group:
+            log.warning("queue not reached", error=str(group.exceptions[0]))
+            heartbeat.progress("unreachable")
+            await self._rest(self._limits.sleep_time)
+        if answer is None:  # not reached; or told to stop while asking: tasks leased unseen come back by themselves
+            return []
+        heartbeat.progress("polled")
+        self._observer.leased(len(answer.tasks))
+        if not answer.tasks:
+            if not answer.waited:
+                await self._rest(self._idle)
+                self._idle = min(self._limits.sleep_time, self._idle * 2)
+            return []
+        self._idle = IDLE_FIRST
+        # A held request is answered the moment its tasks are leased: only an empty answer took the wait.
+        leased_at = trio.current_time() if answer.waited else asked
+        return self._leases.hold(answer.tasks, seconds, leased_at)
+
+    async def _cancel_when_stopping(self, scope: trio.CancelScope) -> None:
+        await self._stopping.wait()
+        scope.cancel()
+
+    async def _rest(self, most: float) -> None:
+        """Wait about so long, or until told to stop; a little less each time, so that workers spread."""
+        with trio.move_on_after(self._random.uniform(0.5, 1.0) * most):
+            await self._stopping.wait()
+
+    async def _work_on(self, lease: Lease) -> None:
+        """Bring one task to its end, or give it back."""
+        task = lease.task
+        if task.retry_count == 0:
+            self._observer.queue_wait(time.time() - task.enqueued_us / 1e6)
+        self._observer.in_flight(1)
+        with structlog.contextvars.bound_contextvars(task=task.id, attempt=task.retry_count + 1):
+            resource, outcome = "unknown", "retried"
+            try:
+                render_task = tasks.decode(task)
+                resource = render_task.request.view
+                outcome = await self._attempt(lease, render_task)
+            except RejectError as error:
+                outcome = await self._fail(lease, error.code, str(error), "rejected")
+            except LeaseLostError as error:
+                log.warning("nothing delivered", reason=str(error))
+                outcome = "lost"
+            except QueueError as error:
+                log.warning("task not settled; it comes back when its lease ends", error=str(error))
+                outcome = "unsettled"
+            finally:
+                self._observer.in_flight(-1)
+                self._observer.rendered(resource, outcome)
+
+    async def _attempt(self, lease: Lease, task: tasks.RenderTask) -> str:
+        """Make and hand over the document; returns the outcome. Raises RejectError, LeaseLostError, QueueError."""
+        limits, before = self._limits, lease.task.retry_count
+        try:
+            if before >= limits.task_retry_limit:
+                raise AttemptsExhaustedError(f"leased {before} times, and no attempt came to an end")
+            started = trio.current_time()
+            document = await self._make_in_time(task.request, limits.seconds_for(before))
+            rendered = trio.current_time()
+            self._observer.stage("render", rendered - started)
+            result = await self._deliver(task.id, document)
+            self._leases.confirm(lease)
+            await self._settle(lease, result, task.reply_tag)
+            self._observer.stage("settle", trio.current_time() - rendered)
+            self._observer.result_bytes(len(document.pdf))
+            log.info(
+                "done",
+                resource=task.request.view,
+                pages=document.pages,
+                bytes=len(document.pdf),
+                render_seconds=round(rendered - started, 4),
+                settle_seconds=round(trio.current_time() - rendered, 4),
+            )
+            return "done"
+        except RetryError as error:
+            if before + 1 >= limits.task_retry_limit:
+                return await self._fail(lease, error.code, str(error), "failed")
+            log.warning("attempt failed; given back", code=error.code, error=str(error))
+            await self._leases.release(lease)
+            return "retried"
+
+    async def _make_in_time(self, request: Request, seconds: float) -> FinishedDocument:
+        """Return the document; the offload keeps the limit, this is the last word in case it doesn't."""
+        try:
+            with trio.fail_after(seconds + LEASE_MARGIN / 2):
+                return await self._make(request, seconds)
+        except trio.TooSlowError:
+            raise RenderTimedOutError(f"not drawn within {seconds:.0f} s") from None
+
+    async def _fail(self, lease: Lease, code: str, message: str, outcome: str) -> str:
+        """Answer the task with a failure result."""
+        log.warning("answered with a failure", code=code, error=message)
+        self._leases.confirm(lease)
+        await self._settle(lease, tasks.failure(lease.task.id, code, message), tasks.reply_tag_of(lease.task))
+        return outcome
+
+    async def _settle(self, lease: Lease, result: Result, tag: str) -> None:
+        """Result first, delete second: killed between the two, the next attempt finds its result there."""
+        await self._queue.insert(tasks.result_id(lease.task.id), tasks.encode_result(result), tag)
+        await self._queue.delete(lease.task.id)
