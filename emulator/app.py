@@ -37,6 +37,7 @@ def discovery_documents() -> dict[tuple[str, str], dict[str, Any]]:
 def create_app(store: Store) -> QuartTrio:
     """Return the application on this store."""
     app = QuartTrio("emulator", static_folder=None)
+    app.config["RESPONSE_TIMEOUT"] = None  # a held lease is no stuck one
     limiter = trio.CapacityLimiter(STORE_THREADS)
     documents = discovery_documents()
     for name, version in documents:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import click
 from rich.console import Console
@@ -19,6 +19,13 @@ from resources.request import COMMON_OPTIONS
 from resources.resource import Resource
 
 KIB = 1024
+TITLES: tuple[tuple[str, Literal["left", "right"]], ...] = (
+    ("Resource", "left"),
+    ("Pages", "right"),
+    ("Size", "right"),
+    ("Time", "right"),
+    ("File", "left"),
+)
 
 
 @contextmanager
@@ -67,14 +74,8 @@ def show_printed(rows: Sequence[tuple[str, Received, float]], as_json: bool) -> 
         click.echo(json.dumps(shown, indent=2))
         return
     table = Table()
-    for title, justify in (
-        ("Resource", "left"),
-        ("Pages", "right"),
-        ("Size", "right"),
-        ("Time", "right"),
-        ("File", "left"),
-    ):
-        table.add_column(title, justify=justify)  # type: ignore[arg-type]
+    for title, justify in TITLES:
+        table.add_column(title, justify=justify)
     for view, received, seconds in rows:
         row = received_as_json(received)
         size = f"{received.path.stat().st_size / KIB:.1f} KiB" if received.path else "–"

@@ -69,9 +69,9 @@ def _head(path: Path) -> tuple[float, float, str]:
 
 
 def _tidied(operators: str) -> str:
-    """Return the operators with numbers of three decimals and without ReportLab's empty groups."""
-    shorter = re.sub(r"-?\d*\.\d{4,}", lambda match: f"{float(match[0]):.3f}".rstrip("0").rstrip("."), operators)
-    return re.sub(r"(?m)^-0$", "0", shorter)
+    """Return the operators with numbers of three decimals, and without the text state that nothing here uses."""
+    shapes = re.sub(r"BT\b.*?\bET\b", "", operators, flags=re.DOTALL)
+    return re.sub(r"-?\d*\.\d{4,}", lambda number: f"{float(number[0]):.3f}".rstrip("0").rstrip("."), shapes)
 
 
 def _in_outline(operators: str) -> str:

@@ -60,7 +60,7 @@ def _draw_help(document: Document, values: list[int], count: int) -> None:
         page.heading(title, document.translate(N_("Helper sheet: which card comes next?")), 9, align="left")
         table, text = rest.split_top(12 * (count // 16 + 1) + 12)
         _draw_table(page, table, values, count)
-        set_sheet(page, text, blocks, 4.2)
+        set_sheet(page, text, blocks, 5.4)
 
 
 def _draw_table(page: Surface, area: Box, values: list[int], count: int) -> None:

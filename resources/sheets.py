@@ -38,26 +38,28 @@ class Block:
 def _environment() -> Environment:
     # No autoescape: what comes out is drawn as text, never read as HTML.
     loader = FileSystemLoader(template_directory() / "sheets")
-    return Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return Environment(loader=loader, undefined=StrictUndefined)
 
 
 def sheet(name: str, language: str, **values: object) -> list[Block]:
     """Return the text of templates/sheets/{language}/{name}.txt. Raises jinja2.TemplateError."""
     text = _environment().get_template(f"{language}/{name}.txt").render(**values)
     blocks: list[Block] = []
-    for paragraph in text.split("\n\n"):
-        collected: list[str] = []
-        for line in (line.strip() for line in paragraph.strip().splitlines()):
-            if line.startswith("# "):
-                blocks.append(Block("heading", line[2:]))
-            elif line.startswith("- "):
-                blocks.append(Block("item", line[2:]))
-            elif blocks and blocks[-1].kind == "item" and not collected and paragraph.lstrip().startswith("- "):
-                blocks[-1] = Block("item", f"{blocks[-1].text} {line}")
-            else:
-                collected.append(line)
-        if collected and any(collected):
-            blocks.append(Block("paragraph", " ".join(collected)))
+    open_block = False  # whether a further line belongs to the last block
+    for line in (line.strip() for line in text.splitlines()):
+        if line.startswith("# "):
+            blocks.append(Block("heading", line[2:]))
+            open_block = False
+        elif line.startswith("- "):
+            blocks.append(Block("item", line[2:]))
+            open_block = True
+        elif line and open_block:
+            blocks[-1] = Block(blocks[-1].kind, f"{blocks[-1].text} {line}")
+        elif line:
+            blocks.append(Block("paragraph", line))
+            open_block = True
+        else:
+            open_block = False
     return blocks
 
 

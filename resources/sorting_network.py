@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resources.drawing import BLUE, GREEN, ORANGE, PURPLE, RED, WHITE, Box, Path, Point, Stroke, Surface
+from resources.drawing import BLUE, GREEN, ORANGE, PURPLE, RED, WHITE, Box, Path, Point, Stroke, Surface, bezier_point
 from resources.language import N_
 from resources.options import Choice, Choices
 from resources.resource import Resource
@@ -40,6 +40,7 @@ COLUMN_X = {3: (36.0, 90.0, 144.0), 2: (63.0, 117.0), 1: (90.0,)}
 ROW_SIZES = (3, 3, 3, 2, 1)
 ROW_Y = (188.0, 153.0, 118.0, 83.0, 48.0)
 NODE = (26.0, 13.0)
+ARROW_AT = 0.68  # of a line's way: lines cross at their middle
 END_X = tuple(15 + 30.0 * i for i in range(INPUTS))
 INPUT_Y, OUTPUT_Y, RADIUS = 225.0, 14.0, 10.5
 SMALLER = Stroke(BLUE, 0.7)
@@ -119,14 +120,15 @@ def _draw_lines(design: Surface) -> None:
 
 
 def _draw_line(design: Surface, start: Point, end: Point, stroke: Stroke) -> None:
-    """Draw a line that leaves and arrives upwards, with an arrow head half way."""
+    """Draw a line that leaves and arrives upwards, with an arrow head past its middle, where lines cross."""
     reach = min(14.0, (start[1] - end[1]) / 2)
     first, second = (start[0], start[1] - reach), (end[0], end[1] + reach)
     design.paint(Path().move(*start).curve(first, second, end), None, stroke)
-    # Point and direction of a Bézier curve at its middle.
-    middle = tuple((start[i] + 3 * first[i] + 3 * second[i] + end[i]) / 8 for i in (0, 1))
-    slope = tuple(end[i] + second[i] - first[i] - start[i] for i in (0, 1))
-    design.arrow_head((middle[0], middle[1]), (middle[0] - slope[0], middle[1] - slope[1]), stroke, 3.2)
+    tip, before = (
+        bezier_point(start, first, second, end, ARROW_AT),
+        bezier_point(start, first, second, end, ARROW_AT - 0.05),
+    )
+    design.arrow_head(tip, before, stroke, 3.4)
 
 
 def subtitle(choices: Choices, paper: str) -> str:

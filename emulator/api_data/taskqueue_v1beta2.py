@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import trio
 from quart import Blueprint, Response, request
 
-from emulator import parameters, replies
+from emulator import longpoll, parameters, replies
 from emulator.errors import ApiError
 from emulator.store import (
     SECOND,
@@ -55,6 +55,7 @@ def _listed(kind: str, items: list[dict[str, Any]], legacy: bool) -> dict[str, A
 def routes(store: Store, limiter: trio.CapacityLimiter) -> Blueprint:
     """Return the API's routes on this store. `limiter` bounds the threads that wait for the store."""
     api = Blueprint("taskqueue_v1beta2", __name__)
+    waiters = longpoll.Waiters()
     legacy = os.environ.get("EMULATOR_LEGACY_SHAPES") == "1"
 
     async def ask(verb: Callable[..., T], *arguments: object) -> T:
@@ -100,15 +101,22 @@ def routes(store: Store, limiter: trio.CapacityLimiter) -> Blueprint:
         queue = parameters.queue_key(project, taskqueue)
         body = parameters.body_object(await _body())
         new = parameters.new_task(body, queue, uuid.uuid4().hex, time.time_ns() // 1000)
-        return replies.json_reply(task_resource(await ask(store.insert, queue, new), queue.name))
+        task = await ask(store.insert, queue, new)
+        waiters.wake(queue)
+        return replies.json_reply(task_resource(task, queue.name))
 
     @api.post(f"{ROOT}/tasks/lease")
     async def lease_tasks(project: str, taskqueue: str) -> Response:
         queue = parameters.queue_key(project, taskqueue)
-        tasks = await ask(store.lease, queue, _lease_order())
+        order = _lease_order()
+        wait = longpoll.wait_preference(request.headers.get("Prefer", ""))
+        tasks = await waiters.lease(queue, lambda: ask(store.lease, queue, order), wait)
         name = f"projects/{queue.project}/taskqueues/{queue.name}"
         items = [task_resource(task, name) for task in tasks]
-        return replies.json_reply(_listed("taskqueue#tasks", items, legacy))
+        reply = replies.json_reply(_listed("taskqueue#tasks", items, legacy))
+        if wait:
+            reply.headers["Preference-Applied"] = f"wait={wait}"
+        return reply
 
     @api.get(f"{ROOT}/tasks/<task>")
     async def get_task(project: str, taskqueue: str, task: str) -> Response:
@@ -132,6 +140,8 @@ def routes(store: Store, limiter: trio.CapacityLimiter) -> Blueprint:
         parameters.queue_of_body(body, queue, must=True)
         seconds = parameters.whole(request.args, "newLeaseSeconds", 0, parameters.LEASE_SECONDS_MOST)
         task = await ask(store.renew, queue, task_id, parameters.lease_timestamp(body), seconds)
+        if seconds == 0:
+            waiters.wake(queue)
         return replies.json_reply(task_resource(task, queue.name))
 
     @api.delete(f"{ROOT}/tasks/<task>")

@@ -21,7 +21,7 @@ from resources.drawing.colours import (
     YELLOW,
     Stroke,
 )
-from resources.drawing.path import Path, circles
+from resources.drawing.path import Path, bezier_point, circles
 from resources.drawing.surface import Surface
 from resources.drawing.symbol import Symbol
 
@@ -49,5 +49,6 @@ __all__ = [
     "Stroke",
     "Surface",
     "Symbol",
+    "bezier_point",
     "circles",
 ]

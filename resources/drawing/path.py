@@ -147,3 +147,14 @@ def circles(centres: Iterable[Point], radius: float) -> Path:
     for centre in centres:
         path.circle(centre, radius)
     return path
+
+
+def bezier_point(start: Point, first: Point, second: Point, end: Point, share: float) -> Point:
+    """Return the point of a Bézier curve at `share` (0-1) of its parameter."""
+    rest = 1 - share
+    weights = (rest**3, 3 * rest**2 * share, 3 * rest * share**2, share**3)
+    points = (start, first, second, end)
+    return (
+        sum(weight * point[0] for weight, point in zip(weights, points, strict=True)),
+        sum(weight * point[1] for weight, point in zip(weights, points, strict=True)),
+    )

@@ -1,0 +1,194 @@
+"""What every store of tasks must do, as ordinary functions that are given a store and a queue of their own."""
+
+from __future__ import annotations
+
+import base64
+import threading
+import time
+
+import pytest
+
+from emulator.store import (
+    SECOND,
+    LeaseConflictError,
+    LeaseExpiredError,
+    LeaseOrder,
+    NewTask,
+    QueueKey,
+    Store,
+    TaskExistsError,
+    TaskUnknownError,
+)
+
+
+def _task(name: str, tag: str | None = None, eta_us: int | None = None) -> NewTask:
+    return NewTask(name, base64.b64encode(name.encode()).decode(), tag, eta_us)
+
+
+def an_inserted_task_comes_back_as_it_was(store: Store, queue: QueueKey) -> None:
+    inserted = store.insert(queue, _task("one", "täg|with\\signs"))
+    assert store.get(queue, "one") == inserted
+    assert inserted.payload == base64.b64encode(b"one").decode()
+    assert inserted.tag == "täg|with\\signs"
+    assert inserted.retry_count == 0
+    assert abs(inserted.enqueued_us - time.time_ns() // 1000) < 60 * SECOND
+    assert inserted.eta_us == inserted.enqueued_us
+
+
+def a_taken_name_is_refused(store: Store, queue: QueueKey) -> None:
+    store.insert(queue, _task("one"))
+    with pytest.raises(TaskExistsError, match="one"):
+        store.insert(queue, _task("one"))
+
+
+def a_deleted_name_stays_taken(store: Store, queue: QueueKey) -> None:
+    store.insert(queue, _task("one"))
+    store.delete(queue, "one")
+    with pytest.raises(TaskExistsError):
+        store.insert(queue, _task("one"))
+    with pytest.raises(TaskUnknownError):
+        store.delete(queue, "one")
+    with pytest.raises(TaskUnknownError):
+        store.get(queue, "one")
+
+
+def queues_do_not_see_each_other(store: Store, queue: QueueKey) -> None:
+    store.insert(queue, _task("one"))
+    other = QueueKey(queue.project, queue.name + "-other")
+    store.insert(other, _task("one"))
+    store.delete(queue, "one")
+    assert store.get(other, "one").id == "one"
+    assert {queue, other} <= set(store.queues())
+
+
+def the_oldest_is_leased_first(store: Store, queue: QueueKey) -> None:
+    for name in ("c", "a", "b"):
+        store.insert(queue, _task(name))
+    assert [task.id for task in store.lease(queue, LeaseOrder(2, 60))] == ["c", "a"]
+    assert [task.id for task in store.lease(queue, LeaseOrder(2, 60))] == ["b"]
+    assert store.lease(queue, LeaseOrder(2, 60)) == []
+
+
+def a_lease_tells_its_end_and_the_count_before_it(store: Store, queue: QueueKey) -> None:
+    store.insert(queue, _task("one"))
+    (first,) = store.lease(queue, LeaseOrder(1, 60))
+    assert first.retry_count == 0
+    assert 59 * SECOND < first.eta_us - first.enqueued_us < 120 * SECOND
+    store.renew(queue, "one", first.eta_us, 0)
+    (second,) = store.lease(queue, LeaseOrder(1, 60))
+    assert second.retry_count == 1
+    assert store.get(queue, "one").retry_count == 2
+
+
+def a_task_with_a_later_eta_waits(store: Store, queue: QueueKey) -> None:
+    later = time.time_ns() // 1000 + 3600 * SECOND
+    assert store.insert(queue, _task("one", eta_us=later)).eta_us == later
+    assert store.lease(queue, LeaseOrder(1, 60)) == []
+
+
+def an_expired_lease_frees_the_task(store: Store, queue: QueueKey) -> None:
+    store.insert(queue, _task("one"))
+    (first,) = store.lease(queue, LeaseOrder(1, 0))
+    with pytest.raises(LeaseExpiredError, match="one"):
+        store.renew(queue, "one", first.eta_us, 60)
+    (second,) = store.lease(queue, LeaseOrder(1, 60))
+    assert second.retry_count == 1
+
+
+def a_renewal_is_fenced_by_the_lease(store: Store, queue: QueueKey) -> None:
+    store.insert(queue, _task("one"))
+    (task,) = store.lease(queue, LeaseOrder(1, 60))
+    renewed = store.renew(queue, "one", task.eta_us, 120)
+    assert renewed.eta_us > task.eta_us
+    with pytest.raises(LeaseConflictError, match=str(task.eta_us)):
+        store.renew(queue, "one", task.eta_us, 60)
+    assert store.renew(queue, "one", None, 60).eta_us < renewed.eta_us
+    with pytest.raises(TaskUnknownError):
+        store.renew(queue, "two", None, 60)
+
+
+def tags_are_leased_apart(store: Store, queue: QueueKey) -> None:
+    store.insert(queue, _task("plain"))
+    for name in ("x1", "x2"):
+        store.insert(queue, _task(name, "x"))
+    store.insert(queue, _task("xx", "x" * 2))
+    by_tag = store.lease(queue, LeaseOrder(10, 60, group_by_tag=True, tag="x"))
+    assert [task.id for task in by_tag] == ["x1", "x2"]
+    assert store.lease(queue, LeaseOrder(10, 60, group_by_tag=True, tag="x")) == []
+    # Without a tag: that of the oldest, which has none.
+    assert [task.id for task in store.lease(queue, LeaseOrder(10, 60, group_by_tag=True))] == ["plain"]
+    assert [task.id for task in store.lease(queue, LeaseOrder(10, 60, group_by_tag=True))] == ["xx"]
+    assert store.lease(queue, LeaseOrder(10, 60, group_by_tag=True)) == []
+
+
+def a_released_tagged_task_can_be_leased_by_its_tag(store: Store, queue: QueueKey) -> None:
+    store.insert(queue, _task("one", "x"))
+    order = LeaseOrder(1, 60, group_by_tag=True, tag="x")
+    (task,) = store.lease(queue, order)
+    store.renew(queue, "one", task.eta_us, 0)
+    assert [task.id for task in store.lease(queue, order)] == ["one"]
+
+
+def a_lease_of_large_tasks_is_bounded(store: Store, queue: QueueKey) -> None:
+    for name in ("a", "b", "c"):
+        store.insert(queue, NewTask(name, "A" * 1000))
+    order = LeaseOrder(3, 60, most_bytes=2500)
+    assert [task.id for task in store.lease(queue, order)] == ["a", "b"]
+    assert [task.id for task in store.lease(queue, LeaseOrder(3, 60, most_bytes=10))] == ["c"]
+
+
+def figures_are_real(store: Store, queue: QueueKey) -> None:
+    assert store.stats(queue).total == 0
+    assert store.stats(queue).oldest_us is None
+    first = store.insert(queue, _task("a"))
+    store.insert(queue, _task("b"))
+    assert store.stats(queue).oldest_us == first.eta_us
+    store.lease(queue, LeaseOrder(2, 60))
+    store.delete(queue, "a")
+    stats = store.stats(queue)
+    assert (stats.total, stats.leased_last_minute, stats.leased_last_hour) == (1, 2, 2)
+    assert [task.id for task in store.peek(queue, 100)] == ["b"]
+
+
+def no_task_is_held_twice(store: Store, queue: QueueKey) -> None:
+    """Eight threads lease and delete; every task is held by exactly one."""
+    names = [f"t{number:03}" for number in range(200)]
+    for name in names:
+        store.insert(queue, _task(name))
+    held: list[str] = []
+    errors: list[Exception] = []
+
+    def work() -> None:
+        try:
+            while tasks := store.lease(queue, LeaseOrder(3, 600)):
+                for task in tasks:
+                    held.append(task.id)
+                    store.delete(queue, task.id)
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert sorted(held) == names
+
+
+CONTRACT = (
+    an_inserted_task_comes_back_as_it_was,
+    a_taken_name_is_refused,
+    a_deleted_name_stays_taken,
+    queues_do_not_see_each_other,
+    the_oldest_is_leased_first,
+    a_lease_tells_its_end_and_the_count_before_it,
+    a_task_with_a_later_eta_waits,
+    an_expired_lease_frees_the_task,
+    a_renewal_is_fenced_by_the_lease,
+    tags_are_leased_apart,
+    a_released_tagged_task_can_be_leased_by_its_tag,
+    a_lease_of_large_tasks_is_bounded,
+    figures_are_real,
+    no_task_is_held_twice,
+)
