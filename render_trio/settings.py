@@ -142,7 +142,7 @@ class Settings:
     max_queue_task_size: int = _setting(
         "680 KiB",
         size(KIB, 760 * KIB),
-        "Largest document that travels in the queue (whose tasks hold 1 MiB, in Base64); larger ones become a link.",
+        "Largest document sent in the queue, whose tasks hold 1 MiB in Base64; larger ones become a link.",
     )
     document_store: Path | None = _setting("", path_of("folder"), "Folder for documents that are delivered as a link.")
     document_url_prefix: str = _setting("", web_address(), "Public address of that folder, which the links begin with.")

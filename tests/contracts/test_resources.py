@@ -1,0 +1,116 @@
+"""Every resource, every combination of its options, both papers: one contract."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import io
+from collections.abc import Callable
+
+import pikepdf
+import pytest
+
+from render_trio.offload import produce
+from resources import REGISTRY, Request
+from resources.drawing import fonts
+from tests.contracts.resource_contract import CONTRACT
+from tests.requests import all_requests, combinations, request_for
+
+
+def make(request: Request) -> bytes:
+    return produce(request, lambda: None).pdf
+
+
+@pytest.mark.parametrize("request_", all_requests(), ids=lambda r: f"{r.view} {r.subtitle} {r.paper_size}")
+def test_every_document_keeps_the_contract(request_: Request) -> None:
+    document = produce(request_, lambda: None)
+    for promise in CONTRACT:
+        promise(request_, document)
+    assert produce(request_, lambda: None).pdf == document.pdf, "the same request gives the same bytes"
+
+
+@pytest.mark.parametrize("view", REGISTRY)
+@pytest.mark.parametrize("ink_saver", [False, True])
+def test_fifty_copies_under_a_long_header_still_keep_it(view: str, ink_saver: bool) -> None:
+    request = request_for(view, header_text="Wörd " * 40, copies=50, ink_saver=ink_saver)
+    document = produce(request, lambda: None)
+    assert document.pages == 50 * request.resource.pages(request.choices)
+    with pikepdf.open(io.BytesIO(document.pdf)) as pdf:
+        assert pdf.check_pdf_syntax() == []
+
+
+@pytest.mark.parametrize("view", ["sorting_network", "searching_cards"])
+def test_another_seed_gives_other_numbers(view: str) -> None:
+    chosen = {"sorting_network": {"prefilled_values": "hard"}, "searching_cards": {"max_number": 999}}[view]
+    assert make(request_for(view, seed="a", **chosen)) != make(request_for(view, seed="b", **chosen))
+
+
+def test_each_copy_of_a_random_resource_has_its_own_numbers() -> None:
+    request = request_for("sorting_network", prefilled_values="hard", copies=2)
+    with pikepdf.open(io.BytesIO(make(request))) as pdf:
+        first, second = (page.Contents.read_bytes() for page in pdf.pages)
+    assert first != second
+
+
+def test_copies_of_a_fixed_resource_share_their_content() -> None:
+    one, fifty = (make(request_for("binary_cards", copies=copies)) for copies in (1, 50))
+    assert len(fifty) < len(one) + 50 * 8 * 60  # a page of a further copy is a small dictionary, no more
+
+
+def test_eight_renders_at_once_give_what_they_give_one_by_one() -> None:
+    requests = [
+        request_for(view, paper_size=paper, seed=str(i), header_text=f"Klasse {i} ō ⅔")
+        for i in range(4)
+        for view in REGISTRY
+        for paper in ("a4", "letter")
+    ]
+    one_by_one = [make(request) for request in requests]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(make, requests)) == one_by_one
+
+
+def test_saving_ink_leaves_less_black() -> None:
+    import pypdfium2
+
+    def blackness(request: Request) -> float:
+        pdf = pypdfium2.PdfDocument(make(request))
+        histogram = pdf[1].render(scale=0.3, grayscale=True).to_pil().histogram()
+        pdf.close()
+        return sum(histogram[:64]) / sum(histogram)
+
+    full = request_for("binary_cards", black_back=True)
+    assert blackness(full) > 0.5
+    assert blackness(dataclasses.replace(full, ink_saver=True)) < 0.1
+
+
+def test_backs_ask_for_the_flip_that_they_are_drawn_for() -> None:
+    with pikepdf.open(io.BytesIO(make(request_for("parity_cards")))) as pdf:
+        assert pdf.Root.ViewerPreferences.Duplex == pikepdf.Name.DuplexFlipLongEdge
+    with pikepdf.open(io.BytesIO(make(request_for("binary_cards", black_back=False)))) as pdf:
+        assert "/Duplex" not in pdf.Root.ViewerPreferences
+
+
+def test_the_address_can_be_clicked() -> None:
+    with pikepdf.open(io.BytesIO(make(request_for("parity_cards")))) as pdf:
+        for page in pdf.pages:
+            assert str(page.Annots[0].A.URI) == "https://example.org/resources/parity_cards"
+
+
+def test_every_role_has_macrons_and_fractions() -> None:
+    for role in fonts.ROLES:
+        assert fonts.missing_character("tekau mā whā Ā ⅔ ⅜ ⅝ ½", role) is None
+        with pytest.raises(fonts.MissingCharacterError, match="U\\+2603"):
+            fonts.runs(role, "a☃")
+
+
+@pytest.mark.parametrize("view", REGISTRY)
+def test_what_a_resource_declares_is_whole(view: str) -> None:
+    resource = REGISTRY[view]
+    assert resource.view == view
+    for option in resource.options:
+        assert option.parse(option.default) == option.default
+    names = {request_for(view, **chosen).filename for chosen in combinations(resource)}
+    assert len(names) == len(list(combinations(resource))) or view == "binary_windows"
+    promise: Callable[..., object]
+    for promise in (resource.subtitle, resource.pages, resource.draw):
+        assert promise.__module__ == f"resources.{view}"

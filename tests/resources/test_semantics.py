@@ -1,0 +1,78 @@
+"""What the resources say is true: numbers, orders, counts."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import re
+
+import pikepdf
+import pypdfium2
+import pytest
+
+from render_trio.offload import produce
+from resources import binary_cards, sorting_network
+from resources.searching_cards import search_steps
+from tests.requests import request_for
+
+
+def text_of(view: str, **values: object) -> list[str]:
+    """Return the text of each page."""
+    pdf = pypdfium2.PdfDocument(produce(request_for(view, **values), lambda: None).pdf)
+    texts = [page.get_textpage().get_text_range() for page in pdf]
+    pdf.close()
+    return texts
+
+
+def numbers_of(text: str) -> list[int]:
+    """Return the numbers that stand on a page, without the one of the footer's ruler."""
+    return [int(word) for word in re.findall(r"(?<!\S)\d+(?!\S)", text.replace("50 mm", ""))]
+
+
+def test_the_network_sorts_every_order() -> None:
+    orders = list(itertools.permutations([1, 2, 3, 4, 5, 6]))
+    assert len(orders) == 720
+    for order in orders:
+        assert sorting_network.sort_by(sorting_network.WIRING, list(order)) == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_network_with_a_crossed_wire_would_not_sort() -> None:
+    wiring = sorting_network.WIRING | {(4, 0): (3, 2)}
+    assert sorting_network.sort_by(wiring, [1, 2, 3, 4, 5, 6]) != [1, 2, 3, 4, 5, 6]
+
+
+def test_binary_cards_have_as_many_dots_as_they_say() -> None:
+    document = produce(request_for("binary_cards"), lambda: None)
+    with pikepdf.open(io.BytesIO(document.pdf)) as pdf:
+        for page, (columns, rows), text in zip(pdf.pages, binary_cards.GRIDS, text_of("binary_cards"), strict=True):
+            alt = f"{columns * rows} dots".encode("utf-16-be").hex()
+            content = page.Contents.read_bytes().decode()
+            inside = content.split(alt)[1].split("EMC")[0]
+            # A circle is four curves.
+            assert len(re.findall(r" c$", inside, re.MULTILINE)) == 4 * columns * rows
+            assert str(columns * rows) in text
+    assert [columns * rows for columns, rows in binary_cards.GRIDS] == [1, 2, 4, 8, 16, 32, 64, 128]
+
+
+@pytest.mark.parametrize(("level", "lowest", "highest"), [("easy", 1, 9), ("medium", 10, 99), ("hard", 100, 999)])
+def test_the_network_holds_numbers_of_its_range(level: str, lowest: int, highest: int) -> None:
+    for seed in range(20):
+        numbers = numbers_of(text_of("sorting_network", prefilled_values=level, seed=seed)[0])
+        assert len(set(numbers)) == 6
+        assert all(lowest <= number <= highest for number in numbers)
+
+
+@pytest.mark.parametrize("most", [99, 999])
+def test_searching_cards_are_sorted(most: int) -> None:
+    pages = text_of("searching_cards", number_cards=31, max_number=most)
+    numbers = [number for page in pages[:-1] for number in numbers_of(page)]
+    assert len(numbers) == 31
+    assert numbers == sorted(set(numbers))
+    assert numbers[-1] <= most
+
+
+@pytest.mark.parametrize("count", [15, 31])
+def test_the_helper_sheet_marks_what_a_binary_search_asks(count: int) -> None:
+    steps = search_steps(count)
+    assert [position for position, step in steps.items() if step == 1] == [count // 2]
+    assert sorted(step for step in steps.values()) == [1, 2, 2, 3, 3, 3, 3]
