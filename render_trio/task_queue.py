@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import msgspec
@@ -78,7 +79,10 @@ class TaskQueue:
         query = {"numTasks": count, "leaseSecs": seconds, "groupByTag": "true", "tag": tag}
         headers = {"Prefer": f"wait={wait}"} if wait else {}
         response = await self._ask("POST", "/lease", query=query, headers=headers, repeat=False, extra_time=wait)
-        tasks = tuple(_leased(item) for item in _json(response).get("items") or ())
+        items = _json(response).get("items", [])
+        if not isinstance(items, list):
+            raise QueueUnavailableError("the queue's answer holds no list of tasks")
+        tasks = tuple(_leased(item) for item in items)
         return Lease(tasks, "wait" in response.headers.get("Preference-Applied", ""))
 
     async def insert(self, task_id: str, payload: str, tag: str) -> None:
@@ -160,11 +164,12 @@ class TaskQueue:
         ) as response:
             parts: list[bytes] = []
             size = 0
-            async for part in response.aiter_bytes():
-                size += len(part)
-                if size > ANSWER_BYTES:
-                    raise httpx.RemoteProtocolError(f"an answer of over {ANSWER_BYTES} bytes")
-                parts.append(part)
+            async with aclosing(cast(AsyncGenerator[bytes, None], response.aiter_bytes())) as received:
+                async for part in received:
+                    size += len(part)
+                    if size > ANSWER_BYTES:
+                        raise httpx.RemoteProtocolError(f"an answer of over {ANSWER_BYTES} bytes")
+                    parts.append(part)
         kept = {name: value for name, value in response.headers.items() if name != "content-encoding"}
         return httpx.Response(response.status_code, headers=kept, content=b"".join(parts), request=response.request)
 
@@ -182,13 +187,6 @@ class TaskQueue:
     async def _replace_client(self) -> None:
         poisoned, self._client = self._client, self._new_client()
         await poisoned.aclose()
-
-
-def queue_factory(
-    address: str, project: str, queue: str, *, timeout: float, discovery_url: str
-) -> Callable[[], TaskQueue]:
-    """Return what makes a client of the queue, one for each worker incarnation."""
-    return lambda: TaskQueue(address, project, queue, timeout=timeout, discovery_url=discovery_url)
 
 
 def _json(response: httpx.Response) -> dict[str, Any]:

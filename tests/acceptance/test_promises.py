@@ -1,0 +1,257 @@
+"""The promises, kept by real processes: nothing lost, nothing twice, whoever is killed."""
+
+from __future__ import annotations
+
+import base64
+import json
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pikepdf
+import pytest
+
+from render_trio.producer import task_values
+from render_trio.tasks import decode_result, encode_task
+from tests.processes import Running, queue, render_trio, start_service
+from tests.redis_server import RedisServer
+
+TASKS = "/taskqueue/v1beta2/projects/render/taskqueues/render/tasks"
+PATIENCE = 90.0
+
+
+class Client:
+    """A producer."""
+
+    def __init__(self, http: httpx.Client) -> None:
+        self._http = http
+
+    def insert(self, task_id: str, payload: str) -> None:
+        body = {"id": task_id, "queueName": "render", "payloadBase64": payload, "tag": "task"}
+        self._http.post(TASKS, json=body).raise_for_status()
+
+    def left(self) -> list[dict[str, Any]]:
+        return list(self._http.get(TASKS).json().get("items", []))
+
+    def take(self, count: int) -> list[tuple[str, Any]]:
+        """Return (task's id, result) of so many results, or fewer when our patience is over."""
+        results: list[tuple[str, Any]] = []
+        deadline = time.monotonic() + PATIENCE
+        query = {"numTasks": "100", "leaseSecs": "60", "groupByTag": "true", "tag": "result"}
+        while len(results) < count and time.monotonic() < deadline:
+            items = (
+                self._http.post(f"{TASKS}/lease", params=query, headers={"Prefer": "wait=5"}).json().get("items", [])
+            )
+            for item in items:
+                results.append((item["id"], decode_result(item["payloadBase64"])))
+                self._http.delete(f"{TASKS}/{item['id']}").raise_for_status()
+        return results
+
+
+class Stage:
+    """Starts what a test needs, and ends what it left."""
+
+    def __init__(self, stack: ExitStack, folder: Path) -> None:
+        self._stack = stack
+        self._folder = folder
+
+    def client(self, queue: Running) -> Client:
+        return Client(self._stack.enter_context(httpx.Client(base_url=queue.address, trust_env=False, timeout=70)))
+
+    def service(self, queue: Running, **settings: str | int) -> Running:
+        running = start_service(queue.address, self._folder / "log", **settings)
+        self._stack.callback(lambda: running.end(signal.SIGKILL))
+        return running
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with ExitStack() as stack:
+        yield Stage(stack, tmp_path)
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def running_queue(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Running]:
+    if request.param == "sqlite":
+        with queue(f"sqlite:///{tmp_path / 'queue.sqlite3'}") as running:
+            yield running
+    else:
+        server = RedisServer(tmp_path)
+        server.start()
+        with queue(server.url) as running:
+            yield running
+        server.stop()
+
+
+def payload(view: str, **options: Any) -> str:
+    return encode_task(task_values(view, options)[1])
+
+
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+def test_a_killed_service_loses_no_task(stage: Stage, running_queue: Running, tmp_path: Path, isolation: str) -> None:
+    client = stage.client(running_queue)
+    ids = [f"task-{number:03}" for number in range(200)]
+    for number, task_id in enumerate(ids):
+        view = ("binary_cards", "parity_cards", "sorting_network", "searching_cards")[number % 4]
+        client.insert(task_id, payload(view))
+    # Short leases, so that what the killed one held comes back soon.
+    settings = {"RENDER_WORKERS": 4, "TASK_SECONDS": 2, "RENDER_ISOLATION": isolation}
+    first = stage.service(running_queue, **settings)
+    early = client.take(40)
+    assert first.end(signal.SIGKILL) == -signal.SIGKILL
+    second = stage.service(running_queue, **settings)
+    results = early + client.take(200 - len(early))
+    assert second.end() == 0, (tmp_path / "log").read_text()
+    assert Counter(result.task_id for _, result in results) == Counter(ids)
+    assert all(result.success for _, result in results)
+    assert client.left() == []
+
+
+def test_bad_input_is_answered_and_the_service_goes_on(stage: Stage, tmp_path: Path) -> None:
+    good = {"kind": "task#render", **task_values("parity_cards", {})[1]}
+
+    def raw(value: object) -> str:
+        return base64.b64encode(value if isinstance(value, bytes) else msgspec.json.encode(value)).decode()
+
+    # 10 MB does not fit a task of the queue (1 MiB); what does is as large as it can be.
+    bad = {
+        "not_json": raw(b"{not json"),
+        "not_an_object": raw([1, 2]),
+        "unknown_kind": raw(good | {"kind": "task#wash"}),
+        "unknown_resource": raw(good | {"resource_view": "laundry"}),
+        "missing_option": raw({name: value for name, value in good.items() if name != "back_colour"}),
+        "invalid_option": raw(good | {"back_colour": "mauve"}),
+        "too_large": raw(good | {"header_text": "x" * 1_000_000}),
+        "invalid_option-header": raw(good | {"header_text": "x" * 10_000}),
+        "invalid_option-none": raw(good | {"copies": 0}),
+        "invalid_option-many": raw(good | {"copies": 51}),
+        "invalid_option-path": raw(good | {"resource_name": "../../etc/cron.d/x"}),
+        "unknown_option": raw(good | {"__class__": "x"}),
+    }
+    with queue(f"sqlite:///{tmp_path / 'queue.sqlite3'}") as running:
+        service = stage.service(running)
+        client = stage.client(running)
+        for name, content in bad.items():
+            client.insert(name, content)
+        client.insert("good", raw(good))
+        results = {result.task_id: result for _, result in client.take(len(bad) + 1)}
+        assert results.pop("good").success
+        assert {name: result.error.code for name, result in results.items()} == {
+            name: name.partition("-")[0] for name in bad
+        }
+        assert all(result.error.message and result.filename is None for result in results.values())
+        assert client.left() == []
+        assert httpx.get(f"{service.address}/health", trust_env=False).json()["status"] == "ok"
+        assert service.end() == 0
+
+
+def test_sigterm_frees_what_is_not_finished(stage: Stage, tmp_path: Path) -> None:
+    with queue(f"sqlite:///{tmp_path / 'queue.sqlite3'}") as running:
+        client = stage.client(running)
+        for number in range(100):
+            client.insert(f"task-{number:03}", payload("searching_cards", copies=50, max_number=999, seed=number))
+        service = stage.service(running, RENDER_WORKERS=2, SHUTDOWN_SECONDS=20)
+        finished = client.take(3)
+        assert service.end() == 0, (tmp_path / "log").read_text()
+        now = time.time_ns() // 1000
+        left = [item for item in client.left() if item.get("tag") == "task"]
+        assert left
+        assert all(int(item["leaseTimestamp"]) <= now for item in left), "given back at once"
+        assert len(finished) >= 3
+
+
+def test_a_second_signal_ends_it_now(stage: Stage, tmp_path: Path) -> None:
+    with queue(f"sqlite:///{tmp_path / 'queue.sqlite3'}") as running:
+        client = stage.client(running)
+        for number in range(20):
+            client.insert(f"task-{number}", payload("searching_cards", copies=50, max_number=999, number_cards=31))
+        service = stage.service(running, RENDER_WORKERS=1)
+        client.take(1)
+        service.process.send_signal(signal.SIGTERM)
+        time.sleep(0.05)
+        # Either it was quicker than us, or it was told twice.
+        assert service.end(signal.SIGTERM) in (0, 130)
+
+
+def test_a_large_document_comes_as_a_link(stage: Stage, tmp_path: Path) -> None:
+    with queue(f"sqlite:///{tmp_path / 'queue.sqlite3'}") as running:
+        service = stage.service(
+            running,
+            MAX_QUEUE_TASK_SIZE="8 KiB",
+            DOCUMENT_STORE=str(tmp_path / "documents"),
+            DOCUMENT_URL_PREFIX="https://files.example.org",
+        )
+        client = stage.client(running)
+        client.insert("one", payload("binary_cards"))
+        ((_, result),) = client.take(1)
+        assert result.kind == "result#link"
+        assert result.url == f"https://files.example.org/{result.sha256}.pdf"
+        with pikepdf.open(tmp_path / "documents" / f"{result.sha256}.pdf") as pdf:
+            assert len(pdf.pages) == result.pages == 8
+        assert service.end() == 0
+
+
+def test_the_demo_prints_every_resource(tmp_path: Path) -> None:
+    from resources import REGISTRY
+
+    ended = render_trio("demo", "--out", str(tmp_path / "out"), "--json")
+    assert ended.returncode == 0, ended.stderr
+    rows = json.loads(ended.stdout)
+    assert [row["resource"] for row in rows] == sorted(REGISTRY)
+    for row in rows:
+        with pikepdf.open(row["path"]) as pdf:
+            assert len(pdf.pages) == row["pages"]
+
+
+def test_submit_and_results_are_a_producer_s_side(stage: Stage, tmp_path: Path) -> None:
+    with queue(f"sqlite:///{tmp_path / 'queue.sqlite3'}") as running:
+        service = stage.service(running)
+        options = ("-o", "display_numbers=yes", "-o", "black_back=no", "--count", "3", "--json")
+        submitted = render_trio("submit", "binary_cards", *options, QUEUE_URL=running.address)
+        ids = json.loads(submitted.stdout)["ids"]
+        rows: list[Any] = []
+        while len(rows) < 3:
+            ended = render_trio("results", "--out", str(tmp_path), "--json", QUEUE_URL=running.address)
+            assert ended.returncode == 0, ended.stderr
+            rows += [json.loads(line) for line in ended.stdout.splitlines()]
+        assert sorted(row["task_id"] for row in rows) == sorted(ids)
+        assert all(Path(row["path"]).parent == tmp_path for row in rows)
+        assert service.end() == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("submit", "laundry"), "Error: resource_view is 'laundry'; allowed: "),
+        (("render", "binary_cards", "-o", "copies=51", "--out", "x.pdf"), "Error: copies is '51'; allowed: "),
+        (("render", "binary_cards", "-o", "copies", "--out", "x.pdf"), "'copies' is not key=value"),
+        (("emulator", "--store", "mysql://x"), "Error: store is 'mysql://x'; allowed: sqlite:///FILE"),
+        (("resources", "laundry"), "Error: resource_view is 'laundry'"),
+    ],
+)
+def test_what_a_user_can_mend_is_told_in_one_line(arguments: tuple[str, ...], message: str) -> None:
+    ended = render_trio(*arguments)
+    assert ended.returncode != 0
+    assert message in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_one_document_without_a_queue(tmp_path: Path) -> None:
+    out = tmp_path / "a" / "x.pdf"
+    ended = render_trio("render", "sorting-network", "-o", "prefilled_values=hard", "--out", str(out))
+    assert ended.returncode == 0, ended.stderr
+    with pikepdf.open(out) as pdf:
+        assert len(pdf.pages) == 1
+
+
+def test_resources_are_listed_with_their_options() -> None:
+    (only,) = json.loads(render_trio("resources", "binary-cards", "--json").stdout)
+    assert only["view"] == "binary_cards"
+    assert [option["name"] for option in only["options"]][:2] == ["display_numbers", "black_back"]
+    assert "Binary Cards" in render_trio("resources").stdout

@@ -1,0 +1,113 @@
+"""Parts that misbehave on demand, which real ones don't: a queue in memory, a renderer that fails."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import trio
+
+from render_trio.errors import LeaseLostError
+from render_trio.finisher import FinishedDocument
+from render_trio.task_queue import Lease
+from render_trio.tasks import LeasedTask, decode_result, encode_task
+from resources.request import Request
+
+TASK: dict[str, Any] = {
+    "resource_view": "binary_cards",
+    "paper_size": "a4",
+    "display_numbers": True,
+    "black_back": False,
+}
+
+
+class FakeQueue:
+    """A queue by Trio's clock, in which each step can be made to fail."""
+
+    def __init__(self) -> None:
+        self.tasks: dict[str, LeasedTask] = {}
+        self.leased_until: dict[str, float] = {}
+        self.results: dict[str, Any] = {}
+        self.result_tags: dict[str, str] = {}
+        self.log: list[str] = []
+        self.faults: dict[str, list[Exception]] = {}
+        self.lose_leases = False
+
+    def add(self, task_id: str, values: dict[str, Any] | None = None, *, payload: str | None = None) -> None:
+        content = payload if payload is not None else encode_task(values if values is not None else TASK)
+        self.tasks[task_id] = LeasedTask(task_id, content, 1, 0, 0)
+
+    def _step(self, name: str) -> None:
+        self.log.append(name)
+        if self.faults.get(name):
+            raise self.faults[name].pop(0)
+
+    async def lease(self, count: int, seconds: int, *, tag: str = "task", wait: int = 0) -> Lease:
+        await trio.lowlevel.checkpoint()
+        self._step("lease")
+        now = trio.current_time()
+        free = [task for task in self.tasks.values() if self.leased_until.get(task.id, -1.0) <= now]
+        if not free and wait:
+            await trio.sleep(wait)
+        leased = []
+        for task in free[:count]:
+            self.leased_until[task.id] = now + seconds
+            leased.append(task)
+            self.tasks[task.id] = LeasedTask(task.id, task.payload, 1, 0, task.retry_count + 1)
+        return Lease(tuple(leased), waited=True)
+
+    async def renew(self, task: LeasedTask, seconds: int) -> LeasedTask:
+        await trio.lowlevel.checkpoint()
+        self._step("renew" if seconds else "release")
+        if self.lose_leases or task.id not in self.tasks:
+            raise LeaseLostError("somebody else has it")
+        self.leased_until[task.id] = trio.current_time() + seconds
+        return task
+
+    async def release(self, task: LeasedTask) -> None:
+        await self.renew(task, 0)
+
+    async def insert(self, task_id: str, payload: str, tag: str) -> None:
+        await trio.lowlevel.checkpoint()
+        self._step("insert")
+        self.results.setdefault(task_id, decode_result(payload))
+        self.result_tags[task_id] = tag
+
+    async def delete(self, task_id: str) -> None:
+        await trio.lowlevel.checkpoint()
+        self._step("delete")
+        self.tasks.pop(task_id, None)
+
+    def free(self) -> list[str]:
+        """Return the tasks that others could lease now."""
+        return [task for task in self.tasks if self.leased_until.get(task, -1.0) <= trio.current_time()]
+
+
+class FakeRenderer:
+    """Takes `seconds` for each document; raises what is in `faults` first."""
+
+    def __init__(self, seconds: float = 0.1) -> None:
+        self.seconds = seconds
+        self.faults: list[Exception] = []
+        self.limits: list[float] = []
+
+    async def make(self, request: Request, seconds: float) -> FinishedDocument:
+        self.limits.append(seconds)
+        await trio.sleep(self.seconds)
+        if self.faults:
+            raise self.faults.pop(0)
+        pdf = request.filename.encode()
+        return FinishedDocument(request.filename, pdf, request.page_count, hashlib.sha256(pdf).hexdigest())
+
+
+class FakeHeartbeat:
+    def __init__(self) -> None:
+        self.phases: list[str] = []
+        self.progressed: list[str] = []
+
+    def enter(self, phase: str, budget: float) -> None:
+        assert budget > 0
+        self.phases.append(phase)
+
+    def progress(self, kind: str) -> None:
+        self.progressed.append(kind)

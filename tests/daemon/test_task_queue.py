@@ -1,0 +1,142 @@
+"""The queue's client: against the real emulator, and against answers that no real one gives on demand."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+import trio
+from trio.testing import MockClock
+
+from emulator.serving import EmulatorSettings, serve
+from render_trio import task_queue
+from render_trio.errors import LeaseLostError, QueueRefusedError, QueueUnavailableError
+from render_trio.task_queue import TaskQueue
+from tests.redis_server import free_port
+
+FOUND = {"id": "one", "payloadBase64": "eA==", "leaseTimestamp": "5", "enqueueTimestamp": "3", "retry_count": 2}
+
+
+def queue_with(answer: Callable[[httpx.Request], httpx.Response]) -> TaskQueue:
+    queue = TaskQueue("http://queue", "p", "q", timeout=5)
+    queue._client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    return queue
+
+
+@pytest.mark.parametrize("by_discovery", [False, True])
+async def test_every_verb_works_on_the_real_queue(tmp_path: Path, by_discovery: bool) -> None:
+    async with trio.open_nursery() as nursery:
+        address = await nursery.start(serve, EmulatorSettings(port=0, store=f"sqlite:///{tmp_path / 'q'}"))
+        discovery = f"{address}/api/{{api}}/{{apiVersion}}" if by_discovery else ""
+        queue = TaskQueue("http://nowhere" if by_discovery else address, "p", "q", timeout=5, discovery_url=discovery)
+        await queue.insert("one", "eA==", "task")
+        await queue.insert("one", "eA==", "task")
+        lease = await queue.lease(5, 60, wait=1)
+        assert [task.id for task in lease.tasks] == ["one"]
+        assert lease.waited
+        renewed = await queue.renew(lease.tasks[0], 120)
+        assert renewed.lease_us > lease.tasks[0].lease_us
+        with pytest.raises(LeaseLostError):
+            await queue.renew(lease.tasks[0], 120)
+        await queue.release(renewed)
+        assert [task.retry_count for task in (await queue.lease(5, 60)).tasks] == [1]
+        await queue.delete("one")
+        await queue.delete("one")
+        with pytest.raises(LeaseLostError):
+            await queue.renew(renewed, 60)
+        with pytest.raises(QueueRefusedError, match="numTasks"):
+            await queue.lease(0, 60)
+        await queue.aclose()
+        nursery.cancel_scope.cancel()
+
+
+def test_every_fault_of_the_network_is_translated() -> None:
+    """Whatever httpx raises while it asks is mapped, or is a bug of ours that must show as it is."""
+    ours = (httpx.HTTPStatusError, httpx.InvalidURL, httpx.CookieConflict, httpx.UnsupportedProtocol)
+    for _, error in inspect.getmembers(httpx, inspect.isclass):
+        if issubclass(error, Exception) and error not in (httpx.HTTPError, httpx.RequestError, *ours):
+            assert issubclass(error, task_queue.NETWORK_FAULTS), error
+
+
+@pytest.mark.parametrize(
+    "fault", [httpx.ConnectError("x"), httpx.ReadTimeout("x"), httpx.RemoteProtocolError("x"), httpx.PoolTimeout("x")]
+)
+async def test_a_network_fault_is_tried_again_then_told(fault: Exception, autojump_clock: MockClock) -> None:
+    asked = []
+
+    def fail(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        raise fault
+
+    queue = queue_with(fail)
+    client = queue._client
+    if isinstance(fault, httpx.PoolTimeout):
+        queue._new_client = lambda: httpx.AsyncClient(transport=httpx.MockTransport(fail))  # type: ignore[method-assign]
+    with pytest.raises(QueueUnavailableError, match=type(fault).__name__):
+        await queue.insert("one", "eA==", "task")
+    assert len(asked) == task_queue.ATTEMPTS
+    assert (queue._client is client) != isinstance(fault, httpx.PoolTimeout), "a poisoned pool is replaced"
+
+
+async def test_a_lease_is_not_asked_for_twice(autojump_clock: MockClock) -> None:
+    asked = []
+
+    def fail(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        raise httpx.ReadError("cut")
+
+    with pytest.raises(QueueUnavailableError):
+        await queue_with(fail).lease(1, 60)
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+async def test_a_busy_queue_is_given_the_time_it_asks_for(status: int, autojump_clock: MockClock) -> None:
+    times: list[float] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        times.append(trio.current_time())
+        return httpx.Response(status if len(times) < 3 else 200, headers={"Retry-After": "7"}, json={})
+
+    await queue_with(answer).insert("one", "eA==", "task")
+    assert len(times) == 3
+    assert times[1] - times[0] >= 7
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"[]", b'{"items": [7]}', b'{"items": [{"id": "x"}]}', b'{"items": 5}']
+)
+async def test_rubbish_is_no_answer(body: bytes) -> None:
+    queue = queue_with(lambda request: httpx.Response(200, content=body))
+    with pytest.raises(QueueUnavailableError):
+        await queue.lease(1, 60)
+
+
+async def test_a_refusal_is_told_with_its_reason() -> None:
+    answer = httpx.Response(403, json={"error": {"message": "not a writer"}})
+    with pytest.raises(QueueRefusedError, match="403 not a writer"):
+        await queue_with(lambda request: answer).insert("one", "eA==", "task")
+
+
+async def test_an_answer_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(task_queue, "ANSWER_BYTES", 1000)
+    queue = queue_with(lambda request: httpx.Response(200, content=b"x" * 2000))
+    with pytest.raises(QueueUnavailableError, match="over 1000 bytes"):
+        await queue.lease(1, 60)
+
+
+async def test_a_queue_that_is_not_there_is_unavailable() -> None:
+    queue = TaskQueue(f"http://127.0.0.1:{free_port()}", "p", "q", timeout=1)
+    with pytest.raises(QueueUnavailableError):
+        await queue.lease(1, 60)
+    await queue.aclose()
+
+
+async def test_a_discovery_document_that_is_none_is_told() -> None:
+    queue = TaskQueue("", "p", "q", timeout=5, discovery_url="http://queue/api/{api}/{apiVersion}")
+    queue._client = httpx.AsyncClient(transport=httpx.MockTransport(lambda request: httpx.Response(200, json=FOUND)))
+    with pytest.raises(QueueRefusedError, match="no discovery document"):
+        await queue.lease(1, 60)

@@ -1,0 +1,157 @@
+"""The web side of a service whose workers are faked: health that tells the truth, an edge that survives rubbish."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import cast
+
+import httpx
+import pytest
+import trio
+
+from render_trio.health import judge
+from render_trio.metrics import Metrics
+from render_trio.supervisor import Slot, Supervisor
+from render_trio.web.app import Views, create_app
+from render_trio.web.bodies import Asgi, guarded
+from render_trio.web.server import address_of, listening_socket, serve
+
+LIMIT = 1000
+
+
+class Site:
+    """A running web side, with two workers that do as they are told."""
+
+    def __init__(self) -> None:
+        self.budget = 1e9
+        self.progress = "polled"
+        self.supervisor = Supervisor({"worker-1": self.work, "worker-2": self.work}, restart_limit=9, restart_window=60)
+        self.abandoned = 0
+        self.address = ""
+
+    async def work(self, heartbeat: Slot) -> None:
+        heartbeat.progress(self.progress)
+        heartbeat.enter("poll", self.budget)
+        await trio.sleep_forever()
+
+    def views(self) -> Views:
+        return Views(
+            lambda: judge(
+                list(self.supervisor.slots),
+                trio.current_time(),
+                draining=self.supervisor.stopping.is_set(),
+                abandoned=self.abandoned,
+                abandoned_limit=4,
+                queue_silence=30,
+            ),
+            self.supervisor.restart_stalled,
+            Metrics().exposition,
+            show_metrics=True,
+        )
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    site = Site()
+    listener = listening_socket("127.0.0.1", 0)
+    site.address = address_of(listener, "127.0.0.1")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(site.supervisor.run)
+        await nursery.start(serve, guarded(cast(Asgi, create_app(site.views())), LIMIT), listener)
+        yield site
+        nursery.cancel_scope.cancel()
+    listener.close()
+
+
+async def get(site: Site, path: str, **headers: str) -> httpx.Response:
+    async with httpx.AsyncClient(base_url=site.address, trust_env=False) as client:
+        return await client.get(path, headers=headers)
+
+
+@pytest.mark.parametrize("path", ["/health", "/_ah/health"])
+async def test_a_service_that_moves_is_well(site: Site, path: str) -> None:
+    response = await get(site, path)
+    assert response.status_code == 200
+    assert response.json()["status"] == "ok"
+    assert [worker["name"] for worker in response.json()["workers"]] == ["worker-1", "worker-2"]
+    assert (await get(site, "/readyz")).json() == {"status": "ok"}
+
+
+async def test_people_get_a_page(site: Site) -> None:
+    response = await get(site, "/health", Accept="text/html,*/*;q=0.5")
+    assert response.headers["Content-Type"].startswith("text/html")
+    assert "worker-1" in response.text
+    assert "Binary Cards" in (await get(site, "/")).text
+    assert (await get(site, "/static/style.css")).status_code == 200
+
+
+async def test_what_stalls_is_restarted_by_the_asking(site: Site) -> None:
+    site.supervisor.slots[0].enter("work", 0.0)
+    response = await get(site, "/health")
+    # Restarted by the question, or a moment before it by the watchdog.
+    assert response.json()["recovered"] in (["worker-1"], [])
+    assert response.status_code == 200
+    with trio.fail_after(10):
+        while site.supervisor.slots[0].restarts == 0:  # noqa: ASYNC110 - real time, a real server
+            await trio.sleep(0.01)
+
+
+async def test_hung_threads_make_it_unwell(site: Site) -> None:
+    site.abandoned = 4
+    response = await get(site, "/health")
+    assert response.status_code == 503
+    assert response.json()["reasons"] == ["4 drawing threads hang"]
+    assert (await get(site, "/livez")).status_code == 200
+
+
+async def test_without_its_queue_it_is_alive_but_not_ready(site: Site) -> None:
+    for slot in site.supervisor.slots:
+        slot.progress("unreachable")
+    assert (await get(site, "/readyz")).status_code == 503
+    assert (await get(site, "/livez")).status_code == 200
+
+
+async def test_while_draining_it_is_not_ready(site: Site) -> None:
+    site.supervisor.stop()
+    response = await get(site, "/readyz")
+    assert (response.status_code, response.json()) == (503, {"status": "draining"})
+
+
+async def test_the_version_names_what_documents_depend_on(site: Site) -> None:
+    version = (await get(site, "/version")).json()
+    assert version["accelerations"]["rl_accel"] is True
+    assert version["qpdf"]
+
+
+async def test_metrics_can_be_scraped(site: Site) -> None:
+    assert "render_in_flight 0.0" in (await get(site, "/metrics")).text
+
+
+@pytest.mark.parametrize("path", ["/", "/health", "/nowhere", "/static/../secret"])
+async def test_every_answer_is_secured(site: Site, path: str) -> None:
+    response = await get(site, path)
+    assert "default-src 'self'" in response.headers["Content-Security-Policy"]
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert "Traceback" not in response.text
+
+
+async def test_a_body_that_is_too_large_leaves_the_connection_usable_or_closed(site: Site) -> None:
+    async with httpx.AsyncClient(base_url=site.address, trust_env=False) as client:
+        for _ in range(3):
+            response = await client.post("/health", content=b"x" * (LIMIT * 50))
+            assert response.status_code == 413
+        assert (await client.get("/livez")).status_code == 200
+
+
+async def test_rubbish_ends_only_its_own_connection(site: Site) -> None:
+    host, port = "127.0.0.1", int(site.address.rsplit(":", 1)[1])
+    upgrade = (
+        b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    for rubbish in (upgrade + b"\xff" * 100, b"\x00" * 100, b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 20_000, b""):
+        async with await trio.open_tcp_stream(host, port) as stream:
+            with trio.move_on_after(0.5):
+                await stream.send_all(rubbish)
+                await stream.receive_some()
+    assert (await get(site, "/livez")).status_code == 200
