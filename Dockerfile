@@ -1,0 +1,23 @@
+# The render service and the queue: one image, two commands (serve, emulator).
+FROM python:3.11-slim AS build
+WORKDIR /src
+COPY pyproject.toml README.md LICENSE ./
+COPY render_trio render_trio
+COPY emulator emulator
+COPY resources resources
+COPY templates templates
+COPY static static
+# Wheels only: no compiler is here, and none is left behind.
+RUN python3 -m venv /venv && /venv/bin/pip install --no-cache-dir --only-binary :all: --no-binary render-trio .
+
+FROM python:3.11-slim
+COPY --from=build /venv /venv
+COPY scripts/docker-entrypoint.sh scripts/mount-bucket.sh scripts/shutdown-script.sh /app/scripts/
+RUN useradd --system --create-home render && mkdir /data && chown render /data
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 HOST=0.0.0.0 RENDER_ISOLATION=process
+USER render
+VOLUME /data
+EXPOSE 8080 5052
+HEALTHCHECK --interval=15s --timeout=5s --start-period=20s CMD ["python3", "-c", "import os, urllib.request as u; u.urlopen(f'http://127.0.0.1:{os.environ.get(\"HEALTH_PORT\", os.environ.get(\"PORT\", \"8080\"))}/health', timeout=4)"]
+ENTRYPOINT ["/app/scripts/docker-entrypoint.sh"]
+CMD ["serve"]

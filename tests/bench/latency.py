@@ -1,0 +1,59 @@
+"""From submitting a task to having its PDF: one at a time, by an idle service with its queue, median of many.
+
+usage: scripts/bench latency [--count 30] [--view binary_cards]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+from pathlib import Path
+
+import trio
+
+from emulator.serving import EmulatorSettings
+from emulator.serving import serve as serve_queue
+from render_trio import logs, service
+from render_trio.producer import submit, take_results, task_values
+from render_trio.settings import Settings
+from render_trio.task_queue import TaskQueue
+
+
+async def measure(view: str, count: int, isolation: str) -> list[float]:
+    """Return the milliseconds of each task."""
+    times: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        async with trio.open_nursery() as nursery:
+            queue_url = await nursery.start(serve_queue, EmulatorSettings(port=0, store=f"sqlite:///{folder}/q"))
+            settings = Settings(queue_url=queue_url, port=0, render_isolation=isolation)
+            await nursery.start(service.run, settings)
+            queue = TaskQueue(queue_url, settings.project_name, settings.queue_name, timeout=10)
+            _, values = task_values(view, {})
+            for _ in range(count + 1):
+                begun = trio.current_time()
+                await submit(queue, values)
+                await take_results(queue, Path(folder), wait=20)
+                times.append((trio.current_time() - begun) * 1000)
+            await queue.aclose()
+            nursery.cancel_scope.cancel()
+    return times
+
+
+def main() -> None:
+    """Print the first, the median and the slowest, in both kinds of isolation."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=30)
+    parser.add_argument("--view", default="binary_cards")
+    arguments = parser.parse_args()
+    logs.configure("console", "error")
+    for isolation in ("thread", "process"):
+        first, *rest = trio.run(measure, arguments.view, arguments.count, isolation)
+        print(
+            f"{arguments.view}, {isolation}: first {first:.0f} ms, "
+            f"then median {statistics.median(rest):.0f} ms, slowest {max(rest):.0f} ms of {len(rest)}"
+        )
+
+
+if __name__ == "__main__":
+    main()
