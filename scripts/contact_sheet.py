@@ -44,7 +44,7 @@ def main(path: Path) -> None:
         picture = first_page(view)
         sheet.paste(picture, (left + (CELL - picture.width) // 2, top + (CELL - picture.height) // 2))
         draw.text((left + CELL / 2, top + CELL + TITLE / 2), resource.name, "#222222", font=font, anchor="mm")
-    sheet.quantize(128).save(path, optimize=True)
+    sheet.save(path, optimize=True)
 
 
 if __name__ == "__main__":
