@@ -7,17 +7,22 @@ from types import MappingProxyType
 
 from resources import (
     arrows,
+    barcode_checksum_poster,
     binary_cards,
     binary_cards_small,
     binary_to_alphabet,
+    binary_windows,
     grid,
+    job_badges,
     left_right_cards,
     modulo_clock,
     number_hunt,
     parity_cards,
     piano_keys,
+    run_length_encoding,
     searching_cards,
     sorting_network,
+    train_stations,
 )
 from resources.resource import Resource
 
@@ -26,17 +31,22 @@ REGISTRY: Mapping[str, Resource] = MappingProxyType(
         resource.view: resource
         for resource in (
             arrows.RESOURCE,
+            barcode_checksum_poster.RESOURCE,
             binary_cards.RESOURCE,
             binary_cards_small.RESOURCE,
             binary_to_alphabet.RESOURCE,
+            binary_windows.RESOURCE,
             grid.RESOURCE,
+            job_badges.RESOURCE,
             left_right_cards.RESOURCE,
             modulo_clock.RESOURCE,
             number_hunt.RESOURCE,
             parity_cards.RESOURCE,
             piano_keys.RESOURCE,
+            run_length_encoding.RESOURCE,
             searching_cards.RESOURCE,
             sorting_network.RESOURCE,
+            train_stations.RESOURCE,
         )
     }
 )

@@ -108,7 +108,7 @@ def parse_request(values: Mapping[str, object], *, default_seed: str, fill_defau
         seed=_seed(values, default_seed),
         ink_saver=_option(INK_SAVER, values, fill_defaults) is True,
         language=_language(values),
-        choices=Choices(tuple((o.name, _option(o, values, fill_defaults)) for o in resource.options)),
+        choices=_choices(resource, values, fill_defaults),
     )
 
 
@@ -133,6 +133,15 @@ def _option(option: Option, values: Mapping[str, object], fill_defaults: bool) -
         return option.parse(values[option.name])
     except OptionError as error:
         raise RequestError("invalid_option", str(error), option.name) from None
+
+
+def _choices(resource: Resource, values: Mapping[str, object], fill_defaults: bool) -> Choices:
+    choices = Choices(tuple((option.name, _option(option, values, fill_defaults)) for option in resource.options))
+    try:
+        resource.check(choices)
+    except OptionError as error:
+        raise RequestError("invalid_option", str(error), str(error).partition(" ")[0]) from None
+    return choices
 
 
 def _invalid(key: str, value: object, allowed: str) -> RequestError:

@@ -13,13 +13,18 @@ if TYPE_CHECKING:
     from resources.drawing.document import Document
 
 
+def _nothing_to_check(choices: Choices) -> None:
+    """Most options do not depend on each other."""
+
+
 @dataclass(frozen=True, slots=True)
 class Resource:
     """One printable of the catalogue.
 
     `draw` draws one copy, page by page, on the document that it is given. `subtitle` and `pages` say
     what a set of choices is called and how many pages one copy of it has; `flip` is the edge over
-    which the sheet is turned when a copy has back pages.
+    which the sheet is turned when a copy has back pages. `check` raises OptionError for choices that do
+    not go together.
     """
 
     view: str
@@ -31,6 +36,7 @@ class Resource:
     draw: Callable[[Document, Choices], None]
     orientation: Orientation = "portrait"
     flip: Flip = "long-edge"
+    check: Callable[[Choices], None] = _nothing_to_check
 
     @property
     def slug(self) -> str:

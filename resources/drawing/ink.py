@@ -69,8 +69,8 @@ class Ink:
         self.code.append(f"{path}\nW n")
 
     def transform(self, a: float, b: float, c: float, d: float, e: float, f: float) -> None:
-        """Multiply the transformation matrix."""
-        self.code.append(f"{a:.6g} {b:.6g} {c:.6g} {d:.6g} {e:.5f} {f:.5f} cm")
+        """Multiply the transformation matrix. PDF knows no exponents, which %g would write."""
+        self.code.append(f"{a:.6f} {b:.6f} {c:.6f} {d:.6f} {e:.4f} {f:.4f} cm")
 
     def form(self, name: str) -> None:
         """Draw a form XObject by its name in the document."""

@@ -131,6 +131,10 @@ class Surface:
         self.write((x, box.centre[1] + fonts.cap_height(role) * size / 2), text, size, role=role, colour=colour)
         return size
 
+    def text_width(self, text: str, size: float, *, role: Role = "body") -> float:
+        """Return the width of one line at this size, mm. Raises MissingCharacterError."""
+        return fonts.width(role, text) * size
+
     def heading(
         self,
         box: Box,

@@ -53,7 +53,7 @@ def test_a_request_can_be_sent_to_another_process() -> None:
 @pytest.mark.parametrize(
     ("changes", "code", "message"),
     [
-        ({"resource_view": "nothing"}, "unknown_resource", "resource_view is 'nothing'; allowed: binary_cards"),
+        ({"resource_view": "nothing"}, "unknown_resource", "resource_view is 'nothing'; allowed: arrows, "),
         ({"resource_view": 7}, "unknown_resource", "resource_view is 7"),
         ({"resource_view": ...}, "missing_option", "resource_view is missing"),
         ({"paper_size": ...}, "missing_option", "paper_size is missing; allowed: a4, letter"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import random
 import re
 
 import pikepdf
@@ -11,7 +12,10 @@ import pypdfium2
 import pytest
 
 from render_trio.offload import produce
-from resources import binary_cards, sorting_network
+from resources import RequestError, assets, binary_cards, number_hunt, pixels, sorting_network
+from resources.barcode_checksum_poster import calculate
+from resources.drawing import fonts
+from resources.drawing.document import Document
 from resources.searching_cards import search_steps
 from tests.requests import request_for
 
@@ -76,3 +80,57 @@ def test_the_helper_sheet_marks_what_a_binary_search_asks(count: int) -> None:
     steps = search_steps(count)
     assert [position for position, step in steps.items() if step == 1] == [count // 2]
     assert sorted(step for step in steps.values()) == [1, 2, 2, 3, 3, 3, 3]
+
+
+def checksum_of(code: str) -> int:
+    """Return the check digit by the standards' own words: weights 3 and 1 in turn from the right."""
+    total = sum(int(digit) * (3 if i % 2 == 0 else 1) for i, digit in enumerate(reversed(code)))
+    return -total % 10
+
+
+def test_check_digits_are_right() -> None:
+    assert calculate("75318295342").check_digit == 7
+    assert calculate("940054700987").check_digit == 9
+    source = random.Random(1)
+    for _ in range(1000):
+        code = "".join(source.choices("0123456789", k=source.choice((11, 12))))
+        assert calculate(code).check_digit == checksum_of(code)
+
+
+def test_a_barcode_of_one_s_own_must_have_the_right_length() -> None:
+    assert "1 + 1 + 1 + 1 + 1 + 1 = 6" in text_of("barcode_checksum_poster", barcode="1" * 11)[0]
+    with pytest.raises(RequestError, match="11 digits for a barcode_length of 12"):
+        request_for("barcode_checksum_poster", barcode="1" * 12)
+    with pytest.raises(RequestError, match="barcode is '12'; allowed: 11 or 12 digits"):
+        request_for("barcode_checksum_poster", barcode="12")
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (assets.static_directory() / "pixels").glob("*.txt")))
+def test_run_lengths_decode_to_the_picture(name: str) -> None:
+    picture = pixels.load(name)
+    for row in picture.rows:
+        squares = [letter in picture.black for letter in row]
+        lengths = pixels.run_lengths(squares)
+        assert pixels.squares_of(lengths) == squares
+        assert sum(lengths) == len(row)
+        assert all(length > 0 for length in lengths[1:])
+
+
+@pytest.mark.parametrize(("level", "highest"), [("easy", 99), ("medium", 999), ("hard", 9999)])
+def test_number_hunts_are_of_their_range_and_order(level: str, highest: int) -> None:
+    for order in ("sorted", "unsorted"):
+        request = request_for("number_hunt", prefilled_values=level, number_order=order, seed=order)
+        with fonts.POOL.borrowed() as font_set:
+            drawn = number_hunt.numbers(Document(request, font_set, lambda: None), request.choices)
+        numbers = [int(number) for number in drawn]
+        assert len(set(numbers)) == number_hunt.COUNT == 31
+        assert all(0 <= number <= highest for number in numbers)
+        assert (numbers == sorted(numbers)) == (order == "sorted")
+
+
+def test_the_alphabet_is_counted_in_binary() -> None:
+    teacher = text_of("binary_to_alphabet", worksheet_version="teacher")[0]
+    student = text_of("binary_to_alphabet", worksheet_version="student")[0]
+    for value in range(27):
+        assert f"{value:05b}" in teacher
+        assert f"{value:05b}" not in student
