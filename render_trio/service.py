@@ -27,8 +27,9 @@ from render_trio.offload import Offload, ThreadOffload, process_offload
 from render_trio.settings import Settings
 from render_trio.supervisor import Slot, Supervisor
 from render_trio.task_queue import TaskQueue
-from render_trio.web.app import Views, create_app
+from render_trio.web.app import create_app
 from render_trio.web.bodies import Asgi, guarded
+from render_trio.web.probes import Probes
 from render_trio.web.server import address_of, listening_socket, serve
 from render_trio.worker import Limits, Worker
 from resources import assets
@@ -81,9 +82,9 @@ class Service:
             queue_silence=self.settings.queue_silence,
         )
 
-    def views(self) -> Views:
-        """Return what the web shows."""
-        return Views(
+    def probes(self) -> Probes:
+        """Return what the web is asked about us."""
+        return Probes(
             self.health, self.supervisor.restart_stalled, self._metrics.exposition, show_metrics=self.settings.metrics
         )
 
@@ -151,7 +152,7 @@ async def run(
         async with _offload(settings, metrics) as offload:
             service = Service(settings, offload, metrics)
             async with trio.open_nursery() as web:
-                app = guarded(cast(Asgi, create_app(service.views())), settings.web_body_limit)
+                app = guarded(cast(Asgi, create_app(service.probes())), settings.web_body_limit)
                 await web.start(_serve_for_ever, app, listener)
                 address = address_of(listener, settings.host)
                 _tell_start(settings, address)

@@ -12,8 +12,9 @@ import trio
 from render_trio.health import judge
 from render_trio.metrics import Metrics
 from render_trio.supervisor import Slot, Supervisor
-from render_trio.web.app import Views, create_app
+from render_trio.web.app import create_app
 from render_trio.web.bodies import Asgi, guarded
+from render_trio.web.probes import Probes
 from render_trio.web.server import address_of, listening_socket, serve
 
 LIMIT = 1000
@@ -34,8 +35,8 @@ class Site:
         heartbeat.enter("poll", self.budget)
         await trio.sleep_forever()
 
-    def views(self) -> Views:
-        return Views(
+    def probes(self) -> Probes:
+        return Probes(
             lambda: judge(
                 list(self.supervisor.slots),
                 trio.current_time(),
@@ -57,7 +58,7 @@ async def site() -> AsyncIterator[Site]:
     site.address = address_of(listener, "127.0.0.1")
     async with trio.open_nursery() as nursery:
         nursery.start_soon(site.supervisor.run)
-        await nursery.start(serve, guarded(cast(Asgi, create_app(site.views())), LIMIT), listener)
+        await nursery.start(serve, guarded(cast(Asgi, create_app(site.probes())), LIMIT), listener)
         yield site
         nursery.cancel_scope.cancel()
     listener.close()
