@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resources.drawing import BLACK, OUTLINE, Box, Surface, circles
+from resources.drawing import BLACK, OUTLINE, Box, Surface
 from resources.language import N_
 from resources.options import Choices, Flag
 from resources.resource import Resource
@@ -46,7 +46,7 @@ def _draw_dots(card: Surface, area: Box, columns: int, rows: int) -> None:
     pitch = min(area.width / columns, area.height / rows, 70)
     cells = area.centred(pitch * columns, pitch * rows).grid(columns, rows)
     with card.figure(description):
-        card.paint(circles((cell.centre for cell in cells), pitch * 0.38), BLACK, None)
+        card.dots((cell.centre for cell in cells), pitch * 0.38)
 
 
 def subtitle(choices: Choices, paper: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from resources.drawing import BLACK, Box, Stroke, Surface, circles
+from resources.drawing import BLACK, Box, Surface
 from resources.language import N_
 from resources.options import Choice, Choices, Flag
 from resources.resource import Resource
@@ -48,10 +48,7 @@ def _draw_card(page: Surface, card: Box, dots: int, with_count: bool) -> None:
     pitch = min(inner.width / columns, inner.height / rows, 30)
     cells = inner.centred(pitch * columns, pitch * rows).grid(columns, rows)
     with page.figure(page.document.translate(N_("{dots} dots")).format(dots=dots)):
-        if page.document.ink_saver:
-            page.paint(circles((cell.centre for cell in cells), pitch * 0.36), None, Stroke(width=min(0.4, pitch / 12)))
-        else:
-            page.paint(circles((cell.centre for cell in cells), pitch * 0.38), BLACK, None)
+        page.dots((cell.centre for cell in cells), pitch * 0.38)
 
 
 def pages(choices: Choices) -> int:

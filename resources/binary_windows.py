@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from resources.binary_cards_small import grid_of
-from resources.drawing import BLACK, Box, Surface, circles
+from resources.drawing import Box, Surface
 from resources.language import N_
 from resources.options import Choice, Choices, Flag
 from resources.resource import Resource
@@ -49,7 +49,7 @@ def _draw_dots(page: Surface, box: Box, dots: int, with_count: bool) -> None:
     pitch = min(inner.width / columns, inner.height / rows, 18)
     cells = inner.centred(pitch * columns, pitch * rows).grid(columns, rows)
     with page.figure(page.document.translate(N_("{dots} dots")).format(dots=dots)):
-        page.paint(circles((cell.centre for cell in cells), pitch * 0.38), BLACK, None)
+        page.dots((cell.centre for cell in cells), pitch * 0.38)
 
 
 def _draw_bit(page: Surface, box: Box, bit: int, lit: bool, *, turned: float = 0) -> None:

@@ -52,8 +52,8 @@ def test_binary_cards_have_as_many_dots_as_they_say() -> None:
             alt = f"{columns * rows} dots".encode("utf-16-be").hex()
             content = page.Contents.read_bytes().decode()
             inside = content.split(alt)[1].split("EMC")[0]
-            # A circle is four curves.
-            assert len(re.findall(r" c$", inside, re.MULTILINE)) == 4 * columns * rows
+            # A dot is a short line with round ends.
+            assert len(re.findall(r"^\S+ \S+ m \S+ \S+ l$", inside, re.MULTILINE)) == columns * rows
             assert str(columns * rows) in text
     assert [columns * rows for columns, rows in binary_cards.GRIDS] == [1, 2, 4, 8, 16, 32, 64, 128]
 
