@@ -10,6 +10,7 @@ import pikepdf
 from pikepdf import Array, Dictionary, Name, ObjectStreamMode, Pdf
 
 from render_trio import __version__
+from render_trio.metadata import describe
 from resources.drawing.document import Drawn
 
 SIZE_TOLERANCE = 0.01  # pt: media boxes are written with five decimals
@@ -36,10 +37,25 @@ def finish(drawn: Drawn) -> FinishedDocument:
         _clean_pages(pdf)
         _repeat_copies(pdf, drawn)
         _set_print_behaviour(pdf, drawn)
-        _describe(pdf, drawn)
+        describe(
+            pdf,
+            title=drawn.title,
+            subject=drawn.subject,
+            language=drawn.language,
+            creator=f"render-trio {__version__}",
+            producer=f"pikepdf {pikepdf.__version__}",
+        )
         output = io.BytesIO()
         # deterministic_id: the file's id comes from its content, so that equal documents are equal bytes.
-        pdf.save(output, deterministic_id=True, compress_streams=True, object_stream_mode=ObjectStreamMode.generate)
+        pdf.save(
+            output,
+            deterministic_id=True,
+            compress_streams=True,
+            object_stream_mode=ObjectStreamMode.generate,
+            # Both would read our metadata again to see whether it speaks of PDF/A: it doesn't.
+            preserve_pdfa=False,
+            fix_metadata_version=False,
+        )
     finished = output.getvalue()
     check(finished, drawn)
     return FinishedDocument(
@@ -76,19 +92,6 @@ def _set_print_behaviour(pdf: Pdf, drawn: Drawn) -> None:
             labels.append(copy * drawn.pages_per_copy)
             labels.append(Dictionary(S=Name.D, P=f"{copy + 1}-"))
         pdf.Root.PageLabels = Dictionary(Nums=labels)
-
-
-def _describe(pdf: Pdf, drawn: Drawn) -> None:
-    # set_pikepdf_as_editor would put the current time in: the same request must give the same bytes.
-    with pdf.open_metadata(set_pikepdf_as_editor=False) as metadata:
-        metadata["dc:title"] = drawn.title
-        metadata["dc:description"] = drawn.subject
-        metadata["dc:language"] = {drawn.language}
-        metadata["xmp:CreatorTool"] = f"render-trio {__version__}"
-        metadata["pdf:Producer"] = f"pikepdf {pikepdf.__version__}"
-    for key in list(pdf.docinfo.keys()):
-        if key in ("/CreationDate", "/ModDate", "/Keywords", "/Author", "/Trapped", "/Subject"):
-            del pdf.docinfo[key]
 
 
 def check(pdf_bytes: bytes, drawn: Drawn) -> None:

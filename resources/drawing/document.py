@@ -75,6 +75,9 @@ class Document:
         self._canvas.setProducer(PRODUCER)
         self.typesetter = Typesetter(font_set, self._canvas)
         self._symbols: dict[str, Symbol] = {}
+        left, top, right, bottom = (length * POINTS_PER_MM for length in link_area(self))
+        height = self.paper.height * POINTS_PER_MM
+        self._link_corners = (left, height - bottom, right, height - top)
         self._random: random.Random | None = None
         self._copy = 0
         self._varies = False
@@ -104,10 +107,7 @@ class Document:
             ink.transform(1, 0, 0, 1, MARGIN_LEFT, MARGIN_TOP)
             yield Surface(self, ink, self.paper.content_width, self.paper.content_height)
         if self.request.url:
-            left, top, right, bottom = link_area(self)
-            height = self.paper.height
-            corners = (left * k, (height - bottom) * k, right * k, (height - top) * k)
-            self._canvas.linkURL(self.request.url, corners, relative=0, thickness=0)
+            self._canvas.linkURL(self.request.url, self._link_corners, relative=0, thickness=0)
         self._emit(ink)
         self._canvas.showPage()
 

@@ -1,0 +1,93 @@
+"""Documents per second over the whole catalogue, every combination on both papers, drawn and finished on one core.
+
+usage: scripts/bench render [--rounds 3] [--rivals]
+
+With --rivals the eight binary cards are made by other libraries too, side by side in the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+from render_trio.offload import produce
+from resources import REGISTRY, Request
+from tests.requests import all_requests, request_for
+
+RIVAL_ROUNDS = 25  # each: enough for a median that holds on a noisy machine
+RIVAL_SECONDS = 12.0  # at most for one rival
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Return the milliseconds of one call."""
+    begun = time.perf_counter()
+    work()
+    return (time.perf_counter() - begun) * 1000
+
+
+def draw(request: Request) -> bytes:
+    """Return the finished document."""
+    return produce(request, lambda: None).pdf
+
+
+def measure_catalogue(rounds: int) -> None:
+    """Print documents per second, sizes, and a line for each resource."""
+    requests = all_requests()
+    sizes = sorted(len(draw(request)) for request in requests)  # also the warm-up: fonts and artwork are read
+    times: dict[Request, list[float]] = {request: [] for request in requests}
+    rates = []
+    for _ in range(rounds):
+        for request in requests:
+            times[request].append(timed(lambda request=request: draw(request)))  # type: ignore[misc]
+        rates.append(len(requests) / sum(taken[-1] for taken in times.values()) * 1000)
+    print(f"{'resource':26}{'documents':>10}{'median ms':>10}{'slowest ms':>11}{'default ms':>11}{'median kB':>10}")
+    for view in REGISTRY:
+        own = [request for request in requests if request.view == view]
+        medians = [statistics.median(times[request]) for request in own]
+        default = request_for(view, header_text="Room Four")
+        default_time = statistics.median(timed(lambda default=default: draw(default)) for _ in range(5))  # type: ignore[misc]
+        size = statistics.median(len(draw(request)) for request in own) / 1000
+        print(
+            f"{view:26}{len(own):10}{statistics.median(medians):10.1f}{max(medians):11.1f}{default_time:11.1f}{size:10.1f}"
+        )
+    print(
+        f"\n{len(requests)} documents, {rounds} rounds: median {statistics.median(rates):.1f} documents/s "
+        f"(from {min(rates):.1f} to {max(rates):.1f}); "
+        f"size: median {statistics.median(sizes) / 1000:.1f} kB, largest {sizes[-1] / 1000:.1f} kB"
+    )
+
+
+def measure_rivals() -> None:
+    """Print what the eight binary cards take here and elsewhere, round by round in turn."""
+    from tests.bench.rivals import RIVALS
+
+    request = request_for("binary_cards", display_numbers=True, black_back=False)
+    makers = {"render-trio (checked)": lambda: draw(request), **RIVALS}
+    times: dict[str, list[float]] = {name: [] for name in makers}
+    sizes = {name: len(make()) for name, make in makers.items()}
+    for _ in range(RIVAL_ROUNDS):
+        for name, make in makers.items():
+            if sum(times[name]) < RIVAL_SECONDS * 1000:
+                times[name].append(timed(make))
+    ours = statistics.median(times["render-trio (checked)"])
+    print("\nEight binary cards, 255 dots, with numbers:")
+    for name, taken in sorted(times.items(), key=lambda item: statistics.median(item[1])):
+        median = statistics.median(taken)
+        print(f"{name:26}{median:9.1f} ms{median / ours:8.2f} ×{sizes[name] / 1000:9.1f} kB")
+
+
+def main() -> None:
+    """Measure what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rivals", action="store_true")
+    arguments = parser.parse_args()
+    measure_catalogue(arguments.rounds)
+    if arguments.rivals:
+        measure_rivals()
+
+
+if __name__ == "__main__":
+    main()
