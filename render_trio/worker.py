@@ -105,6 +105,9 @@ class Worker:
         self._leases = Leases(queue, observer)
         self._pace = 0.25  # s a task, a running mean; the first batches are small until we know
         self._idle = IDLE_FIRST
+        self._wait = (
+            0  # a queue that was not reached yet is not asked to hold the answer: only that tells that it's there
+        )
         self._random = random.Random()
 
     async def run(self, heartbeat: Heartbeat) -> None:
@@ -146,15 +149,17 @@ class Worker:
             with trio.CancelScope() as poll:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._cancel_when_stopping, poll)
-                    answer = await self._queue.lease(count, seconds, wait=POLL_WAIT)
+                    answer = await self._queue.lease(count, seconds, wait=self._wait)
                     nursery.cancel_scope.cancel()
         except* QueueError as group:
             log.warning("queue not reached", error=str(group.exceptions[0]))
             heartbeat.progress("unreachable")
+            self._wait = 0
             await self._rest(self._limits.sleep_time)
         if answer is None:  # not reached; or told to stop while asking: tasks leased unseen come back by themselves
             return []
         heartbeat.progress("polled")
+        self._wait = POLL_WAIT
         self._observer.leased(len(answer.tasks))
         if not answer.tasks:
             if not answer.waited:

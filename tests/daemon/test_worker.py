@@ -261,6 +261,12 @@ async def test_an_idle_worker_does_not_hurry(autojump_clock: MockClock) -> None:
     assert bench.queue.log.count("lease") <= 11
 
 
+async def test_an_empty_queue_is_known_to_be_reached_at_once(autojump_clock: MockClock) -> None:
+    bench = Bench()
+    await bench.run_for(1)
+    assert bench.heartbeat.progressed == ["polled"]
+
+
 async def test_a_queue_out_of_reach_is_asked_again_and_said(autojump_clock: MockClock) -> None:
     bench = Bench()
     bench.queue.faults["lease"] = [QueueUnavailableError()] * 3
