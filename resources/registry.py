@@ -22,7 +22,9 @@ from resources import (
     run_length_encoding,
     searching_cards,
     sorting_network,
+    sorting_network_cards,
     train_stations,
+    treasure_island,
 )
 from resources.resource import Resource
 
@@ -46,7 +48,9 @@ REGISTRY: Mapping[str, Resource] = MappingProxyType(
             run_length_encoding.RESOURCE,
             searching_cards.RESOURCE,
             sorting_network.RESOURCE,
+            sorting_network_cards.RESOURCE,
             train_stations.RESOURCE,
+            treasure_island.RESOURCE,
         )
     }
 )

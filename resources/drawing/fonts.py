@@ -25,7 +25,7 @@ from reportlab.pdfbase.ttfonts import TTFont
 # ASCII85 would add 24 % to every stream (set once, before any canvas).
 rl_config.useA85 = 0
 
-Role = Literal["hand", "body", "strong"]
+Role = Literal["hand", "body", "strong", "plain"]
 
 FACES: dict[str, Path] = {
     "delius": fontpkg_delius.ROOT / "files" / "Delius-Regular.ttf",
@@ -33,11 +33,13 @@ FACES: dict[str, Path] = {
     "atkinson-bold": fontpkg_atkinson_hyperlegible.ROOT / "files" / "AtkinsonHyperlegible-Bold.ttf",
     "noto": fontpkg_noto_sans.ROOT / "files" / "NotoSans[wdth,wght].ttf",
 }
-# Hand-drawn numbers and titles; plain body; bold. The last face of each has macrons and all fractions.
+# Hand-drawn numbers and titles; body; bold. The last face of each has macrons and all fractions. Plain is that
+# face alone: for large words in which a letter of another face would be seen.
 ROLES: dict[Role, tuple[str, ...]] = {
     "hand": ("delius", "noto"),
     "body": ("atkinson", "noto"),
     "strong": ("atkinson-bold", "noto"),
+    "plain": ("noto",),
 }
 FOOTER_FACE = "atkinson"  # on every page, so it may stand as the canvas's first font
 
