@@ -24,6 +24,7 @@ from resources import (
     searching_cards,
     sorting_network,
     train_stations,
+    treasure_hunt,
 )
 from resources.resource import Resource
 
@@ -49,6 +50,7 @@ REGISTRY: Mapping[str, Resource] = MappingProxyType(
             searching_cards.RESOURCE,
             sorting_network.RESOURCE,
             train_stations.RESOURCE,
+            treasure_hunt.RESOURCE,
         )
     }
 )
