@@ -122,18 +122,18 @@ def _draw_code(legend: Surface, row: Box, code: Code, method: str) -> None:
 
 
 def draw_lists(document: Document, picture: PixelPicture, name: str) -> None:
-    """Draw the run lengths of each page's rows, four lists to a sheet, to cut apart.
-
-    What is left of the last sheet is filled from the beginning: a picture of one page gives four lists.
-    """
+    """Draw the run lengths of each page's rows, four lists to a sheet, to cut apart; a picture of one page has four."""
     columns, rows = LISTS
     places = places_of(picture)
+    if len(places) == 1:
+        places *= columns * rows
     for first in range(0, len(places), columns * rows):
+        shown = places[first : first + columns * rows]
         with document.page() as page:
-            cells = page.area.grid(columns, rows)
+            cells = page.area.grid(columns, rows)[: len(shown)]
             page.cut_lines(cells, FOLD)
-            for i, cell in enumerate(cells, first):
-                _draw_list(page, cell, picture, places[i % len(places)], name)
+            for cell, place in zip(cells, shown, strict=True):
+                _draw_list(page, cell, picture, place, name)
 
 
 def _draw_list(page: Surface, cell: Box, picture: PixelPicture, place: tuple[int, int], name: str) -> None:

@@ -93,7 +93,7 @@ def _draw_call_outs(design: Surface, *, is_sorted: bool) -> None:
         is_mine = number <= len(mine)
         x = 0.0 if is_mine else WIDTH - CALL_OUT_WIDTH
         # Mine is a panel to the left: its lines and chests are pointed at from their beginning.
-        edge = MINE.x + 1.6 if is_mine else target.right
+        edge = MINE.x if is_mine else target.right
         tip = (SHEET.x + edge * SCALE, SHEET.y + target.centre[1] * SCALE)
         _draw_call_out(design, (x, y), number, translate(words), tip)
 

@@ -65,7 +65,7 @@ def test_the_code_lists_decode_to_the_picture(image: str) -> None:
     printed = re.findall(r"(?<!\S)\d+(?:, \d+)+(?!\S)", " ".join(sheets))
     wanted = [", ".join(map(str, runs)) for place in places_of(picture) for runs in lengths_of(picture, *place)]
     several = [line for line in wanted if "," in line]
-    assert printed[: len(several)] == several
+    assert printed == several * (4 if across * down == 1 else 1)
     for (column, row), lines in zip(places_of(picture), _in_pages(wanted), strict=True):
         decoded = [pixels.squares_of([int(length) for length in line.split(", ")]) for line in lines]
         painted = [[letter in picture.black for letter in line] for line in picture.page(column, row)]
