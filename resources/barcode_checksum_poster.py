@@ -30,6 +30,7 @@ HINT = (92.0, 62.0, 5.0)  # x, width, size
 LEFT_LANE, RIGHT_LANE = 4.5, 183.0  # x of the paths along the edges
 DASHED = (1.8, 1.5)
 HIGHLIGHT = "#fff3bf"
+FRAME_GAP = 1.1  # mm before a framed digit
 
 
 def draw(document: Document, choices: Choices) -> None:
@@ -117,10 +118,11 @@ def _draw_sums(poster: Surface, digits: str, sums: Sums) -> tuple[Box, Box]:
 
 def _write_framed(poster: Surface, start: Point, pieces: Sequence[tuple[str, str]], size: float) -> Box:
     """Write a line whose last digit goes on; returns that digit's frame."""
-    before = sum(poster.text_width(text, size, role="hand") for text, _ in pieces[:-1])
-    last = poster.text_width(pieces[-1][0], size, role="hand")
-    frame = _highlight(poster, Box(start[0] + before, start[1] - size / 2, last, size), pieces[-1][1])
-    _write(poster, start, pieces, size)
+    *before, last = pieces
+    x = _write(poster, start, before, size)[-1].right + FRAME_GAP
+    width = poster.text_width(last[0], size, role="hand")
+    frame = _highlight(poster, Box(x, start[1] - size / 2, width, size), last[1])
+    _write(poster, (x, start[1]), [last], size)
     return frame
 
 

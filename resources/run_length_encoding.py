@@ -90,7 +90,7 @@ def _draw_create(page: Surface, *, with_colours: bool) -> None:
         grid = Box(rest.x, rest.y, side, side)
         _draw_grid(page, grid, OWN_SIDE, OWN_SIDE)
         lines = Box(grid.right + 14, grid.y, rest.right - grid.right - 14, side)
-        page.fold_line((grid.right + 7, rest.y - 2), (grid.right + 7, half.bottom))
+        page.fold_line((grid.right + 7, rest.y), (grid.right + 7, half.bottom))
         for row in lines.rows(OWN_SIDE):
             page.line((row.x, row.bottom - 1), (row.right, row.bottom - 1), stroke=Stroke(GREY, 0.25))
 
