@@ -136,9 +136,8 @@ def _draw_calculation(poster: Surface, sums: Sums, heavy: Box, light: Box, squar
     total = _write_framed(poster, (ROW_X, ROWS[1]), second, ROW_SIZE)
     third = [(MISSING, GREEN), (" + ", INK), (str(sums.missing), PURPLE), (" = ", INK), ("10", INK)]
     used = _write(poster, (ROW_X, ROWS[2]), third, ROW_SIZE)[2]
-    answer = _write(
-        poster, (ROW_X, ROWS[3]), [(MISSING, GREEN), (" = ", INK), (str(sums.check_digit), GREEN)], ROW_SIZE
-    )[2]
+    fourth = [(MISSING, GREEN), (" = ", INK), (str(sums.check_digit), GREEN)]
+    answer = _write(poster, (ROW_X, ROWS[3]), fourth, ROW_SIZE)[2]
     hints = (
         N_("three times the last digit of the group next to the square"),
         N_("the last digit, and that of the other group"),

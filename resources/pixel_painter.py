@@ -45,9 +45,9 @@ def draw(document: Document, choices: Choices) -> None:
     method, name = choices.text("method"), document.translate(NAMES[choices.text("image")])
     picture = pixels.load(choices.text("image"))
     draw_reference(document, picture, f"{document.translate(RESOURCE.name)}: {name}", method)
-    coded = picture.coded(method)
+    bits = picture.in_bits(method)
     for column, row in places_of(picture):
-        rows = coded[row * PAGE_ROWS : (row + 1) * PAGE_ROWS]
+        rows = bits[row * PAGE_ROWS : (row + 1) * PAGE_ROWS]
         left = column * PAGE_COLUMNS
         codes = [square for line in rows for square in line[left : left + PAGE_COLUMNS]]
         with document.page() as page:

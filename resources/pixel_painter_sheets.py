@@ -66,7 +66,7 @@ def draw_reference(document: Document, picture: PixelPicture, title: str, method
 def _paint_picture(page: Surface, frame: Box, picture: PixelPicture, method: str) -> None:
     side = frame.width / len(picture.rows[0])
     painted: dict[str, Path] = {}
-    for y, row in enumerate(picture.coded(method)):
+    for y, row in enumerate(picture.in_bits(method)):
         for x, length, bits in pixels.runs_of(row):
             run = Box(frame.x + x * side, frame.y + y * side, length * side, side)
             painted.setdefault(bits, Path()).rectangle(run)

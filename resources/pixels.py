@@ -58,8 +58,8 @@ class PixelError(ValueError):
 class PixelPicture:
     """Rows of letters, and which of them are dark in fewer colours.
 
-    `pages` across and down; `black` letters print black in black and white; `greys` gives each letter's
-    code of two bits.
+    `pages` across and down, 0 and 0 for a picture of any size; `black` letters print black in black and
+    white; `greys` gives each letter's code of two bits.
     """
 
     rows: tuple[str, ...]
@@ -71,7 +71,7 @@ class PixelPicture:
         """Return the letter's code in grey: 00 black, 01 dark, 10 light, 11 white."""
         return dict(self.greys).get(letter, "11")
 
-    def coded(self, method: str) -> list[list[str]]:
+    def in_bits(self, method: str) -> list[list[str]]:
         """Return the bits of each square of each row, by a method of `CODES`."""
         if method == "colour":
             bits = {letter: code for letter, (_, code, _) in COLOURS.items()}
@@ -87,6 +87,19 @@ class PixelPicture:
         return [line[left : left + PAGE_COLUMNS] for line in self.rows[top : top + PAGE_ROWS]]
 
 
+def _pages(spelt: str, rows: tuple[str, ...], file: str) -> tuple[int, int]:
+    """Return pages across and down; a picture of no pages, for worksheets of their own, may have any size."""
+    if not spelt:
+        return 0, 0
+    if not re.fullmatch(r"[1-9][0-9]?x[1-9][0-9]?", spelt):
+        raise PixelError(f"{file}: pages is {spelt!r}; allowed: pages across x down, as 3x2")
+    across, down = map(int, spelt.split("x"))
+    if (len(rows[0]), len(rows)) != (across * PAGE_COLUMNS, down * PAGE_ROWS):
+        wanted = f"{across * PAGE_COLUMNS} by {down * PAGE_ROWS}"
+        raise PixelError(f"{file}: {len(rows[0])} by {len(rows)} squares; pages {spelt} need {wanted}")
+    return across, down
+
+
 @lru_cache(maxsize=64)
 def load(name: str) -> PixelPicture:
     """Return the picture static/pixels/{name}.txt. Raises PixelError, which says what is wrong with the file."""
@@ -98,7 +111,7 @@ def load(name: str) -> PixelPicture:
     rows = tuple(body.split())
     if not rows or any(len(row) != len(rows[0]) or set(row) - set(COLOURS) for row in rows):
         raise PixelError(f"{path.name}: rows must be of one length, of the letters {' '.join(COLOURS)}")
-    across, down = map(int, keys.get("pages", "1x1").split("x"))
+    across, down = _pages(keys.get("pages", ""), rows, path.name)
     greys = tuple((letter, code) for code in GREYS for letter in keys.get(code, ""))
     return PixelPicture(rows, (across, down), keys.get("black", "#"), greys)
 

@@ -40,15 +40,18 @@ def layout() -> Layout:
     # Row by row, A to the left of B: that is how the eye goes.
     chests = tuple(cell for pair in zip(*halves, strict=True) for cell in pair)
     rows = THEIRS.inset(3, 0).split_top(HEAD)[1].split_top(THEIRS.height - HEAD - FOOT)[0].rows(len(LETTERS))
-    boxes = [
-        box
-        for panel in (MINE, THEIRS)
-        for box in (
-            Box(panel.right - 21, panel.y + 12, 18, 9.5),
-            Box(panel.right - 21, panel.bottom - 11.5, 18, 9),
-        )
-    ]
-    return Layout(chests, tuple(rows), boxes[0], boxes[2], boxes[1], boxes[3])
+    return Layout(
+        chests,
+        tuple(rows),
+        chosen=_box_at(MINE, MINE.y + 12),
+        wanted=_box_at(THEIRS, THEIRS.y + 12),
+        their_guesses=_box_at(MINE, MINE.bottom - 11.5),
+        my_guesses=_box_at(THEIRS, THEIRS.bottom - 11.5),
+    )
+
+
+def _box_at(panel: Box, y: float) -> Box:
+    return Box(panel.right - 21, y, 18, 9.2)
 
 
 def draw_sheet(page: Surface, values: list[str], *, is_sorted: bool, in_colour: bool) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +22,7 @@ BITS = {"black-white": 1, "greyscale": 2, "colour": 5}
 
 
 def rows_of(picture: pixels.PixelPicture, method: str, column: int, row: int) -> list[list[str]]:
-    return [line[column * 15 : column * 15 + 15] for line in picture.coded(method)[row * 20 : row * 20 + 20]]
+    return [line[column * 15 : column * 15 + 15] for line in picture.in_bits(method)[row * 20 : row * 20 + 20]]
 
 
 @pytest.mark.parametrize("image", EXPECTED_PAGES)
@@ -48,7 +50,7 @@ def test_the_codes_on_the_pages_are_those_of_the_picture(method: str, image: str
 def test_the_codes_are_those_of_the_colours() -> None:
     picture = pixels.load("parrots")
     letters = "".join(picture.rows)
-    codes = [code for line in picture.coded("colour") for code in line]
+    codes = [code for line in picture.in_bits("colour") for code in line]
     named = {code.bits: code.name for code in pixels.CODES["colour"]}
     assert {named[code] for letter, code in zip(letters, codes, strict=True) if letter == "r"} == {"red"}
     assert named == {
@@ -96,3 +98,35 @@ def test_pages_are_what_the_pictures_and_sheets_add_up_to() -> None:
     assert counted["black-white", "fish"] == 1 + 6 + 1
     assert counted["run-length-encoding", "boat"] == 1 + 9 + 3
     assert counted["greyscale", "parrots"] == 1 + 32 + 4
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A static directory of its own, with no pictures yet."""
+    monkeypatch.setattr(pixels, "static_directory", lambda: tmp_path)
+    (tmp_path / "pixels").mkdir()
+    pixels.load.cache_clear()
+    yield tmp_path / "pixels"
+    pixels.load.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("pages: 1x1\n\n" + ("." * 15 + "\n") * 19, "15 by 19 squares; pages 1x1 need 15 by 20"),
+        ("pages: many\n\n" + ("." * 15 + "\n") * 20, "pages is 'many'; allowed: pages across x down"),
+        ("black: #\n\n..#\n.#\n", "rows must be of one length"),
+        ("black: #\n\n..#\n.z.\n", "of the letters"),
+        ("", "rows must be of one length"),
+    ],
+)
+def test_a_picture_edited_wrongly_says_what_is_wrong(folder: Path, text: str, complaint: str) -> None:
+    (folder / "mine.txt").write_text(text, encoding="utf-8")
+    with pytest.raises(pixels.PixelError, match=complaint):
+        pixels.load("mine")
+
+
+def test_a_picture_that_is_not_there_is_named(folder: Path) -> None:
+    for name in ("unknown", "../pixels/fish"):
+        with pytest.raises(pixels.PixelError, match=re.escape(name)):
+            pixels.load(name)
