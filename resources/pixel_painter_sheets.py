@@ -17,8 +17,8 @@ LEGENDS = (3, 3)  # on a sheet, to cut apart: columns, rows
 LISTS = (2, 2)
 LENGTHS_SIZE = 5.2  # mm
 WORDS_HEIGHT = 92.0  # mm of the reference page
-# Where ink is saved, each colour is a hatching of its own, from dark to light: mm between lines, degrees.
-HATCHINGS = ((0.7, 45), (1.2, -45), (2.0, 45), (1.2, 20), (1.6, -70), (1.9, 0), (2.4, 90))
+# Where ink is saved, each colour is a hatching of its own, light ones wider: mm between lines, degrees.
+HATCHINGS = ((0.7, 45), (1.3, -45), (2.0, 45), (2.6, 0), (1.6, -70), (1.2, 20), (1.8, 90))
 
 
 def reference_of(column: int, row: int) -> str:

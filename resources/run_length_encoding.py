@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 BASIC = ("rle-kite", "rle-snail", "rle-mug")
 TITLE = 13.0
 LENGTHS_WIDTH = 66.0  # mm beside a grid
+LETTER = Box(4, 26, 105, 105)  # mm, the grid of the worked example on its page
 OWN_SIDE = 16  # squares of the grids to draw in
 KEY = (("0", N_("white")), ("1", N_("black")), ("2", N_("red")), ("3", N_("blue")), ("4", N_("green")))
 KEY_COLOURS = ("#ffffff", BLACK, RED, BLUE, GREEN)
@@ -104,18 +105,19 @@ def _draw_key(page: Surface, area: Box) -> None:
 
 def _draw_teacher(page: Surface) -> None:
     """The picture element, enlarged, with its numbers, and what to say about them."""
-    title, rest = page.area.split_top(22)
+    title, rest = page.area.split_top(LETTER.y - 4)
     page.heading(title, page.document.translate(N_("picture element")), 17)
-    picture = pixels.load("rle-letter")
-    side = 105.0
-    grid = Box(rest.x + 4, rest.y + 4, side, side)
+    picture, grid = pixels.load("rle-letter"), LETTER
     cells = grid.grid(len(picture.rows[0]), len(picture.rows))
     black = Path()
     for letter, cell in zip("".join(picture.rows), cells, strict=True):
         if letter in picture.black:
             black.rectangle(cell)
     with page.figure(page.document.translate(N_("The letter a in eight by eight squares"))):
-        page.paint(black, BLACK, None)
+        if page.document.ink_saver:  # outlines would be lost among those of the grid
+            page.hatch(black, grid, BLACK, spacing=2)
+        else:
+            page.paint(black, BLACK, None)
     _draw_grid(page, grid, len(picture.rows[0]), len(picture.rows))
     _write_lengths(page, grid, lengths_of("rle-letter"), 7.5)
     text = Box(rest.x + 4, grid.bottom + 12, rest.width - 8, rest.bottom - grid.bottom - 12)

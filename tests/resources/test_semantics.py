@@ -19,6 +19,7 @@ from resources import (
     binary_cards,
     number_hunt,
     pixels,
+    run_length_encoding,
     searching_cards,
     sorting_network,
     train_stations,
@@ -26,6 +27,7 @@ from resources import (
 from resources.check_digit import calculate
 from resources.drawing import fonts
 from resources.drawing.document import Document
+from resources.paper import MARGIN_LEFT, MARGIN_TOP, POINTS_PER_MM
 from resources.searching_cards import search_steps
 from tests.requests import request_for
 
@@ -165,3 +167,19 @@ def test_stations_stand_apart_beside_a_closed_track(tracks: str) -> None:
 def test_no_two_searching_cards_look_alike() -> None:
     figures = [searching_cards.figure_of(index) for index in range(31)]
     assert len(set(figures)) == 31
+
+
+@pytest.mark.parametrize("ink_saver", [False, True])
+def test_the_worked_letter_stands_out_from_its_grid(ink_saver: bool) -> None:
+    request = request_for("run_length_encoding", worksheet_type="teacher", ink_saver=ink_saver)
+    pdf = pypdfium2.PdfDocument(produce(request, lambda: None).pdf)
+    picture = pdf[0].render(scale=2, grayscale=True).to_pil()
+    pdf.close()
+    letter = pixels.load("rle-letter")
+    cells = run_length_encoding.LETTER.moved(MARGIN_LEFT, MARGIN_TOP).grid(len(letter.rows[0]), len(letter.rows))
+    for square, cell in zip("".join(letter.rows), cells, strict=True):
+        inner = cell.inset(1)
+        corners = (inner.x, inner.y, inner.right, inner.bottom)
+        histogram = picture.crop(tuple(round(2 * POINTS_PER_MM * at) for at in corners)).histogram()
+        inked = sum(histogram[:128]) / sum(histogram)
+        assert (inked > 0.1) == (square in letter.black)
