@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from resources.drawing.document import Document
 
 COLUMNS, ROWS = 8, 5
-SIDE = 24.0  # mm of a card in the design
-LINE = Stroke(width=1.8)
-HEAD = 5.0
+WIDTH, HEIGHT = 24.0, 32.0  # mm of a card in the design
+LINE = Stroke(width=2.2)
+HEAD = 6.5
 
 
 def draw(document: Document, choices: Choices) -> None:
     """Draw a row of turns to the right, one to the left, and three of steps straight on."""
-    turn = document.symbol("turn", SIDE, SIDE, _draw_turn, document.translate(N_("An arrow up, then to the right")))
-    step = document.symbol("step", SIDE, SIDE, _draw_step, document.translate(N_("An arrow straight up")))
-    with document.page() as page, page.part(page.area, COLUMNS * SIDE, ROWS * SIDE) as sheet:
+    turn = document.symbol("turn", WIDTH, HEIGHT, _draw_turn, document.translate(N_("An arrow up, then to the right")))
+    step = document.symbol("step", WIDTH, HEIGHT, _draw_step, document.translate(N_("An arrow straight up")))
+    with document.page() as page, page.part(page.area, COLUMNS * WIDTH, ROWS * HEIGHT) as sheet:
         rows = sheet.area.rows(ROWS)
         for number, row in enumerate(rows):
             cells = row.columns(COLUMNS)
@@ -38,12 +38,12 @@ def _description(document: Document, row: int) -> str:
 
 
 def _draw_turn(card: Surface) -> None:
-    path = Path().rounded_line([(7.5, 18), (7.5, 9), (18, 9)], 2)
-    card.arrow(path, LINE, HEAD, before=(7.5, 9))
+    path = Path().rounded_line([(7, 24.5), (7, 11), (19, 11)], 3)
+    card.arrow(path, LINE, HEAD, before=(7, 11))
 
 
 def _draw_step(card: Surface) -> None:
-    card.arrow(Path().polyline([(12, 18.5), (12, 5.5)]), LINE, HEAD, before=(12, 18.5))
+    card.arrow(Path().polyline([(12, 25.5), (12, 6.5)]), LINE, HEAD, before=(12, 25.5))
 
 
 RESOURCE = Resource(

@@ -25,18 +25,25 @@ def draw(document: Document, choices: Choices) -> None:
             is_left = index % COLUMNS == 0
             flap, face = card.split_top(card.height * 0.42)
             page.fold_line((flap.x, flap.bottom), (flap.right, flap.bottom))
-            page.heading(face.inset(8, 4), left if is_left else right, 17)
+            page.heading(face.inset(8, 4), left if is_left else right, 20)
             _draw_arrow(page, flap, is_left)
 
 
 def _draw_arrow(page: Surface, box: Box, is_left: bool) -> None:
-    """An arrow on the flap: seen on the card's back when it is folded over, it still points the right way."""
-    x, y = box.centre
-    way = -1 if is_left else 1
-    stroke = Stroke(BLUE if is_left else ORANGE, 1.6, () if is_left else (4, 2.5))
-    description = N_("An arrow to the left") if is_left else N_("A dashed arrow to the right")
+    """An arrow on the flap: seen on the card's back when it is folded over, it still points the right way.
+
+    Left is full and right is hatched, so that they differ in grey too.
+    """
+    (x, y), way = box.centre, -1 if is_left else 1
+    outline = [(-26, -4.5), (6, -4.5), (6, -11), (26, 0), (6, 11), (6, 4.5), (-26, 4.5)]
+    arrow = Path().polygon([(x + way * dx, y + dy) for dx, dy in outline])
+    description = N_("A full arrow to the left") if is_left else N_("A hatched arrow to the right")
     with page.figure(page.document.translate(description)):
-        page.arrow(Path().polyline([(x - way * 18, y), (x + way * 18, y)]), stroke, 6, before=(x - way * 18, y))
+        if is_left:
+            page.paint(arrow, BLUE, Stroke(BLUE, 0.9))
+        else:
+            page.hatch(arrow, box, ORANGE, spacing=2.2)
+            page.paint(arrow, None, Stroke(ORANGE, 0.9))
 
 
 RESOURCE = Resource(

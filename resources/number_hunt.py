@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from resources.drawing.document import Document
 
 HIGHEST = {"easy": 99, "medium": 999, "hard": 9999}
-SIDE_WIDTH = 52.0  # mm of each column of boxes
+SIDE_WIDTH = 46.0  # mm of each column of boxes
 TITLE = 9.0
 
 
@@ -44,7 +44,7 @@ def draw(document: Document, choices: Choices) -> None:
             is_sorted=choices.text("number_order") == "sorted",
             filled=values[0],
         )
-        used = set_sheet(page, text, blocks, 4.1)
+        used = set_sheet(page, text, blocks, 5.2)
         _draw_counters(page, Box(text.x, text.y + used + 6, text.width, 44))
 
 
@@ -63,7 +63,7 @@ def _draw_counters(page: Surface, area: Box) -> None:
     """Places to write down the number looked for, and the guesses."""
     for row, words in zip(area.rows(2, gap=4), (N_("The number I look for"), N_("Guesses I needed")), strict=True):
         label, box = row.split_top(7)
-        page.text(label, page.document.translate(words), 4, align="left", colour=GREY)
+        page.text(label, page.document.translate(words), 4.8, align="left", colour=GREY)
         page.rectangle(Box(box.x, box.y, box.width, 12), None, OUTLINE, radius=2)
 
 

@@ -71,7 +71,9 @@ def draw_symbol(page: Surface, index: int, box: Box) -> None:
         elif style == 2:
             page.paint(path, WHITE, Stroke(PINK, 0.3, (0.7, 0.8)))
         elif style == 3:
-            page.paint(path, GREEN, None)
+            if page.document.ink_saver:  # not an outline alone, which the second style is
+                page.hatch(path, box, GREEN, spacing=0.9, angle=0)
+            page.paint(path, GREEN, Stroke(GREEN, 0.3))
         else:
             page.hatch(path, box, YELLOW_INK, spacing=1.1, angle=45)
             page.hatch(path, box, YELLOW_INK, spacing=1.1, angle=-45)

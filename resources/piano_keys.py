@@ -51,10 +51,18 @@ def draw(document: Document, choices: Choices) -> None:
             for index, key in enumerate(keys[:-1]):
                 if NOTES[index % len(NOTES)] in BLACK_AFTER:
                     width = key.width * BLACK_WIDTH
-                    board.rectangle(Box(key.right - width / 2, key.y, width, key.height * BLACK_HEIGHT), BLACK, OUTLINE)
+                    _draw_black(board, Box(key.right - width / 2, key.y, width, key.height * BLACK_HEIGHT))
             board.rectangle(board.area, None, Stroke(INK, 1.2))
         for index, key in enumerate(keys):
             _draw_name(board, key, index % len(NOTES), label)
+
+
+def _draw_black(board: Surface, key: Box) -> None:
+    if board.document.ink_saver:
+        # White first: the edges of the keys below must not show.
+        board.rectangle(key, WHITE, None)
+        board.hatch(Path().rectangle(key), key, INK, spacing=2.4)
+    board.rectangle(key, BLACK, OUTLINE)
 
 
 def _draw_highlight(board: Surface, key: Box) -> None:

@@ -19,11 +19,13 @@ from resources import (
     number_hunt,
     parity_cards,
     piano_keys,
+    pixel_painter,
     run_length_encoding,
     searching_cards,
     sorting_network,
     sorting_network_cards,
     train_stations,
+    treasure_hunt,
     treasure_island,
 )
 from resources.resource import Resource
@@ -45,11 +47,13 @@ REGISTRY: Mapping[str, Resource] = MappingProxyType(
             number_hunt.RESOURCE,
             parity_cards.RESOURCE,
             piano_keys.RESOURCE,
+            pixel_painter.RESOURCE,
             run_length_encoding.RESOURCE,
             searching_cards.RESOURCE,
             sorting_network.RESOURCE,
             sorting_network_cards.RESOURCE,
             train_stations.RESOURCE,
+            treasure_hunt.RESOURCE,
             treasure_island.RESOURCE,
         )
     }

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 BASIC = ("rle-kite", "rle-snail", "rle-mug")
 TITLE = 13.0
+LENGTHS_WIDTH = 66.0  # mm beside a grid
+LETTER = Box(4, 26, 105, 105)  # mm, the grid of the worked example on its page
 OWN_SIDE = 16  # squares of the grids to draw in
 KEY = (("0", N_("white")), ("1", N_("black")), ("2", N_("red")), ("3", N_("blue")), ("4", N_("green")))
 KEY_COLOURS = ("#ffffff", BLACK, RED, BLUE, GREEN)
@@ -42,14 +44,14 @@ def lengths_of(name: str) -> list[list[int]]:
 
 def _draw_basic(page: Surface) -> None:
     title, rest = page.area.split_top(TITLE)
-    page.heading(title, page.document.translate(N_("Which pictures hide in these numbers?")), 8.5)
-    pitch = 6.6
-    for name, part in zip(BASIC, rest.rows(len(BASIC), gap=4), strict=True):
+    page.heading(title, page.document.translate(N_("Which pictures hide in these numbers?")), 9)
+    for name, part in zip(BASIC, rest.rows(len(BASIC), gap=5), strict=True):
         picture = pixels.load(name)
         columns, rows = len(picture.rows[0]), len(picture.rows)
-        grid = Box(part.x, part.y, columns * pitch, rows * pitch)
+        pitch = min(part.height / rows, (part.width - LENGTHS_WIDTH) / columns)
+        grid = Box(part.x, part.y + (part.height - rows * pitch) / 2, columns * pitch, rows * pitch)
         _draw_grid(page, grid, columns, rows)
-        _write_lengths(page, grid, lengths_of(name), 4.2)
+        _write_lengths(page, grid, lengths_of(name), 5.4)
 
 
 def _draw_grid(page: Surface, grid: Box, columns: int, rows: int) -> None:
@@ -69,6 +71,7 @@ def _draw_grid(page: Surface, grid: Box, columns: int, rows: int) -> None:
 def _write_lengths(page: Surface, grid: Box, lengths: list[list[int]], size: float) -> None:
     rows = Box(grid.right + 4, grid.y, page.area.right - grid.right - 4, grid.height).rows(len(lengths))
     texts = [", ".join(map(str, row)) for row in lengths]
+    size = min(size, rows[0].width / max(page.text_width(text, 1) for text in texts))
     page.texts(zip(rows, texts, strict=True), size, align="left")
 
 
@@ -80,43 +83,45 @@ def _draw_create(page: Surface, *, with_colours: bool) -> None:
     for half in halves:
         title, rest = half.split_top(TITLE)
         words = N_("Draw a picture, write its numbers, cut here, pass them on")
-        page.heading(title, page.document.translate(words), 6.5, align="left")
+        page.heading(title, page.document.translate(words), 7, align="left")
+        if with_colours:
+            key, rest = rest.split_top(10)
+            _draw_key(page, key.split_left(150)[0])
         side = min(rest.height, rest.width * 0.56)
         grid = Box(rest.x, rest.y, side, side)
         _draw_grid(page, grid, OWN_SIDE, OWN_SIDE)
         lines = Box(grid.right + 14, grid.y, rest.right - grid.right - 14, side)
-        page.fold_line((grid.right + 7, rest.y - 2), (grid.right + 7, half.bottom))
+        page.fold_line((grid.right + 7, rest.y), (grid.right + 7, half.bottom))
         for row in lines.rows(OWN_SIDE):
             page.line((row.x, row.bottom - 1), (row.right, row.bottom - 1), stroke=Stroke(GREY, 0.25))
-        if with_colours:
-            _draw_key(page, Box(title.right - 92, title.y + 2.5, 92, 8))
 
 
 def _draw_key(page: Surface, area: Box) -> None:
     for (digit, name), colour, cell in zip(KEY, KEY_COLOURS, area.columns(len(KEY)), strict=True):
-        swatch, word = cell.split_left(4.5)
-        page.rectangle(swatch.centred(4, 4), colour, Stroke(width=0.25))
-        page.text(word.inset(0.8, 1), f"{digit} {page.document.translate(name)}", 3, align="left")
+        swatch, word = cell.moved(y=-2).split_left(6.5)
+        page.rectangle(swatch.centred(6, 6), colour, Stroke(width=0.25))
+        page.text(word.inset(2, 1), f"{digit} {page.document.translate(name)}", 4.6, align="left")
 
 
 def _draw_teacher(page: Surface) -> None:
     """The picture element, enlarged, with its numbers, and what to say about them."""
-    title, rest = page.area.split_top(22)
+    title, rest = page.area.split_top(LETTER.y - 4)
     page.heading(title, page.document.translate(N_("picture element")), 17)
-    picture = pixels.load("rle-letter")
-    side = 105.0
-    grid = Box(rest.x + 4, rest.y + 4, side, side)
+    picture, grid = pixels.load("rle-letter"), LETTER
     cells = grid.grid(len(picture.rows[0]), len(picture.rows))
     black = Path()
     for letter, cell in zip("".join(picture.rows), cells, strict=True):
         if letter in picture.black:
             black.rectangle(cell)
     with page.figure(page.document.translate(N_("The letter a in eight by eight squares"))):
-        page.paint(black, BLACK, None)
+        if page.document.ink_saver:  # outlines would be lost among those of the grid
+            page.hatch(black, grid, BLACK, spacing=2)
+        else:
+            page.paint(black, BLACK, None)
     _draw_grid(page, grid, len(picture.rows[0]), len(picture.rows))
     _write_lengths(page, grid, lengths_of("rle-letter"), 7.5)
     text = Box(rest.x + 4, grid.bottom + 12, rest.width - 8, rest.bottom - grid.bottom - 12)
-    set_sheet(page, text, sheet("run_length_encoding", page.document.request.language), 5)
+    set_sheet(page, text, sheet("run_length_encoding", page.document.request.language), 5.5)
 
 
 RESOURCE = Resource(

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 ANIMALS = (
     "cat", "bear", "rabbit", "pig", "sheep", "elephant", "cow", "monkey", "duck", "mouse", "dog", "lion",
 )  # fmt: skip
+MARKS = ("", "bow-tie", "medal")  # what an animal wears when it comes again
 CARDS_A_PAGE = 4
+NUMBER_SIZE = 38.0  # mm at most; all numbers of a set have one size
+ROW_HEIGHT = 19.0  # mm, of the helper sheet's row of cards
 FIRST_STEPS = 3  # of a binary search, marked on the helper sheet
 
 
@@ -39,18 +42,31 @@ def draw(document: Document, choices: Choices) -> None:
             places = page.area.columns(CARDS_A_PAGE)
             used = places[: min(CARDS_A_PAGE, count - first)]
             page.cut_lines(used)
+            room = places[0].inset(6, 0).width
+            size = min([NUMBER_SIZE, *(room / page.text_width(str(value), 1, role="hand") for value in values)])
             for i, card in enumerate(used, first):
-                _draw_card(page, card, ANIMALS[i % len(ANIMALS)], str(values[i]) if values else "")
+                _draw_card(page, card, i, str(values[i]) if values else "", size)
     if choices.flag("help_sheet"):
         _draw_help(document, values, count)
 
 
-def _draw_card(page: Surface, card: Box, animal: str, number: str) -> None:
+def _draw_card(page: Surface, card: Box, index: int, number: str, size: float) -> None:
     upper, lower = card.rows(2)
     if number:
-        page.heading(upper.inset(5, 15), number, 38)
+        page.heading(upper.inset(5, 15), number, size)
     page.fold_line((card.x, lower.y), (card.right, lower.y))
-    page.artwork(f"animals/{animal}", lower.inset(6))
+    animal, mark = figure_of(index)
+    place = lower.inset(6).fitted(1)
+    page.artwork(f"animals/{animal}", place)
+    if mark:
+        middle = (place.bottom + lower.bottom) / 2
+        page.artwork(f"marks/{mark}", Box(place.x, middle - 9, place.width, 16))
+
+
+def figure_of(index: int) -> tuple[str, str]:
+    """Return a card's animal and what it wears, of which no two cards of a set have both the same."""
+    turn, animal = divmod(index, len(ANIMALS))
+    return ANIMALS[animal], MARKS[turn]
 
 
 def _draw_help(document: Document, values: list[int], count: int) -> None:
@@ -58,9 +74,9 @@ def _draw_help(document: Document, values: list[int], count: int) -> None:
     with document.page() as page:
         title, rest = page.area.inset(4).split_top(14)
         page.heading(title, document.translate(N_("Helper sheet: which card comes next?")), 9, align="left")
-        table, text = rest.split_top(12 * (count // 16 + 1) + 12)
+        table, text = rest.split_top(ROW_HEIGHT * (count // 16 + 1) + 4)
         _draw_table(page, table, values, count)
-        set_sheet(page, text, blocks, 5.4)
+        set_sheet(page, text, blocks, 6)
 
 
 def _draw_table(page: Surface, area: Box, values: list[int], count: int) -> None:
@@ -70,16 +86,16 @@ def _draw_table(page: Surface, area: Box, values: list[int], count: int) -> None
         first = row * 16
         shown = range(first, min(first + 16, count))
         for i, cell in zip(shown, line.columns(16), strict=False):
-            box = Box(cell.x + 0.7, cell.y + 4, cell.width - 1.4, 9)
+            box = Box(cell.x + 0.6, cell.y + 4, cell.width - 1.2, 12)
             page.rectangle(box, None, Stroke(width=0.9) if i in steps else CUT, radius=1.5)
-            page.text(box.inset(1), str(values[i]) if values else "", 5, role="hand")
+            page.text(box.inset(1), str(values[i]) if values else "", 7, role="hand")
             if i in steps:
                 _draw_mark(page, (box.centre[0], box.y), steps[i])
 
 
 def _draw_mark(page: Surface, centre: Point, step: int) -> None:
-    page.circle(centre, 2.3, "#ffffff")
-    page.text(Box(centre[0] - 2, centre[1] - 2, 4, 4), str(step), 3.2, role="strong")
+    page.circle(centre, 2.8, "#ffffff")
+    page.text(Box(centre[0] - 2.4, centre[1] - 2.4, 4.8, 4.8), str(step), 4, role="strong")
 
 
 def search_steps(count: int) -> dict[int, int]:

@@ -34,8 +34,9 @@ WIRING: dict[Place, tuple[Target, Target]] = {
     (4, 0): (2, 3),
 }
 
-# The design: 180 × 240 mm, the inputs at the bottom.
-WIDTH, HEIGHT = 180.0, 240.0
+# The design: 180 × 247 mm, the inputs at the bottom, the legend below them.
+WIDTH, HEIGHT = 180.0, 247.0
+LEGEND = Box(15, 239, 150, 8)
 COLUMN_X = {3: (36.0, 90.0, 144.0), 2: (63.0, 117.0), 1: (90.0,)}
 ROW_SIZES = (3, 3, 3, 2, 1)
 ROW_Y = (188.0, 153.0, 118.0, 83.0, 48.0)
@@ -70,11 +71,23 @@ def draw(document: Document, choices: Choices) -> None:
     with document.page() as page, page.part(page.area, WIDTH, HEIGHT) as design:
         _draw_lines(design)
         _draw_nodes(design)
+        _draw_legend(design)
         circle = [Box(x - RADIUS, INPUT_Y - RADIUS, 2 * RADIUS, 2 * RADIUS) for x in END_X]
         for box in circle:
             design.circle(box.centre, RADIUS, WHITE, Stroke(RED, 0.7, (2.2, 1.8)))
         for box, number in zip(circle, numbers, strict=False):
             design.text(box.inset(3), str(number), 9, role="hand")
+
+
+def _draw_legend(design: Surface) -> None:
+    """Say which way the two numbers of a box go on."""
+    words = (N_("smaller: left, thin"), N_("larger: right, thick"))
+    for cell, stroke, text in zip(LEGEND.columns(2), (SMALLER, LARGER), words, strict=True):
+        line, word = cell.inset(4, 0).split_left(17)
+        start, end = (line.x, line.centre[1]), (line.right - 3, line.centre[1])
+        design.line(start, end, stroke=stroke)
+        design.arrow_head((line.centre[0] + 1, line.centre[1]), start, stroke, 3.4)
+        design.text(word, design.document.translate(text), 5.2, align="left")
 
 
 def _node(place: Place) -> Point:

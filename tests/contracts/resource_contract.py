@@ -14,6 +14,7 @@ from resources.request import Request
 
 CHECK_SCALE = 1  # pixels a point: fine enough to see a stray line
 WHITE = 250  # of 255: what antialiasing leaves of nothing
+TOUCHING = 0.6  # pt by which two pieces of text may overlap: what rounding gives
 SLACK = 1.0  # mm: half a line's width, and the pixels' own size
 
 
@@ -86,6 +87,23 @@ def has_text_that_can_be_read_out(request: Request, document: FinishedDocument) 
     assert request.url[:30] in text
 
 
+def writes_no_text_over_another(request: Request, document: FinishedDocument) -> None:
+    pdf = pypdfium2.PdfDocument(document.pdf)
+    for index in range(len(pdf)):
+        text = pdf[index].get_textpage()
+        boxes = sorted((text.get_rect(i) for i in range(text.count_rects())), key=lambda box: -box[3])
+        for i, (left, bottom, right, top) in enumerate(boxes):
+            for other in boxes[i + 1 :]:  # from the top of the page down, in pt
+                if other[3] <= bottom + TOUCHING:
+                    break
+                width = min(right, other[2]) - max(left, other[0])
+                height = min(top, other[3]) - max(bottom, other[1])
+                if min(width, height) > TOUCHING:
+                    words = text.get_text_bounded(left, bottom, right, top)
+                    raise AssertionError(f"page {index + 1}: {words!r} is written over by another text")
+    pdf.close()
+
+
 def is_small(request: Request, document: FinishedDocument) -> None:
     assert len(document.pdf) < 1_000_000
 
@@ -97,5 +115,6 @@ CONTRACT = (
     embeds_every_font_and_holds_no_image,
     draws_inside_the_printable_area,
     has_text_that_can_be_read_out,
+    writes_no_text_over_another,
     is_small,
 )

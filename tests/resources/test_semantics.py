@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import math
 import random
 import re
 
@@ -12,10 +13,21 @@ import pypdfium2
 import pytest
 
 from render_trio.offload import produce
-from resources import RequestError, assets, binary_cards, number_hunt, pixels, sorting_network
-from resources.barcode_checksum_poster import calculate
+from resources import (
+    RequestError,
+    assets,
+    binary_cards,
+    number_hunt,
+    pixels,
+    run_length_encoding,
+    searching_cards,
+    sorting_network,
+    train_stations,
+)
+from resources.check_digit import calculate
 from resources.drawing import fonts
 from resources.drawing.document import Document
+from resources.paper import MARGIN_LEFT, MARGIN_TOP, POINTS_PER_MM
 from resources.searching_cards import search_steps
 from tests.requests import request_for
 
@@ -134,3 +146,40 @@ def test_the_alphabet_is_counted_in_binary() -> None:
     for value in range(27):
         assert f"{value:05b}" in teacher
         assert f"{value:05b}" not in student
+
+
+@pytest.mark.parametrize("tracks", ["circular", "twisted"])
+def test_stations_stand_apart_beside_a_closed_track(tracks: str) -> None:
+    line = train_stations.line_of(tracks)
+    places = train_stations.places_of(line)
+    assert len(places) == 10
+    assert math.dist(line[0], line[-1]) < 0.01
+    assert max(math.dist(a, b) for a, b in itertools.pairwise(line)) < train_stations.STATION[0] / 4
+    for place in places:
+        assert 0 <= place.x < place.right <= train_stations.WIDTH
+        assert 0 <= place.y < place.bottom <= train_stations.HEIGHT
+        assert not any(place.x < x < place.right and place.y < y < place.bottom for x, y in line)
+    for one, other in itertools.combinations(places, 2):
+        apart = one.right <= other.x or other.right <= one.x or one.bottom <= other.y or other.bottom <= one.y
+        assert apart, "two stations overlap"
+
+
+def test_no_two_searching_cards_look_alike() -> None:
+    figures = [searching_cards.figure_of(index) for index in range(31)]
+    assert len(set(figures)) == 31
+
+
+@pytest.mark.parametrize("ink_saver", [False, True])
+def test_the_worked_letter_stands_out_from_its_grid(ink_saver: bool) -> None:
+    request = request_for("run_length_encoding", worksheet_type="teacher", ink_saver=ink_saver)
+    pdf = pypdfium2.PdfDocument(produce(request, lambda: None).pdf)
+    picture = pdf[0].render(scale=2, grayscale=True).to_pil()
+    pdf.close()
+    letter = pixels.load("rle-letter")
+    cells = run_length_encoding.LETTER.moved(MARGIN_LEFT, MARGIN_TOP).grid(len(letter.rows[0]), len(letter.rows))
+    for square, cell in zip("".join(letter.rows), cells, strict=True):
+        inner = cell.inset(1)
+        corners = (inner.x, inner.y, inner.right, inner.bottom)
+        histogram = picture.crop(tuple(round(2 * POINTS_PER_MM * at) for at in corners)).histogram()
+        inked = sum(histogram[:128]) / sum(histogram)
+        assert (inked > 0.1) == (square in letter.black)
