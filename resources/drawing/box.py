@@ -31,6 +31,17 @@ class Box:
         """The point in the middle."""
         return self.x + self.width / 2, self.y + self.height / 2
 
+    @property
+    def edges(self) -> tuple[tuple[Point, Point], ...]:
+        """Upper, lower, left and right edge, in hundredths of a mm: boxes side by side have one in common."""
+        left, top, right, bottom = (round(number, 2) for number in (self.x, self.y, self.right, self.bottom))
+        return (
+            ((left, top), (right, top)),
+            ((left, bottom), (right, bottom)),
+            ((left, top), (left, bottom)),
+            ((right, top), (right, bottom)),
+        )
+
     def inset(self, horizontal: float, vertical: float | None = None) -> Box:
         """Return the box without a rim of this thickness; a negative one grows it."""
         vertical = horizontal if vertical is None else vertical

@@ -90,10 +90,10 @@ class Surface:
             self.ink.paint(lines.text(), None, Stroke(colour, spacing / 5))
 
     def cut_lines(self, boxes: Iterable[Box], stroke: Stroke = CUT) -> None:
-        """Outline what is to be cut out."""
+        """Outline what is to be cut out; what two neighbours share is one line, so that its dashes stay dashes."""
         path = Path()
-        for box in boxes:
-            path.rectangle(box)
+        for edge in dict.fromkeys(edge for box in boxes for edge in box.edges):
+            path.polyline(edge)
         with self.decoration():
             self.paint(path, None, stroke)
 
