@@ -53,7 +53,7 @@ WAVE = Stroke("#8dbad8", 0.5)
 WAVE_PITCH: Point = (17.0, 11.5)
 FOLD_HEIGHT = 104.0  # mm at the foot of a poster, to fold back
 # Where a letter is written on a ship's sail: centre and height, in shares of the figure's box.
-SAILS = {"a": (0.5, 0.415, 0.2), "b": (0.475, 0.48, 0.22)}
+SAILS = {"a": (0.5, 0.415, 0.155), "b": (0.47, 0.5, 0.18)}
 
 
 def draw(document: Document, choices: Choices) -> None:
@@ -124,7 +124,7 @@ def _overlap(one: Box, other: Box) -> bool:
 
 
 def _draw_band(sheet: Surface) -> None:
-    """Draw the frame: dark and light in turn, as charts have it, a rope's knot at each corner."""
+    """Draw the frame: dark and light in turn, as charts have it, with a rivet at each corner."""
     outer = sheet.area.inset(BAND / 2)
     dark = Path()
     for count, edges, flat in (
@@ -142,7 +142,7 @@ def _draw_band(sheet: Surface) -> None:
         sheet.rectangle(sheet.area.inset(BAND), None, Stroke(INK, 0.7))
         for x in (outer.x, outer.right):
             for y in (outer.y, outer.bottom):
-                corner = Box(x - BAND / 2, y - BAND / 2, 0, 0).inset(-BAND / 2).moved(BAND / 2, BAND / 2)
+                corner = Box(x, y, 0, 0).inset(-BAND / 2)
                 sheet.rectangle(corner, "#d94b3d", Stroke(INK, 0.7))
                 sheet.circle(corner.centre, BAND * 0.22, WHITE, Stroke(INK, 0.5))
 
@@ -191,7 +191,7 @@ def _draw_ships(part: Surface, goals: tuple[str, str]) -> None:
         x, y, height = SAILS[ship]
         side = figure.height * height
         sail = Box(figure.x + figure.width * x - side, figure.y + figure.height * y - side / 2, 2 * side, side)
-        part.heading(sail, letter, side / 0.7)
+        part.heading(sail, letter, side / 0.7, role="strong")
         text, picture = lower.inset(4, 2).split_top(22)
         says, name = text.split_top(8)
         part.text(says, translate(N_("Ship {ship} sails to")).format(ship=letter), 5)
