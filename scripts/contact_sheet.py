@@ -16,7 +16,11 @@ from resources.drawing.fonts import FACES
 COLUMNS = 7
 CELL, TITLE, GAP = 210, 22, 10  # pixels
 # Variants that show more than the default does.
-SHOWN = {"sorting_network": {"prefilled_values": "medium"}}
+SHOWN = {
+    "pixel_painter": {"method": "colour"},
+    "sorting_network": {"prefilled_values": "medium"},
+    "sorting_network_cards": {"type": "riding_hood"},
+}
 
 
 def first_page(view: str) -> Image.Image:
