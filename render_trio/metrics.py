@@ -27,7 +27,7 @@ class Metrics:
             registry=registry,
         )
         self._lost = Counter("render_lost_leases", "Leases that ended during the work.", registry=registry)
-        self._abandoned = Counter("render_abandoned_threads", "Hung drawing threads left behind.", registry=registry)
+        self._abandoned = Counter("render_abandoned_threads", "Drawing threads left behind.", registry=registry)
         self._killed = Counter("render_killed_processes", "Drawing processes killed or dead.", registry=registry)
         self._restarts = Counter("render_worker_restarts", "Workers restarted.", ["worker"], registry=registry)
         self._bytes = Counter("render_result_bytes", "Bytes of documents delivered.", registry=registry)
