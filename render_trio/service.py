@@ -25,7 +25,7 @@ from render_trio.health import Health, judge
 from render_trio.metrics import Metrics
 from render_trio.offload import Offload, ThreadOffload, process_offload
 from render_trio.settings import Settings
-from render_trio.supervisor import Slot, Supervisor
+from render_trio.supervisor import Heartbeat, Supervisor
 from render_trio.task_queue import TaskQueue
 from render_trio.web.app import create_app
 from render_trio.web.bodies import Asgi, guarded
@@ -55,7 +55,7 @@ class Service:
             on_restart=metrics.restarted,
         )
 
-    async def _work(self, heartbeat: Slot) -> None:
+    async def _work(self, heartbeat: Heartbeat) -> None:
         """One incarnation of a worker, with a queue client of its own."""
         s = self.settings
         queue = TaskQueue(
