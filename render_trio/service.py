@@ -7,6 +7,7 @@ service can't recover, the timers of `endings` end the process.
 
 from __future__ import annotations
 
+import faulthandler
 import functools
 import os
 from collections.abc import AsyncIterator
@@ -231,6 +232,7 @@ def _tell_start(settings: Settings, address: str) -> None:
 def main(settings: Settings) -> int:
     """Run the service until a signal ends it; returns the exit code: 0 when clean. Raises OSError, FatalError."""
     logs.configure(settings.log_format, settings.log_level)
+    faulthandler.enable()  # a fault in C tells where, before it ends us
     with ExitStack() as stack:
         signals = stack.enter_context(Signals())
         if settings.pid_file is not None:

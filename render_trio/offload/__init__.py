@@ -29,8 +29,8 @@ class Offload(Protocol):
     async def make(self, request: Request, seconds: float) -> FinishedDocument:
         """Return the document, made within `seconds`.
 
-        Raises RenderTimedOutError, RenderCrashedError, RenderFailedError, FatalError; OSError when the
-        machine gives no process. Cancelled, it ends at once, and nothing that was begun is delivered.
+        Raises RenderTimedOutError, RenderCrashedError, RenderFailedError; FatalError when too many threads
+        hang, or the machine gives no process. Cancelled, it ends at once, and what was begun comes to nothing.
         """
         ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import resource as os_limits
@@ -16,6 +17,9 @@ from resources.request import Request
 
 CPU_MARGIN = 5  # s of CPU time beyond the time limit: the parent kills first, unless it is in trouble itself
 EXIT_MEMORY = 86  # the memory limit was reached
+# Drawing yields to answering: with all CPUs busy drawing, /health's median fell by half. Not lower, so that drawing
+# isn't starved where other programs are busy too.
+NICENESS = 5
 OOM_SCORE = "500"  # of 1000: should the machine run out of memory, a drawing process goes before the service
 OOM_SCORE_FILE = Path("/proc/self/oom_score_adj")
 
@@ -42,9 +46,10 @@ def begin(memory_limit: int, static: Path | None, templates: Path | None) -> boo
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os_limits.setrlimit(os_limits.RLIMIT_CORE, (0, 0))  # a year of crashes would fill the disk
     if memory_limit:
-        os_limits.setrlimit(os_limits.RLIMIT_AS, (memory_limit, memory_limit))
-    if OOM_SCORE_FILE.exists():
+        _limit(os_limits.RLIMIT_AS, memory_limit)
+    with contextlib.suppress(OSError):  # no Linux, or a /proc that can't be written: only a preference
         OOM_SCORE_FILE.write_text(OOM_SCORE)
+    os.nice(NICENESS)
     assets.use(static, templates)
     return True
 
@@ -72,9 +77,13 @@ def _allow_cpu(seconds: float) -> None:
     The limit counts the CPU time of the process's whole life, so it is raised before each document.
     """
     used = os_limits.getrusage(os_limits.RUSAGE_SELF)
-    soft = math.ceil(used.ru_utime + used.ru_stime + seconds) + CPU_MARGIN
-    _, hard = os_limits.getrlimit(os_limits.RLIMIT_CPU)
-    os_limits.setrlimit(os_limits.RLIMIT_CPU, (soft if hard == os_limits.RLIM_INFINITY else min(soft, hard), hard))
+    _limit(os_limits.RLIMIT_CPU, math.ceil(used.ru_utime + used.ru_stime + seconds) + CPU_MARGIN)
+
+
+def _limit(which: int, most: int) -> None:
+    """Set a limit of this process, that of whoever started the service being the last word."""
+    _, hard = os_limits.getrlimit(which)
+    os_limits.setrlimit(which, (most if hard == os_limits.RLIM_INFINITY else min(most, hard), hard))
 
 
 class Retirement:

@@ -6,6 +6,7 @@ import functools
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from multiprocessing import forkserver, get_context
 from pathlib import Path
 
@@ -25,6 +26,13 @@ GRACE_SECONDS = 2.0  # for idle drawing processes to end by themselves at shutdo
 SCARCITY_SECONDS = 1.0  # between two tries where the machine gives no process
 PRELOADED = ["render_trio.offload.fork_server", "render_trio.offload.child"]
 log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Scarcity:
+    """Why there is no process at the moment, if there is none."""
+
+    error: OSError | None = None
 
 
 class ProcessOffload:
@@ -48,17 +56,20 @@ class ProcessOffload:
         return 0
 
     async def make(self, request: Request, seconds: float) -> FinishedDocument:
-        """Return the document. Raises RenderTimedOutError, RenderCrashedError, RenderFailedError, OSError."""
+        """Return the document. Raises RenderTimedOutError, RenderCrashedError, RenderFailedError, FatalError."""
         made: FinishedDocument | Complaint | None = None
+        scarcity = Scarcity()
         try:
             with trio.move_on_after(seconds):
-                made = await self._run(request, seconds)
+                made = await self._run(request, seconds, scarcity)
         except trio_parallel.BrokenWorkerError as error:
             self._observer.killed()
             raise RenderCrashedError(f"the drawing process died: {_cause(error)}") from error
         except trio.Cancelled:
             self._observer.killed()
             raise
+        if made is None and scarcity.error is not None:
+            raise FatalError(f"no drawing process could be started for {seconds:.0f} s: {scarcity.error}")
         if made is None:
             self._observer.killed()
             raise RenderTimedOutError(f"not drawn within {seconds:.0f} s")
@@ -70,7 +81,7 @@ class ProcessOffload:
         """Return another that draws in further processes of the same kind."""
         return ProcessOffload(self._context, self._observer, workers, self._produce)
 
-    async def _run(self, request: Request, seconds: float) -> FinishedDocument | Complaint:
+    async def _run(self, request: Request, seconds: float, scarcity: Scarcity) -> FinishedDocument | Complaint:
         """Run the job; where the machine gives no process at the moment, ask again until the time is up."""
         while True:
             # The fork server has to be the child of this thread, which lasts: see fork_server.py.
@@ -82,7 +93,9 @@ class ProcessOffload:
                 return made
             except OSError as error:
                 log.error("no drawing process can be started", error=str(error))
+                scarcity.error = error
                 await trio.sleep(SCARCITY_SECONDS)
+                scarcity.error = None
 
 
 def _cause(error: trio_parallel.BrokenWorkerError) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import trio
 from trio._core import _thread_cache
+from trio.testing import MockClock
 
 from render_trio.errors import FatalError, RenderCrashedError, RenderTimedOutError
 from render_trio.finisher import FinishedDocument
@@ -160,6 +161,29 @@ async def test_processes_killed_while_idle_harm_nothing(offload: ProcessOffload)
     first = await process_of(offload)
     await kill(first)
     await kill(await process_of(offload))  # leaving the context, with a dead one in it, is no error either
+
+
+class Poor:
+    """A machine that gives no process for a while."""
+
+    def __init__(self, refusals: int) -> None:
+        self.refusals = refusals
+
+    async def run_sync(self, *arguments: object, **options: object) -> FinishedDocument:
+        await trio.lowlevel.checkpoint()
+        self.refusals -= 1
+        if self.refusals >= 0:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return produce(REQUEST, lambda: None)
+
+
+async def test_a_machine_without_processes_is_waited_for_and_then_given_up(autojump_clock: MockClock) -> None:
+    """The task is not to blame: its attempts would be used up within seconds."""
+    metrics = Metrics()
+    assert (await ProcessOffload(Poor(20), metrics, 1).make(REQUEST, 30)).pages == 2
+    with pytest.raises(FatalError, match="no drawing process could be started for 30 s"):
+        await ProcessOffload(Poor(10**6), metrics, 1).make(REQUEST, 30)
+    assert b"render_killed_processes_total 0.0" in metrics.exposition()
 
 
 async def test_a_fork_server_that_was_killed_is_started_anew(offload: ProcessOffload) -> None:
