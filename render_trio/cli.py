@@ -16,7 +16,7 @@ import trio
 
 from emulator import serving
 from emulator.store import StoreUnavailableError
-from render_trio import __version__, logs, service, settings, tables
+from render_trio import __version__, logs, program, service, settings, tables
 from render_trio.demo import run as run_demo
 from render_trio.endings import Signals
 from render_trio.errors import RenderTrioError
@@ -130,7 +130,7 @@ async def _run_both(chosen: Settings, queue_settings: serving.EmulatorSettings, 
 @with_settings
 def serve(chosen: Settings) -> None:
     """Run the service alone, set up by environment variables or the options below."""
-    code = service.main(chosen)
+    code = program.main(chosen)
     if code:
         raise SystemExit(code)
 

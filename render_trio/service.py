@@ -7,39 +7,33 @@ service can't recover, the timers of `endings` end the process.
 
 from __future__ import annotations
 
-import faulthandler
-import functools
-import os
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import cast
 
 import structlog
 import trio
 
-from render_trio import acceleration, logs, pid_file
+from render_trio import acceleration
 from render_trio.delivery import Delivery, DirectoryStore
 from render_trio.endings import EXIT_CLEAN, EXIT_FATAL, Signals, begin_hard_exit, watch_loop
-from render_trio.errors import FatalError
 from render_trio.health import Health, judge
 from render_trio.metrics import Metrics
 from render_trio.offload import Offload, ThreadOffload, process_offload
+from render_trio.recovery import watch_recovery
 from render_trio.settings import Settings
-from render_trio.supervisor import Child, Heartbeat, Supervisor
+from render_trio.supervisor import Heartbeat, Supervisor
 from render_trio.task_queue import TaskQueue
 from render_trio.web.app import create_app
 from render_trio.web.bodies import Asgi, guarded
 from render_trio.web.probes import Probes
 from render_trio.web.server import address_of, listening_socket
-from render_trio.web.upkeep import web_child
+from render_trio.web.upkeep import web_supervisor
 from render_trio.worker import Limits, Worker
 from resources import assets
 
 DRAIN_SHARE = 0.6  # of SHUTDOWN_SECONDS for work that has begun; the rest is for giving back and the web
 WEB_SECONDS = 4.0  # for the web to end, once there is nothing left to lose
-WEB_RESTARTS, WEB_WINDOW = 5, 600.0  # s; a server that answers nobody is replaced after 40 s, and five times in vain
-RECOVERY_SECONDS = 60.0  # that the service may be unwell without a break, before only a new process can help
-RECOVERY_LOOK = 1.0  # s between two looks
 log = structlog.get_logger(__name__)
 
 
@@ -57,10 +51,10 @@ class Service:
             restart_limit=settings.restart_limit,
             restart_window=settings.restart_window,
             on_restart=metrics.restarted,
-            on_give_up=self._give_up,
+            on_give_up=self.give_up,
         )
 
-    def _give_up(self, reason: str) -> None:
+    def give_up(self, reason: str) -> None:
         """Say so; and end the process in time even if a wedged worker blocks the way out."""
         log.error("the service can't recover", reason=reason)
         if self._own_process:
@@ -108,32 +102,9 @@ class Service:
         """Work until told to drain; then bounded. Raises FatalError."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._bound_drain)
-            nursery.start_soon(self._watch_recovery)
+            nursery.start_soon(watch_recovery, self.health, self.supervisor.stopping, self.give_up)
             await self.supervisor.run()
             nursery.cancel_scope.cancel()
-
-    async def _watch_recovery(self) -> None:
-        """Give up when what is wrong stays so: hung threads, above all, which nobody can end."""
-        well_at = trio.current_time()
-        while not self.supervisor.stopping.is_set():
-            await trio.sleep(RECOVERY_LOOK)
-            health = self.health()
-            if health.well:
-                well_at = trio.current_time()
-            elif trio.current_time() - well_at > RECOVERY_SECONDS:
-                reason = f"unwell for {RECOVERY_SECONDS:.0f} s: {'; '.join(health.reasons)}"
-                self._give_up(reason)
-                raise FatalError(reason)
-
-    async def run_web(self, child: Child) -> None:
-        """Serve until cancelled; what fails is served anew, since without the web nobody could ask for our health."""
-        await Supervisor(
-            {"web": child},
-            restart_limit=WEB_RESTARTS,
-            restart_window=WEB_WINDOW,
-            on_restart=self._metrics.restarted,
-            on_give_up=self._give_up,
-        ).run()
 
     async def drain_when(self, told: trio.Event) -> None:
         """Drain once told to."""
@@ -201,7 +172,8 @@ async def run(
                 async with trio.open_nursery() as web:
                     app = guarded(cast(Asgi, create_app(service.probes())), settings.web_body_limit)
                     serving = trio.Event()
-                    web.start_soon(service.run_web, web_child(app, listener, serving))
+                    web_side = web_supervisor(app, listener, serving, metrics.restarted, service.give_up)
+                    web.start_soon(web_side.run)
                     await serving.wait()
                     address = address_of(listener, settings.host)
                     _tell_start(settings, address)
@@ -227,20 +199,3 @@ def _tell_start(settings: Settings, address: str) -> None:
         queue=settings.api_discovery_url or settings.queue_url,
         versions=acceleration.versions(),
     )
-
-
-def main(settings: Settings) -> int:
-    """Run the service until a signal ends it; returns the exit code: 0 when clean. Raises OSError, FatalError."""
-    logs.configure(settings.log_format, settings.log_level)
-    faulthandler.enable()  # a fault in C tells where, before it ends us
-    with ExitStack() as stack:
-        signals = stack.enter_context(Signals())
-        if settings.pid_file is not None:
-            stack.enter_context(pid_file.held(settings.pid_file))
-        try:
-            trio.run(functools.partial(run, settings, signals=signals))
-        except* FatalError as group:
-            log.error("ending for a new start", reason=str(group.exceptions[0]))
-            # Hung threads would keep the interpreter from ending; everything else has ended by now.
-            os._exit(EXIT_FATAL)
-    return EXIT_CLEAN

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from render_trio import service, settings
+from render_trio import program, service, settings
 from render_trio.finisher import FinishedDocument
 from render_trio.offload import ProcessOffload, ThreadOffload
 from render_trio.offload import process as process_isolation
@@ -41,7 +41,7 @@ def main() -> int:
 
     service.ThreadOffload = functools.partial(ThreadOffload, produce=named, parting_seconds=0.2)  # type: ignore[misc]
     process_isolation.ProcessOffload = functools.partial(ProcessOffload, produce=named)  # type: ignore[misc]
-    return service.main(settings.read(os.environ))
+    return program.main(settings.read(os.environ))
 
 
 if __name__ == "__main__":

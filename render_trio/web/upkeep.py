@@ -7,17 +7,19 @@ request; when those stay out, the watchdog has it replaced.
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 
 import structlog
 import trio
 
-from render_trio.supervisor import Child, Heartbeat
+from render_trio.supervisor import Child, Heartbeat, Supervisor
 from render_trio.web.bodies import Asgi
 from render_trio.web.server import serve
 
 ASK_EVERY = 5.0  # s between two questions
 ASK_SECONDS = 10.0  # for one answer
 SERVE_BUDGET = 40.0  # s without an answer after which the server is replaced
+RESTARTS, WINDOW = 5, 600.0  # s: one that answers nobody is replaced every 45 s or so, five times in vain
 REQUEST = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 GOOD = b"HTTP/1.1 200"
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
@@ -38,6 +40,23 @@ def web_child(app: Asgi, listener: socket.socket, serving: trio.Event) -> Child:
                     heartbeat.enter("serving", SERVE_BUDGET)
 
     return run
+
+
+def web_supervisor(
+    app: Asgi,
+    listener: socket.socket,
+    serving: trio.Event,
+    on_restart: Callable[[str], None],
+    on_give_up: Callable[[str], None],
+) -> Supervisor:
+    """Return the supervisor of the web side: without it nobody could ask for our health."""
+    return Supervisor(
+        {"web": web_child(app, listener, serving)},
+        restart_limit=RESTARTS,
+        restart_window=WINDOW,
+        on_restart=on_restart,
+        on_give_up=on_give_up,
+    )
 
 
 async def answers(listener: socket.socket) -> bool:

@@ -83,10 +83,10 @@ def code_that(does: str) -> list[str]:
     """Return a command that runs the service with a piece of code run at the beginning of its start."""
     code = (
         "import os, signal, sys, time, trio\n"
-        "from render_trio import endings, service\n"
+        "from render_trio import endings, errors, program, recovery, service\n"
         "from render_trio.settings import Settings\n"
         f"{does}\n"
-        "sys.exit(service.main(Settings(port=0, shutdown_seconds=3)))"
+        "sys.exit(program.main(Settings(port=0, shutdown_seconds=3)))"
     )
     return [sys.executable, "-c", code]
 
@@ -122,7 +122,7 @@ def test_giving_up_ends_the_process_although_a_worker_blocks_the_way() -> None:
         "    begun.append(1)\n"
         "    if len(begun) == 1:\n"
         "        with trio.CancelScope(shield=True): await trio.sleep_forever()\n"
-        "    raise service.FatalError('nothing helps')\n"
+        "    raise errors.FatalError('nothing helps')\n"
         "service.Service._work = work"
     )
     assert told.returncode == 1, told.stderr
@@ -140,7 +140,7 @@ def test_an_event_loop_that_stands_still_ends_the_process_and_tells_where() -> N
 
 
 def test_being_unwell_for_long_ends_the_process() -> None:
-    told = ended("service.RECOVERY_SECONDS, service.RECOVERY_LOOK = 0.3, 0.1\nservice.ThreadOffload.abandoned = 4")
+    told = ended("recovery.RECOVERY_SECONDS, recovery.LOOK_SECONDS = 0.3, 0.1\nservice.ThreadOffload.abandoned = 4")
     assert told.returncode == 1, told.stderr
     assert "unwell for 0 s: 4 drawing threads hang" in told.stderr
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import trio
+from trio.testing import MockClock
 
+from render_trio.errors import FatalError
 from render_trio.health import Health, judge
 from render_trio.policy import WEDGED_SECONDS, RestartPolicy, SlotPolicy
+from render_trio.recovery import watch_recovery
 from render_trio.supervisor import Slot
 
 NOW = 1000.0
@@ -81,3 +85,29 @@ def test_while_draining_it_is_well_but_not_ready() -> None:
 def test_threads_that_hang_are_a_reason_at_their_limit() -> None:
     assert health(slot(), abandoned=3).well
     assert health(slot(), abandoned=4).reasons == ("4 drawing threads hang",)
+
+
+async def test_what_stays_unwell_is_given_up_and_what_recovers_is_not(autojump_clock: MockClock) -> None:
+    told: list[tuple[str, float]] = []
+    begun = trio.current_time()
+
+    def judged() -> Health:
+        now = trio.current_time() - begun
+        return health(slot(), abandoned=0 if now < 10 or 60 < now < 62 else 4)
+
+    def give_up(reason: str) -> None:
+        told.append((reason, trio.current_time() - begun))
+
+    with pytest.raises(FatalError, match="unwell for 60 s: 4 drawing threads hang"):
+        await watch_recovery(judged, trio.Event(), give_up)
+    ((reason, when),) = told
+    assert reason.startswith("unwell for 60 s")
+    assert 120 < when < 125, "counted from the last time it was well"
+
+
+async def test_while_stopping_nothing_is_given_up(autojump_clock: MockClock) -> None:
+    stopping = trio.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch_recovery, lambda: health(slot(), abandoned=4), stopping, pytest.fail)
+        await trio.sleep(59)
+        stopping.set()
