@@ -1,13 +1,15 @@
 """Logs: structlog to standard error, one JSON object a line, or coloured text for people.
 
 Everything goes this way: what libraries log, warnings, and errors that nobody caught, in whatever thread. A
-log that can't be written (its disk is full, its reader gone) is no reason to stop working: the line is lost.
+log that can't be written (its disk is full, its reader gone or asleep) is no reason to stop working: lines are lost,
+and counted.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import select
 import sys
 import threading
 import types
@@ -19,6 +21,7 @@ from structlog.tracebacks import ExceptionDictTransformer
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 FRAMES_MOST = 30
+PATIENCE_MS = 200  # for a reader that is only slow
 log = structlog.get_logger(__name__)
 
 # Local variables stay out of tracebacks: they hold whole payloads, and what users wrote.
@@ -28,17 +31,35 @@ _TRACEBACKS = structlog.processors.ExceptionRenderer(
 
 
 class _Lossy:
-    """A stream that drops what it can't write."""
+    """A stream that drops what it can't write, and says so when it can again."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
+        self._lost = 0
+        self._poll: select.poll | None = select.poll()
+        try:
+            self._poll.register(stream.fileno(), select.POLLOUT)
+        except (OSError, ValueError):  # no file but a buffer, which takes everything
+            self._poll = None
 
     def write(self, text: str) -> int:
-        with contextlib.suppress(OSError, ValueError):  # no space, no reader; closed at the interpreter's end
-            return self._stream.write(text)
-        return 0
+        """Write a line, or drop it: never wait for a reader that doesn't read, since the event loop would."""
+        # The first line that finds the pipe full waits a little for it, those after it not at all.
+        if self._poll is not None and not self._poll.poll(0 if self._lost else PATIENCE_MS):
+            self._lost += 1
+            return 0
+        try:
+            if self._lost:
+                self._stream.write(f'{{"event": "lines of the log were lost", "lines": {self._lost}}}\n')
+            written = self._stream.write(text)
+        except (OSError, ValueError):  # no space, no reader; closed at the interpreter's end
+            self._lost += 1
+            return 0
+        self._lost = 0
+        return written
 
     def flush(self) -> None:
+        """Write what is buffered, or leave it."""
         with contextlib.suppress(OSError, ValueError):
             self._stream.flush()
 

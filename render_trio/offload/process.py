@@ -36,7 +36,7 @@ class Scarcity:
 
 
 class ProcessOffload:
-    """Documents made in processes, at most `workers` at a time."""
+    """Documents made in processes, one for each of so many workers at a time."""
 
     def __init__(
         self,
@@ -48,7 +48,9 @@ class ProcessOffload:
         self._context = context
         self._observer = observer
         self._produce = produce
-        self._limiter = trio.CapacityLimiter(workers)
+        # A process that not even SIGKILL ends (it waits for a device) keeps its worker wedged, and its place; the
+        # worker's successor must not wait for that one.
+        self._limiter = trio.CapacityLimiter(2 * workers)
 
     @property
     def abandoned(self) -> int:
@@ -84,9 +86,9 @@ class ProcessOffload:
     async def _run(self, request: Request, seconds: float, scarcity: Scarcity) -> FinishedDocument | Complaint:
         """Run the job; where the machine gives no process at the moment, ask again until the time is up."""
         while True:
-            # The fork server has to be the child of this thread, which lasts: see fork_server.py.
-            forkserver.ensure_running()
             try:
+                # The fork server has to be the child of this thread, which lasts: see fork_server.py.
+                forkserver.ensure_running()
                 made: FinishedDocument | Complaint = await self._context.run_sync(
                     attempt, self._produce, request, seconds, kill_on_cancel=True, limiter=self._limiter
                 )

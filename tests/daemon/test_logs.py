@@ -63,3 +63,25 @@ def test_a_log_that_can_not_be_written_stops_nothing(log_format: str) -> None:
             [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=full, text=True, check=False
         )
     assert ended.stdout == "worked on\n"
+
+
+def test_a_reader_that_sleeps_stops_nothing_and_is_told_what_it_missed() -> None:
+    code = (
+        "import structlog, sys\n"
+        "for number in range(3000): structlog.get_logger().info('a line', number=number)\n"
+        "print('worked on', flush=True); sys.stdin.readline()\n"
+        "structlog.get_logger().info('the last line')"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", SET_UP + code], cwd=ROOT, **pipes) as process:  # type: ignore[call-overload]
+        assert process.stdout.readline() == "worked on\n"
+        first = process.stderr.readline()  # from now on there is room in the pipe
+        process.stdin.write("\n")
+        process.stdin.flush()
+        written = [json.loads(line) for line in (first, *process.stderr)]
+    kept = [line["number"] for line in written if line["event"] == "a line"]
+    assert kept == list(range(len(kept)))
+    assert 100 < len(kept) < 3000
+    lost, last = written[-2:]
+    assert (lost["event"], lost["lines"]) == ("lines of the log were lost", 3000 - len(kept))
+    assert last["event"] == "the last line"
