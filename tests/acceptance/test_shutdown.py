@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -41,6 +42,26 @@ def test_under_full_load_every_task_is_finished_or_free_at_once(
     assert free, "it was under load"
     assert len(free) + len(finished) == len(ids)
     assert set(free) | set(finished) == ids
+
+
+def test_a_signal_to_the_whole_group_kills_no_render(stage: Stage, tmp_path: Path) -> None:
+    """As a supervisor of the operating system sends it: drawing processes and their server let it pass."""
+    own_group = "import os; os.setsid(); from render_trio.cli import main; main(['serve'])"
+    with queue(f"sqlite:///{tmp_path / 'queue.sqlite3'}") as running:
+        client = stage.client(running)
+        for index in range(40):
+            client.insert(f"task-{index}", payload("searching_cards", copies=20, max_number=999, seed=index))
+        service = stage.service(running, program=("-c", own_group), RENDER_WORKERS=4, RENDER_ISOLATION="process")
+        finished = client.take(4)
+        os.killpg(service.process.pid, signal.SIGTERM)
+        assert service.process.wait(40) == 0
+        free = client.lease_all()
+        finished += client.take(40 - len(free) - len(finished))
+    assert len(free) + len(finished) == 40
+    assert all(result.success for _, result in finished)
+    log = (tmp_path / "log").read_text()
+    assert "draining" in log
+    assert "attempt failed" not in log
 
 
 def test_what_takes_longer_than_there_is_time_is_given_back(stage: Stage, tmp_path: Path) -> None:
