@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -105,7 +107,7 @@ def _cause(error: trio_parallel.BrokenWorkerError) -> str:
     code = error.args[-1].exitcode if error.args else None
     if code == EXIT_MEMORY:
         return "its memory limit was reached (RENDER_MEMORY_LIMIT)"
-    if isinstance(code, int) and code < 0:
+    if isinstance(code, int) and -code in set(signal.Signals):
         return f"signal {signal.Signals(-code).name}"
     return f"exit code {code}"
 
@@ -126,6 +128,7 @@ async def process_offload(
     A process is replaced after `jobs_per_process` documents, or when more than `recycle_memory` bytes are
     resident (0: never). All are gone when the block is left. Raises FatalError when none can be started.
     """
+    _spare_processes_the_command()
     get_context("forkserver").set_forkserver_preload(PRELOADED)
     forkserver.ensure_running()
     manager = trio_parallel.open_worker_context(
@@ -144,6 +147,17 @@ async def process_offload(
         except trio_parallel.BrokenWorkerError as error:
             # Idle processes that somebody killed, or that had to be: none is left, and that is what counts.
             log.warning("drawing processes did not end by themselves", error=str(error.args[0]))
+
+
+def _spare_processes_the_command() -> None:
+    """Keep drawing processes from running the installed command's script, which would import everything.
+
+    multiprocessing imports the main module in each process, in case that functions come from it, but not that of
+    a package, for which `python -m` says so in its spec.
+    """
+    main = sys.modules["__main__"]
+    if main.__spec__ is None and not getattr(main, "__file__", ".py").endswith(".py"):
+        main.__spec__ = importlib.util.find_spec("render_trio.__main__")
 
 
 async def _start_one(context: trio_parallel.WorkerContext) -> None:
