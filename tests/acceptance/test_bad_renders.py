@@ -15,7 +15,6 @@ __all__ = ["stage"]
 
 FAULTY = ("-m", "tests.faulty_service")
 RETRY_LIMIT = 2
-MIB = 2**20
 
 
 def lines_of(log: Path) -> list[dict[str, object]]:
@@ -45,7 +44,7 @@ def test_what_always_crashes_its_renderer_ends_as_one_failure_while_the_others_f
             RENDER_ISOLATION="process",
             RENDER_WORKERS=3,
             RENDER_MEMORY_LIMIT="1 GiB",
-            TASK_SECONDS=2,
+            TASK_SECONDS=4,
             TASK_TIME_MULT=0,
             TASK_RETRY_LIMIT=RETRY_LIMIT,
         )

@@ -68,7 +68,7 @@ def test_what_takes_longer_than_there_is_time_is_given_back(stage: Stage, tmp_pa
     with queue(f"sqlite:///{tmp_path / 'queue.sqlite3'}") as running:
         client = stage.client(running)
         client.insert("hang", payload("parity_cards", header_text="hang"))
-        settings = {"RENDER_ISOLATION": "process", "RENDER_WORKERS": 1, "SHUTDOWN_SECONDS": 5}
+        settings = {"RENDER_ISOLATION": "process", "RENDER_WORKERS": 1, "SHUTDOWN_SECONDS": 8}
         service = stage.service(running, program=("-m", "tests.faulty_service"), **settings)
         client.wait_until_leased("hang")
         assert service.end() == 0, (tmp_path / "log").read_text()
@@ -100,21 +100,21 @@ def flood(client: socket.socket) -> None:
         return
 
 
-def code_that(does: str) -> list[str]:
+def code_that(does: str, seconds: float) -> list[str]:
     """Return a command that runs the service with a piece of code run at the beginning of its start."""
     code = (
         "import os, signal, sys, time, trio\n"
         "from render_trio import endings, errors, program, recovery, service\n"
         "from render_trio.settings import Settings\n"
         f"{does}\n"
-        "sys.exit(program.main(Settings(port=0, shutdown_seconds=3)))"
+        f"sys.exit(program.main(Settings(port=0, shutdown_seconds={seconds})))"
     )
     return [sys.executable, "-c", code]
 
 
-def ended(does: str) -> subprocess.CompletedProcess[str]:
+def ended(does: str, seconds: float = 30) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        code_that(does), cwd=ROOT, env=environment(), capture_output=True, text=True, check=False, timeout=60
+        code_that(does, seconds), cwd=ROOT, env=environment(), capture_output=True, text=True, check=False, timeout=60
     )
 
 
@@ -131,7 +131,8 @@ def test_a_worker_that_nobody_can_end_does_not_keep_the_process() -> None:
         "async def work(self, heartbeat):\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
         "    with trio.CancelScope(shield=True): await trio.sleep_forever()\n"
-        "service.Service._work = work"
+        "service.Service._work = work",
+        seconds=2,
     )
     assert told.returncode == 70, told.stderr
 
@@ -144,7 +145,8 @@ def test_giving_up_ends_the_process_although_a_worker_blocks_the_way() -> None:
         "    if len(begun) == 1:\n"
         "        with trio.CancelScope(shield=True): await trio.sleep_forever()\n"
         "    raise errors.FatalError('nothing helps')\n"
-        "service.Service._work = work"
+        "service.Service._work = work",
+        seconds=2,
     )
     assert told.returncode == 1, told.stderr
     assert '"reason": "nothing helps"' in told.stderr
