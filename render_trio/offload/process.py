@@ -130,7 +130,6 @@ async def process_offload(
     """
     _spare_processes_the_command()
     get_context("forkserver").set_forkserver_preload(PRELOADED)
-    forkserver.ensure_running()
     manager = trio_parallel.open_worker_context(
         init=functools.partial(begin, memory_limit, static, templates),
         retire=Retirement(jobs_per_process, recycle_memory),
@@ -163,6 +162,7 @@ def _spare_processes_the_command() -> None:
 async def _start_one(context: trio_parallel.WorkerContext) -> None:
     """Start a first process, so that a machine on which none can be is told at once."""
     try:
+        forkserver.ensure_running()
         with trio.fail_after(START_SECONDS):
             await context.run_sync(ready, kill_on_cancel=True)
     except (OSError, trio.TooSlowError, trio_parallel.BrokenWorkerError) as error:

@@ -15,8 +15,10 @@ import pytest
 import trio
 from trio._core import _thread_cache
 
+from render_trio.errors import FatalError
 from render_trio.finisher import FinishedDocument
-from render_trio.offload import ProcessOffload
+from render_trio.metrics import Metrics
+from render_trio.offload import ProcessOffload, process_offload
 from resources.request import Request
 from tests.bench.killed import Remains, kill_many
 from tests.conftest import ROOT
@@ -118,3 +120,13 @@ async def test_killed_renders_leave_nothing_behind(monkeypatch: pytest.MonkeyPat
     """No process, thread or descriptor. The long version: scripts/bench killed --count 1000."""
     monkeypatch.setattr(_thread_cache, "IDLE_TIMEOUT", 0.2)
     assert await kill_many(60) == Remains(0, 0, 0)
+
+
+async def test_a_machine_on_which_none_can_be_started_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr(forkserver, "ensure_running", refuse)
+    with pytest.raises(FatalError, match=r"no drawing process can be started: FileNotFoundError: .* No usable temp"):
+        async with process_offload(Metrics(), 1, memory_limit=0, jobs_per_process=9, recycle_memory=0):
+            raise AssertionError
