@@ -35,6 +35,8 @@ from render_trio.tasks import Result
 from resources.request import Request
 
 POLL_WAIT = 20  # s that the queue may hold a lease request until there is a task
+# For an answer that is on its way when we are told to stop: its tasks are ours already, and nobody else's for a lease.
+ANSWER_GRACE = 2.0  # s
 POLL_BUDGET = 60.0  # s for one look at the queue, its retries included
 SETTLE_BUDGET = 60.0  # s to hand over a result
 LEASE_MARGIN = 10.0  # s that a lease lasts beyond the time limit of its task
@@ -169,7 +171,7 @@ class Worker:
 
     async def _cancel_when_stopping(self, scope: trio.CancelScope) -> None:
         await self._stopping.wait()
-        scope.cancel()
+        scope.deadline = trio.current_time() + ANSWER_GRACE
 
     async def _rest(self, most: float) -> None:
         """Wait about so long, or until told to stop; a little less each time, so that workers spread."""
