@@ -16,8 +16,9 @@ import trio
 
 from emulator import serving
 from emulator.store import StoreUnavailableError
-from render_trio import __version__, logs, service, settings, tables
+from render_trio import __version__, logs, program, service, settings, tables
 from render_trio.demo import run as run_demo
+from render_trio.endings import Signals
 from render_trio.errors import RenderTrioError
 from render_trio.offload import produce
 from render_trio.producer import Received, submit, take_results, task_values
@@ -107,16 +108,17 @@ def up(port: int, queue_port: int, data: Path) -> None:
     given = {"port": str(port), "document_store": str(data / "documents")}
     chosen = settings.read(os.environ, given)
     logs.configure("console", chosen.log_level)
-    trio.run(_run_both, chosen, serving.EmulatorSettings(port=queue_port, store=store))
+    with Signals() as signals:
+        trio.run(_run_both, chosen, serving.EmulatorSettings(port=queue_port, store=store), signals)
 
 
-async def _run_both(chosen: Settings, queue_settings: serving.EmulatorSettings) -> None:
+async def _run_both(chosen: Settings, queue_settings: serving.EmulatorSettings, signals: Signals) -> None:
     async with trio.open_nursery() as nursery:
         queue_url = await nursery.start(serving.serve, queue_settings)
         chosen = dataclasses.replace(chosen, queue_url=queue_url, api_discovery_url="")
 
         async def run_service(task_status: trio.TaskStatus[str]) -> None:
-            await service.run(chosen, signals=True, task_status=task_status)
+            await service.run(chosen, signals=signals, task_status=task_status)
             nursery.cancel_scope.cancel()  # the queue goes last: leases are given back to it
 
         address = await nursery.start(run_service)
@@ -128,7 +130,7 @@ async def _run_both(chosen: Settings, queue_settings: serving.EmulatorSettings) 
 @with_settings
 def serve(chosen: Settings) -> None:
     """Run the service alone, set up by environment variables or the options below."""
-    code = service.main(chosen)
+    code = program.main(chosen)
     if code:
         raise SystemExit(code)
 

@@ -20,6 +20,8 @@ class WorkerHealth(msgspec.Struct, frozen=True):
     last_finished_seconds: float | None
     last_error: str
     well: bool
+    left_behind: int
+    """Incarnations that could not be cancelled and have not ended; the slot goes on without them."""
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -82,4 +84,5 @@ def _worker(slot: Slot, now: float) -> WorkerHealth:
         last_finished_seconds=None if slot.last_finished is None else round(now - slot.last_finished, 1),
         last_error=slot.last_error,
         well=verdict(pulse, now) == "fine" and pulse.state != "wedged",
+        left_behind=slot.policy.left_behind,
     )

@@ -14,11 +14,16 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         self._leases = Counter("render_leases", "Tasks leased.", registry=registry)
+        self._retries = Counter("render_retries", "Tasks begun that had been leased before.", registry=registry)
         self._renders = Counter(
             "render_tasks", "Tasks ended, by resource and outcome.", ["resource", "outcome"], registry=registry
         )
         self._stages = Histogram(
-            "render_stage_seconds", "Seconds by stage.", ["stage"], buckets=STAGE_BUCKETS, registry=registry
+            "render_stage_seconds",
+            "Seconds by stage: render, deliver, settle.",
+            ["stage"],
+            buckets=STAGE_BUCKETS,
+            registry=registry,
         )
         self._wait = Histogram(
             "render_queue_wait_seconds",
@@ -27,9 +32,11 @@ class Metrics:
             registry=registry,
         )
         self._lost = Counter("render_lost_leases", "Leases that ended during the work.", registry=registry)
-        self._abandoned = Counter("render_abandoned_threads", "Hung drawing threads left behind.", registry=registry)
+        self._abandoned = Counter("render_abandoned_threads", "Drawing threads left behind.", registry=registry)
         self._killed = Counter("render_killed_processes", "Drawing processes killed or dead.", registry=registry)
-        self._restarts = Counter("render_worker_restarts", "Workers restarted.", ["worker"], registry=registry)
+        self._restarts = Counter(
+            "render_worker_restarts", "Workers restarted; the web is one.", ["worker"], registry=registry
+        )
         self._bytes = Counter("render_result_bytes", "Bytes of documents delivered.", registry=registry)
         self._in_flight = Gauge("render_in_flight", "Tasks being worked on.", registry=registry)
 
@@ -40,6 +47,10 @@ class Metrics:
     def queue_wait(self, seconds: float) -> None:
         """Count a task's time in the queue."""
         self._wait.observe(max(0.0, seconds))
+
+    def retried(self) -> None:
+        """Count a further attempt."""
+        self._retries.inc()
 
     def rendered(self, resource: str, outcome: str) -> None:
         """Count a task's end."""

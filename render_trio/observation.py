@@ -14,8 +14,11 @@ class Observer(Protocol):
     def queue_wait(self, seconds: float) -> None:
         """A task had waited so long between its insertion and its first lease."""
 
+    def retried(self) -> None:
+        """A task was begun that had been leased before."""
+
     def rendered(self, resource: str, outcome: str) -> None:
-        """A task ended: `done`, `rejected`, `failed`, or `retried` when it will come back."""
+        """A task ended: `done`, `rejected`, `failed`; it comes back: `retried`, `unsettled`; or it was `lost`."""
 
     def stage(self, name: str, seconds: float) -> None:
         """A stage of a task took so long."""

@@ -1,16 +1,12 @@
 """The service: one nursery, web outside, workers inside. The nesting is the order of the shutdown.
 
 SIGTERM or SIGINT: no new leases → what is begun may end, within a bound → what remains is cancelled and
-gives its leases back → the web, which told the orchestrator that we drain, goes last. A timer outside of
-Trio ends the process when all this hangs. A second signal ends it now.
+gives its leases back → the web, which told the orchestrator that we drain, goes last. When this hangs, or the
+service can't recover, the timers of `endings` end the process.
 """
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import cast
@@ -18,33 +14,35 @@ from typing import cast
 import structlog
 import trio
 
-from render_trio import acceleration, logs
+from render_trio import acceleration
 from render_trio.delivery import Delivery, DirectoryStore
-from render_trio.errors import FatalError
+from render_trio.endings import EXIT_CLEAN, EXIT_FATAL, Signals, begin_hard_exit, watch_loop
 from render_trio.health import Health, judge
 from render_trio.metrics import Metrics
 from render_trio.offload import Offload, ThreadOffload, process_offload
+from render_trio.recovery import watch_recovery
 from render_trio.settings import Settings
-from render_trio.supervisor import Slot, Supervisor
+from render_trio.supervisor import Heartbeat, Supervisor
 from render_trio.task_queue import TaskQueue
 from render_trio.web.app import create_app
 from render_trio.web.bodies import Asgi, guarded
 from render_trio.web.probes import Probes
-from render_trio.web.server import address_of, listening_socket, serve
+from render_trio.web.server import address_of, listening_socket
+from render_trio.web.upkeep import web_supervisor
 from render_trio.worker import Limits, Worker
 from resources import assets
 
 DRAIN_SHARE = 0.6  # of SHUTDOWN_SECONDS for work that has begun; the rest is for giving back and the web
-EXIT_CLEAN, EXIT_FATAL, EXIT_HUNG, EXIT_SECOND_SIGNAL = 0, 1, 70, 130
-WEB_RESTART_SECONDS = 0.5
+WEB_SECONDS = 4.0  # for the web to end, once there is nothing left to lose
 log = structlog.get_logger(__name__)
 
 
 class Service:
     """The parts of one running service, and what its pages ask of them."""
 
-    def __init__(self, settings: Settings, offload: Offload, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, offload: Offload, metrics: Metrics, *, own_process: bool = False) -> None:
         self.settings = settings
+        self._own_process = own_process
         self._offload = offload
         self._metrics = metrics
         self._delivery = Delivery(settings.max_queue_task_size, _document_store(settings))
@@ -53,9 +51,16 @@ class Service:
             restart_limit=settings.restart_limit,
             restart_window=settings.restart_window,
             on_restart=metrics.restarted,
+            on_give_up=self.give_up,
         )
 
-    async def _work(self, heartbeat: Slot) -> None:
+    def give_up(self, reason: str) -> None:
+        """Say so; and end the process in time even if a wedged worker blocks the way out."""
+        log.error("the service can't recover", reason=reason)
+        if self._own_process:
+            begin_hard_exit(self.settings.shutdown_seconds, EXIT_FATAL)
+
+    async def _work(self, heartbeat: Heartbeat) -> None:
         """One incarnation of a worker, with a queue client of its own."""
         s = self.settings
         queue = TaskQueue(
@@ -97,8 +102,14 @@ class Service:
         """Work until told to drain; then bounded. Raises FatalError."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._bound_drain)
+            nursery.start_soon(watch_recovery, self.health, self.supervisor.stopping, self.give_up)
             await self.supervisor.run()
             nursery.cancel_scope.cancel()
+
+    async def drain_when(self, told: trio.Event) -> None:
+        """Drain once told to."""
+        await told.wait()
+        self.drain()
 
     async def _bound_drain(self) -> None:
         await self.supervisor.stopping.wait()
@@ -138,48 +149,43 @@ async def _offload(settings: Settings, metrics: Metrics) -> AsyncIterator[Offloa
 async def run(
     settings: Settings,
     *,
-    signals: bool = False,
+    signals: Signals | None = None,
     task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run the service until it is cancelled or, with `signals`, told to end; reports the web's address.
 
+    With `signals` the process is the service's own, and is ended by a timer where it can't end by itself.
     Raises OSError when the port is taken, FatalError when the service can't recover.
     """
     assets.use(settings.static_directory, settings.template_directory)
     metrics = Metrics()
     listener = listening_socket(settings.host, settings.port)
     try:
-        async with _offload(settings, metrics) as offload:
-            service = Service(settings, offload, metrics)
-            async with trio.open_nursery() as web:
-                app = guarded(cast(Asgi, create_app(service.probes())), settings.web_body_limit)
-                await web.start(_serve_for_ever, app, listener)
-                address = address_of(listener, settings.host)
-                _tell_start(settings, address)
-                task_status.started(address)
-                async with trio.open_nursery() as nursery:
-                    if signals:
-                        await nursery.start(_obey_signals, service)
+        async with trio.open_nursery() as outermost:
+            if signals is not None:
+                await outermost.start(signals.obey, settings.shutdown_seconds)
+                outermost.start_soon(watch_loop)
+            async with _offload(settings, metrics) as offload:
+                service = Service(settings, offload, metrics, own_process=signals is not None)
+                if signals is not None:
+                    outermost.start_soon(service.drain_when, signals.told)
+                async with trio.open_nursery() as web:
+                    app = guarded(cast(Asgi, create_app(service.probes())), settings.web_body_limit)
+                    serving = trio.Event()
+                    web_side = web_supervisor(app, listener, serving, metrics.restarted, service.give_up)
+                    web.start_soon(web_side.run)
+                    await serving.wait()
+                    address = address_of(listener, settings.host)
+                    _tell_start(settings, address)
+                    task_status.started(address)
                     await service.run_workers()
-                    nursery.cancel_scope.cancel()
-                web.cancel_scope.cancel()
+                    if signals is not None:  # nothing can be lost any more: a client that doesn't read waits in vain
+                        begin_hard_exit(WEB_SECONDS, EXIT_CLEAN)
+                    web.cancel_scope.cancel()
+            outermost.cancel_scope.cancel()
     finally:
         listener.close()
     log.info("ended")
-
-
-async def _serve_for_ever(app: Asgi, listener: socket.socket, *, task_status: trio.TaskStatus[None]) -> None:
-    """Serve; what fails is served anew, since without the web nobody could ask for our health."""
-    started = task_status
-    while True:
-        try:
-            async with trio.open_nursery() as nursery:
-                await nursery.start(serve, app, listener)
-                started.started()
-                started = trio.TASK_STATUS_IGNORED
-        except* Exception as group:
-            log.error("the web failed; serving anew", exc_info=group)
-        await trio.sleep(WEB_RESTART_SECONDS)
 
 
 def _tell_start(settings: Settings, address: str) -> None:
@@ -193,46 +199,3 @@ def _tell_start(settings: Settings, address: str) -> None:
         queue=settings.api_discovery_url or settings.queue_url,
         versions=acceleration.versions(),
     )
-
-
-async def _obey_signals(service: Service, *, task_status: trio.TaskStatus[None]) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
-        task_status.started()
-        count = 0
-        async for number in received:
-            count += 1
-            if count > 1:
-                log.warning("a second signal: ending now", signal=number)
-                os._exit(EXIT_SECOND_SIGNAL)
-            _begin_hard_exit(service.settings.shutdown_seconds)
-            service.drain()
-
-
-def _begin_hard_exit(seconds: float) -> None:
-    """End the process in `seconds` whatever hangs: a thread of its own needs neither Trio nor its locks."""
-    timer = threading.Timer(seconds, os._exit, (EXIT_HUNG,))
-    timer.daemon = True
-    timer.start()
-
-
-def main(settings: Settings) -> int:
-    """Run the service until a signal ends it; returns the exit code: 0 when clean. Raises OSError."""
-    logs.configure(settings.log_format, settings.log_level)
-    pid_file = settings.pid_file
-    if pid_file is not None:
-        pid_file.write_text(f"{os.getpid()}\n")
-    try:
-        try:
-            trio.run(_run_with_signals, settings)
-        except* FatalError as group:
-            log.error("the service can't recover", reason=str(group.exceptions[0]))
-            # Hung threads would keep the interpreter from ending; everything else has ended by now.
-            os._exit(EXIT_FATAL)
-    finally:
-        if pid_file is not None:
-            pid_file.unlink(missing_ok=True)
-    return EXIT_CLEAN
-
-
-async def _run_with_signals(settings: Settings) -> None:
-    await run(settings, signals=True)

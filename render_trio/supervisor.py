@@ -2,6 +2,10 @@
 
 A child is `async def child(heartbeat)`. It says through the heartbeat what it does and how long that may
 take; the watchdog cancels what overruns. The rules are in `policy`; what a child is for isn't known here.
+
+Trio lets no task go before its children have ended, and a child behind a shield may not. So incarnations live
+in a nursery outside that of the slots: a slot can turn its back on one, and begin anew. Only `run` waits for
+what was left behind, at its end, and whoever calls it keeps a timer for that.
 """
 
 from __future__ import annotations
@@ -9,38 +13,54 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
 import trio
 
 from render_trio.errors import FatalError
-from render_trio.policy import GiveUp, Pulse, RestartPolicy, verdict
+from render_trio.policy import GiveUp, Pulse, RestartPolicy, SlotPolicy, verdict
 
 WATCH_SECONDS = 0.25  # between two looks of the watchdog
 log = structlog.get_logger(__name__)
 
-Child = Callable[["Slot"], Awaitable[None]]
+
+class Heartbeat(Protocol):
+    """What a child is given, to say how it is."""
+
+    def enter(self, phase: str, budget: float) -> None:
+        """Begin a phase that may last `budget` seconds."""
+
+    def progress(self, kind: str) -> None:
+        """Note that something came to its end: `polled`, `finished` or `unreachable`."""
+
+
+Child = Callable[[Heartbeat], Awaitable[None]]
 
 
 @dataclass(slots=True)
 class Slot:
-    """One place for a worker; it is also the heartbeat that the worker is given."""
+    """One place for a child, and what is known of it over all its incarnations."""
 
     name: str
     child: Child
-    policy: RestartPolicy
-    pulse: Pulse = field(default_factory=Pulse)
+    policy: SlotPolicy
     restarts: int = 0
     finished: int = 0
     last_finished: float | None = None
     last_polled: float | None = None
     reachable: bool | None = None
     last_error: str = ""
-    scope: trio.CancelScope | None = None
+    current: _Incarnation | None = None
+
+    @property
+    def pulse(self) -> Pulse:
+        """What the present incarnation last said."""
+        return self.policy.pulse
 
     def enter(self, phase: str, budget: float) -> None:
         """Begin a phase that may last `budget` seconds."""
-        self.pulse.phase, self.pulse.since, self.pulse.budget = phase, trio.current_time(), budget
+        self.policy.enter(phase, budget, trio.current_time())
 
     def progress(self, kind: str) -> None:
         """Note that something came to its end: `polled`, `finished` or `unreachable`."""
@@ -53,6 +73,56 @@ class Slot:
             self.reachable = False
 
 
+@dataclass(slots=True, eq=False)
+class _Incarnation:
+    """One run of a slot's child; the heartbeat that the child is given."""
+
+    slot: Slot
+    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+    over: trio.Event = field(default_factory=trio.Event)
+    reason: str = "it returned, which it should not"
+    left_behind: bool = False
+
+    def enter(self, phase: str, budget: float) -> None:
+        """Begin a phase; from one that was left behind this says nothing about the slot any more."""
+        if not self.left_behind:
+            self.slot.enter(phase, budget)
+
+    def progress(self, kind: str) -> None:
+        """Note that something came to its end."""
+        if not self.left_behind:
+            self.slot.progress(kind)
+
+    def cancel(self, reason: str) -> None:
+        if self.slot.policy.cancel(trio.current_time()):
+            self.reason = reason
+            self.scope.cancel(reason=reason)
+
+    def leave_behind(self) -> None:
+        self.left_behind = True
+        self.reason = f"wedged in {self.slot.pulse.phase}: it did not end when cancelled ({self.reason})"
+        self.slot.policy.leave_behind()
+        self.over.set()
+
+    async def run(self) -> None:
+        """Run the child, in a cancel scope of its own. Raises FatalError, and nothing else of the child's."""
+        try:
+            with structlog.contextvars.bound_contextvars(worker=self.slot.name), self.scope:
+                try:
+                    await self.slot.child(self)
+                except* FatalError as group:
+                    raise _first(group) from None
+                except* Exception as group:
+                    first = _first(group)
+                    self.reason = f"{type(first).__name__}: {first}"
+                    log.error("a worker failed", exc_info=group)
+        finally:
+            if self.left_behind:
+                self.slot.policy.left_behind_ended()
+                log.warning("a worker that was left behind has ended", worker=self.slot.name)
+            self.over.set()
+
+
 class Supervisor:
     """Keeps the slots alive until it is told to stop."""
 
@@ -63,22 +133,26 @@ class Supervisor:
         restart_limit: int,
         restart_window: float,
         on_restart: Callable[[str], None] = lambda name: None,
+        on_give_up: Callable[[str], None] = lambda reason: None,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
+        """`on_give_up` is told before FatalError is raised, whose way out a wedged child may block."""
         self.slots: Sequence[Slot] = [
-            Slot(name, child, RestartPolicy(restart_limit, restart_window, uniform)) for name, child in children.items()
+            Slot(name, child, SlotPolicy(RestartPolicy(restart_limit, restart_window, uniform)))
+            for name, child in children.items()
         ]
         self.stopping = trio.Event()
         self._on_restart = on_restart
+        self._on_give_up = on_give_up
 
     async def run(self) -> None:
         """Run all slots; returns when told to stop and all have ended. Raises FatalError when it gives up."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._watch)
+        async with trio.open_nursery() as incarnations, trio.open_nursery() as watching:
+            watching.start_soon(self._watch)
             async with trio.open_nursery() as slots:
                 for slot in self.slots:
-                    slots.start_soon(self._keep_alive, slot)
-            nursery.cancel_scope.cancel()
+                    slots.start_soon(self._keep_alive, slot, incarnations)
+            watching.cancel_scope.cancel()
 
     def stop(self) -> None:
         """Let children end by themselves, and start none anew."""
@@ -95,7 +169,7 @@ class Supervisor:
         now = trio.current_time()
         stalled = [slot for slot in self.slots if verdict(slot.pulse, now) == "cancel"]
         for slot in stalled:
-            self._cancel_stalled(slot)
+            _cancel_stalled(slot)
         return [slot.name for slot in stalled]
 
     def restart(self, name: str, reason: str) -> bool:
@@ -106,43 +180,34 @@ class Supervisor:
                 return True
         return False
 
-    async def _keep_alive(self, slot: Slot) -> None:
+    async def _keep_alive(self, slot: Slot, incarnations: trio.Nursery) -> None:
         while not self.stopping.is_set():
-            started = trio.current_time()
-            reason = await self._incarnation(slot)
+            slot.current = incarnation = _Incarnation(slot)
+            slot.policy.begin(trio.current_time())
+            incarnations.start_soon(self._incarnate, incarnation)
+            await incarnation.over.wait()
             if self.stopping.is_set():
                 break
-            slot.last_error = reason
+            slot.last_error = incarnation.reason
             slot.restarts += 1
             self._on_restart(slot.name)
-            decision = slot.policy.ended(started, trio.current_time())
+            decision = slot.policy.ended(trio.current_time())
             if isinstance(decision, GiveUp):
-                raise FatalError(f"{slot.name} was {decision.reason}; last: {reason}")
-            log.warning("restarting", worker=slot.name, reason=reason, delay=round(decision.delay, 2))
-            slot.pulse.state = "waiting"
+                raise self._give_up(f"{slot.name} was {decision.reason}; last: {incarnation.reason}")
+            log.warning("restarting", worker=slot.name, reason=incarnation.reason, delay=round(decision.delay, 2))
             with trio.move_on_after(decision.delay):
                 await self.stopping.wait()
-        slot.pulse.state = "stopped"
+        slot.policy.stop()
 
-    async def _incarnation(self, slot: Slot) -> str:
-        """Run the child once, in a cancel scope of its own; returns why it ended. A FatalError goes through."""
-        reason = "it returned, which it should not"
-        slot.enter("starting", 30.0)
-        slot.pulse.state = "running"
-        with structlog.contextvars.bound_contextvars(worker=slot.name), trio.CancelScope() as slot.scope:
-            try:
-                await slot.child(slot)
-            except* FatalError as group:
-                error: BaseException = group
-                while isinstance(error, BaseExceptionGroup):
-                    error = error.exceptions[0]
-                raise error from None
-            except* Exception as group:
-                reason = f"{type(group.exceptions[0]).__name__}: {group.exceptions[0]}"
-                log.error("a worker failed", worker=slot.name, exc_info=group)
-        if slot.scope.cancelled_caught:
-            reason = slot.last_error or "cancelled"
-        return reason
+    async def _incarnate(self, incarnation: _Incarnation) -> None:
+        try:
+            await incarnation.run()
+        except* FatalError as group:
+            raise self._give_up(str(_first(group))) from None
+
+    def _give_up(self, reason: str) -> FatalError:
+        self._on_give_up(reason)
+        return FatalError(reason)
 
     async def _watch(self) -> None:
         while True:
@@ -151,20 +216,24 @@ class Supervisor:
             for slot in self.slots:
                 decision = verdict(slot.pulse, now)
                 if decision == "cancel":
-                    self._cancel_stalled(slot)
-                elif decision == "wedged":
-                    slot.pulse.state = "wedged"
-                    if not self.stopping.is_set():
-                        raise FatalError(f"{slot.name} is wedged in {slot.pulse.phase}; it did not end when cancelled")
+                    _cancel_stalled(slot)
+                elif decision == "wedged" and slot.current is not None and not slot.current.over.is_set():
+                    log.error("wedged; left behind", worker=slot.name, phase=slot.pulse.phase)
+                    slot.current.leave_behind()
 
-    def _cancel_stalled(self, slot: Slot) -> None:
-        reason = f"stalled: {slot.pulse.phase} took over {slot.pulse.budget:.0f} s"
-        log.error("cancelling", worker=slot.name, reason=reason)
-        _cancel(slot, reason)
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _cancel_stalled(slot: Slot) -> None:
+    reason = f"stalled: {slot.pulse.phase} took over {slot.pulse.budget:.0f} s"
+    log.error("cancelling", worker=slot.name, reason=reason)
+    _cancel(slot, reason)
 
 
 def _cancel(slot: Slot, reason: str) -> None:
-    if slot.scope is not None and slot.pulse.state == "running":
-        slot.last_error = reason
-        slot.pulse.state, slot.pulse.cancelled_at = "cancelling", trio.current_time()
-        slot.scope.cancel(reason=reason)
+    if slot.current is not None:
+        slot.current.cancel(reason)

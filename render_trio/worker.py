@@ -29,11 +29,14 @@ from render_trio.errors import (
 from render_trio.finisher import FinishedDocument
 from render_trio.leases import Lease, LeaseQueue, Leases
 from render_trio.observation import Observer
+from render_trio.phases import Phases
 from render_trio.task_queue import Lease as LeaseAnswer
 from render_trio.tasks import Result
 from resources.request import Request
 
 POLL_WAIT = 20  # s that the queue may hold a lease request until there is a task
+# For an answer that is on its way when we are told to stop: its tasks are ours already, and nobody else's for a lease.
+ANSWER_GRACE = 2.0  # s
 POLL_BUDGET = 60.0  # s for one look at the queue, its retries included
 SETTLE_BUDGET = 60.0  # s to hand over a result
 LEASE_MARGIN = 10.0  # s that a lease lasts beyond the time limit of its task
@@ -173,7 +176,7 @@ class Worker:
 
     async def _cancel_when_stopping(self, scope: trio.CancelScope) -> None:
         await self._stopping.wait()
-        scope.cancel()
+        scope.deadline = trio.current_time() + ANSWER_GRACE
 
     async def _rest(self, most: float) -> None:
         """Wait about so long, or until told to stop; a little less each time, so that workers spread."""
@@ -185,13 +188,16 @@ class Worker:
         task = lease.task
         if task.retry_count == 0:
             self._observer.queue_wait(time.time() - task.enqueued_us / 1e6)
+        else:
+            self._observer.retried()
         self._observer.in_flight(1)
-        with structlog.contextvars.bound_contextvars(task=task.id, attempt=task.retry_count + 1):
+        phases, attempt = Phases(self._observer), task.retry_count + 1
+        with structlog.contextvars.bound_contextvars(task=task.id, attempt=attempt, seconds=phases.seconds):
             resource, outcome = "unknown", "retried"
             try:
                 render_task = tasks.decode(task)
                 resource = render_task.request.view
-                outcome = await self._attempt(lease, render_task)
+                outcome = await self._attempt(lease, render_task, phases)
             except RejectError as error:
                 outcome = await self._fail(lease, error.code, str(error), "rejected")
             except LeaseLostError as error:
@@ -204,29 +210,21 @@ class Worker:
                 self._observer.in_flight(-1)
                 self._observer.rendered(resource, outcome)
 
-    async def _attempt(self, lease: Lease, task: tasks.RenderTask) -> str:
+    async def _attempt(self, lease: Lease, task: tasks.RenderTask, phases: Phases) -> str:
         """Make and hand over the document; returns the outcome. Raises RejectError, LeaseLostError, QueueError."""
         limits, before = self._limits, lease.task.retry_count
         try:
             if before >= limits.task_retry_limit:
                 raise AttemptsExhaustedError(f"leased {before} times, and no attempt came to an end")
-            started = trio.current_time()
-            document = await self._make_in_time(task.request, limits.seconds_for(before))
-            rendered = trio.current_time()
-            self._observer.stage("render", rendered - started)
-            result = await self._deliver(task.id, document)
+            with phases("render"):
+                document = await self._make_in_time(task.request, limits.seconds_for(before))
+            with phases("deliver"):
+                result = await self._deliver(task.id, document)
             self._leases.confirm(lease)
-            await self._settle(lease, result, task.reply_tag)
-            self._observer.stage("settle", trio.current_time() - rendered)
+            with phases("settle"):
+                await self._settle(lease, result, task.reply_tag)
             self._observer.result_bytes(len(document.pdf))
-            log.info(
-                "done",
-                resource=task.request.view,
-                pages=document.pages,
-                bytes=len(document.pdf),
-                render_seconds=round(rendered - started, 4),
-                settle_seconds=round(trio.current_time() - rendered, 4),
-            )
+            log.info("done", resource=task.request.view, pages=document.pages, bytes=len(document.pdf))
             return "done"
         except RetryError as error:
             if before + 1 >= limits.task_retry_limit:

@@ -65,12 +65,15 @@ def queue(store: str) -> Iterator[Running]:
         process.stdout.close()
 
 
-def start_service(queue_url: str, log: Path, **settings: str | int) -> Running:
-    """Start the service on a free port and wait until it is alive."""
+SERVICE = ("-m", "render_trio", "serve")
+
+
+def start_service(queue_url: str, log: Path, *, program: tuple[str, ...] = SERVICE, **settings: str | int) -> Running:
+    """Start the service, or what stands for it, on a free port and wait until it is alive."""
     port = free_port()
     with log.open("a") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "render_trio", "serve"],
+            [sys.executable, *program],
             env=environment(QUEUE_URL=queue_url, PORT=port, **settings),
             stdout=output,
             stderr=output,

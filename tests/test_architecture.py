@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 from tests.conftest import ROOT
@@ -48,7 +50,14 @@ def test_resources_know_nothing_of_services() -> None:
 def test_stages_do_not_import_each_other() -> None:
     for stage in STAGES:
         others = {f"render_trio.{other}" for other in STAGES if other != stage and other not in ALLOWED.get(stage, ())}
-        assert not imports_of(ROOT / "render_trio" / f"{stage}.py") & others, stage
+        place = ROOT / "render_trio" / stage
+        for path in place.rglob("*.py") if place.is_dir() else [place.with_suffix(".py")]:
+            assert not imports_of(path) & others, path
+
+
+def test_the_service_never_imports_what_acts_in_the_fork_server() -> None:
+    code = "import sys, render_trio.cli; sys.exit('render_trio.offload.fork_server' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
 def test_the_supervisor_knows_nothing_of_what_it_supervises() -> None:

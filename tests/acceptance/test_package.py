@@ -109,12 +109,21 @@ def test_the_pre_emption_hook_ends_the_service_and_waits(tmp_path: Path) -> None
     hook = ROOT / "scripts" / "shutdown-script.sh"
     with container(tmp_path, PORT="0", PID_FILE=str(tmp_path / "pid")) as process:
         line_with(process, r'"event": "started"')
-        # Its end is seen by the hook only once its parent, here this test, has taken note of it.
-        ended = subprocess.Popen([str(hook), str(tmp_path / "pid"), "20"])
+        assert subprocess.run([str(hook), str(tmp_path / "pid"), "20"], check=False).returncode == 0
         process.communicate(timeout=40)
         assert process.returncode == 0
-        assert ended.wait(30) == 0
-    assert subprocess.run([str(hook), str(tmp_path / "gone")], check=False, capture_output=True).returncode == 0
+    assert subprocess.run([str(hook), str(tmp_path / "pid")], check=False, capture_output=True).returncode == 0
+
+
+def test_the_pre_emption_hook_harms_no_stranger(tmp_path: Path) -> None:
+    """The service was killed, and its id has gone to another process."""
+    with subprocess.Popen(["sleep", "60"]) as stranger:
+        (tmp_path / "pid").write_text(f"{stranger.pid}\n")
+        hook = [str(ROOT / "scripts" / "shutdown-script.sh"), str(tmp_path / "pid")]
+        ended = subprocess.run(hook, check=False, capture_output=True, text=True)
+        assert (ended.returncode, "left over" in ended.stderr) == (0, True)
+        assert stranger.poll() is None
+        stranger.kill()
 
 
 def test_code_that_changes_restarts_the_command(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import pytest
 
 from render_trio.producer import task_values
 from render_trio.tasks import decode_result, encode_task
-from tests.processes import Running, queue, render_trio, start_service
+from tests.processes import SERVICE, Running, queue, render_trio, start_service
 from tests.redis_server import RedisServer
 
 TASKS = "/taskqueue/v1beta2/projects/render/taskqueues/render/tasks"
@@ -38,6 +38,18 @@ class Client:
 
     def left(self) -> list[dict[str, Any]]:
         return list(self._http.get(TASKS).json().get("items", []))
+
+    def lease_all(self) -> list[str]:
+        """Return the tasks that anybody could have now."""
+        query = {"numTasks": "1000", "leaseSecs": "600", "groupByTag": "true", "tag": "task"}
+        return [item["id"] for item in self._http.post(f"{TASKS}/lease", params=query).json().get("items", [])]
+
+    def wait_until_leased(self, task_id: str) -> None:
+        """Return once somebody works on the task."""
+        deadline = time.monotonic() + PATIENCE
+        while self._http.get(f"{TASKS}/{task_id}").json()["retry_count"] == 0:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
 
     def take(self, count: int) -> list[tuple[str, Any]]:
         """Return (task's id, result) of so many results, or fewer when our patience is over."""
@@ -64,8 +76,8 @@ class Stage:
     def client(self, queue: Running) -> Client:
         return Client(self._stack.enter_context(httpx.Client(base_url=queue.address, trust_env=False, timeout=70)))
 
-    def service(self, queue: Running, **settings: str | int) -> Running:
-        running = start_service(queue.address, self._folder / "log", **settings)
+    def service(self, queue: Running, program: tuple[str, ...] = SERVICE, **settings: str | int) -> Running:
+        running = start_service(queue.address, self._folder / "log", program=program, **settings)
         self._stack.callback(lambda: running.end(signal.SIGKILL))
         return running
 
@@ -149,34 +161,6 @@ def test_bad_input_is_answered_and_the_service_goes_on(stage: Stage, tmp_path: P
         assert client.left() == []
         assert httpx.get(f"{service.address}/health", trust_env=False).json()["status"] == "ok"
         assert service.end() == 0
-
-
-def test_sigterm_frees_what_is_not_finished(stage: Stage, tmp_path: Path) -> None:
-    with queue(f"sqlite:///{tmp_path / 'queue.sqlite3'}") as running:
-        client = stage.client(running)
-        for number in range(100):
-            client.insert(f"task-{number:03}", payload("searching_cards", copies=50, max_number=999, seed=number))
-        service = stage.service(running, RENDER_WORKERS=2, SHUTDOWN_SECONDS=20)
-        finished = client.take(3)
-        assert service.end() == 0, (tmp_path / "log").read_text()
-        now = time.time_ns() // 1000
-        left = [item for item in client.left() if item.get("tag") == "task"]
-        assert left
-        assert all(int(item["leaseTimestamp"]) <= now for item in left), "given back at once"
-        assert len(finished) >= 3
-
-
-def test_a_second_signal_ends_it_now(stage: Stage, tmp_path: Path) -> None:
-    with queue(f"sqlite:///{tmp_path / 'queue.sqlite3'}") as running:
-        client = stage.client(running)
-        for number in range(20):
-            client.insert(f"task-{number}", payload("searching_cards", copies=50, max_number=999, number_cards=31))
-        service = stage.service(running, RENDER_WORKERS=1)
-        client.take(1)
-        service.process.send_signal(signal.SIGTERM)
-        time.sleep(0.05)
-        # Either it was quicker than us, or it was told twice.
-        assert service.end(signal.SIGTERM) in (0, 130)
 
 
 def test_a_large_document_comes_as_a_link(stage: Stage, tmp_path: Path) -> None:

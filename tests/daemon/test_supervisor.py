@@ -6,45 +6,106 @@ import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from trio.testing import MockClock
 
 from render_trio.errors import FatalError
-from render_trio.policy import BACKOFF_MOST, STABLE_SECONDS, GiveUp, Pulse, Restart, RestartPolicy, verdict
+from render_trio.policy import (
+    BACKOFF_MOST,
+    LEFT_BEHIND_LIMIT,
+    STABLE_SECONDS,
+    WEDGED_SECONDS,
+    GiveUp,
+    Pulse,
+    Restart,
+    RestartPolicy,
+    SlotPolicy,
+    verdict,
+)
 from render_trio.supervisor import Slot, Supervisor
 
 
-class PolicyMachine(RuleBasedStateMachine):
-    """Failures at random times: never more restarts in the window than allowed, delays always bounded."""
+class SlotMachine(RuleBasedStateMachine):
+    """One slot's life at random: budgets overrun, children that fail, end late or never."""
 
     LIMIT, WINDOW = 4, 60.0
 
     def __init__(self) -> None:
         super().__init__()
-        self.policy = RestartPolicy(self.LIMIT, self.WINDOW, lambda low, high: high)
+        self.policy = SlotPolicy(RestartPolicy(self.LIMIT, self.WINDOW, lambda low, high: high))
         self.now = 0.0
+        self.begun = 0.0
         self.restarts: list[float] = []
+        self.in_a_row = 0
         self.gave_up = False
 
-    @rule(run=st.floats(0, 2 * STABLE_SECONDS))
-    def fail_after(self, run: float) -> None:
-        started, self.now = self.now, self.now + run
+    @property
+    def state(self) -> str:
+        return self.policy.pulse.state
+
+    @rule(seconds=st.floats(0, 40))
+    def time_passes(self, seconds: float) -> None:
+        self.now += seconds
+
+    @precondition(lambda self: self.state == "waiting" and not self.gave_up)
+    @rule()
+    def begins(self) -> None:
+        self.policy.begin(self.now)
+        self.begun = self.now
+        assert verdict(self.policy.pulse, self.now) == "fine"
+
+    @precondition(lambda self: self.state == "running")
+    @rule(budget=st.floats(0.1, 60))
+    def enters(self, budget: float) -> None:
+        self.policy.enter("work", budget, self.now)
+        assert verdict(self.policy.pulse, self.now) == "fine"
+
+    @rule()
+    def watchdog_looks(self) -> None:
+        pulse = self.policy.pulse
+        decision = verdict(pulse, self.now)
+        if decision == "cancel":
+            assert self.state == "running"
+            assert self.now - pulse.since > pulse.budget
+            assert self.policy.cancel(self.now)
+            assert not self.policy.cancel(self.now), "nobody is cancelled twice"
+        elif decision == "wedged" and self.state == "cancelling":
+            assert self.now - pulse.cancelled_at > WEDGED_SECONDS
+            self.policy.leave_behind()
+            self.over()
+
+    @precondition(lambda self: self.state in ("running", "cancelling"))
+    @rule()
+    def child_ends(self) -> None:
+        self.over()
+
+    @precondition(lambda self: self.policy.left_behind)
+    @rule()
+    def left_behind_ends(self) -> None:
+        self.policy.left_behind_ended()
+
+    def over(self) -> None:
         recent = [time for time in self.restarts if time > self.now - self.WINDOW]
-        decision = self.policy.ended(started, self.now)
-        if len(recent) >= self.LIMIT:
+        decision = self.policy.ended(self.now)
+        if self.policy.left_behind > LEFT_BEHIND_LIMIT or len(recent) >= self.LIMIT:
             assert isinstance(decision, GiveUp)
-        else:
-            assert isinstance(decision, Restart)
-            assert 0 <= decision.delay <= BACKOFF_MOST
-            self.restarts.append(self.now)
+            self.gave_up = True
+            return
+        assert isinstance(decision, Restart)
+        self.in_a_row = 0 if self.now - self.begun >= STABLE_SECONDS else self.in_a_row
+        assert decision.delay == pytest.approx(min(BACKOFF_MOST, 0.1 * 2**self.in_a_row))
+        self.in_a_row += 1
+        self.restarts.append(self.now)
+        assert self.state == "waiting"
 
     @invariant()
     def never_too_many(self) -> None:
         for start in self.restarts:
             assert sum(start < time <= start + self.WINDOW for time in self.restarts) <= self.LIMIT
+        assert 0 <= self.policy.left_behind <= LEFT_BEHIND_LIMIT + self.gave_up
 
 
-TestPolicy = PolicyMachine.TestCase
+TestSlot = SlotMachine.TestCase
 
 
 def test_the_delay_doubles_and_a_stable_run_resets_it() -> None:
@@ -128,8 +189,66 @@ async def test_what_ignores_its_cancellation_is_given_up(autojump_clock: MockClo
         with trio.CancelScope(shield=True):
             await trio.sleep(1000)
 
-    with pytest.RaisesGroup(pytest.RaisesExc(FatalError, match="wedged in render"), flatten_subgroups=True):
-        await supervise(child).run()
+    told: list[tuple[str, float]] = []
+    supervisor = supervise(child, on_give_up=lambda reason: told.append((reason, trio.current_time())))
+    begun = trio.current_time()
+    with pytest.RaisesGroup(pytest.RaisesExc(FatalError, match="wedged 2 times in render"), flatten_subgroups=True):
+        await supervisor.run()
+    # Told while the two still blocked the way out: somebody has to end the process.
+    ((reason, when),) = told
+    assert "one was wedged 2 times" in reason
+    assert when - begun < 40
+
+
+async def test_a_wedged_child_is_left_behind_and_its_slot_begins_anew(autojump_clock: MockClock) -> None:
+    runs: list[Slot] = []
+    delivered: list[str] = []
+
+    async def child(heartbeat: Slot) -> None:
+        runs.append(heartbeat)
+        if len(runs) > 1:
+            await sleep(heartbeat)
+        heartbeat.enter("settle", 5)
+        with trio.CancelScope(shield=True):
+            await trio.sleep(100)  # a thread that hangs, on a folder that went away
+        heartbeat.enter("more work", 5)
+        heartbeat.progress("finished")
+        await trio.lowlevel.checkpoint()
+        delivered.append("late")
+
+    supervisor = supervise(child)
+    slot = supervisor.slots[0]
+    with trio.move_on_after(200):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(supervisor.run)
+            await trio.sleep(20)
+            assert (len(runs), slot.policy.left_behind, slot.pulse.phase) == (2, 1, "idle")
+            assert slot.last_error.startswith("wedged in settle: it did not end when cancelled (stalled: settle took")
+            await trio.sleep(100)
+            # It came back, and the first thing it noticed was that it had been cancelled.
+            assert (len(runs), slot.policy.left_behind, slot.pulse.phase) == (2, 0, "idle")
+            assert slot.finished == 0
+            nursery.cancel_scope.cancel()
+    assert delivered == []
+
+
+async def test_while_stopping_a_wedged_child_is_not_replaced(autojump_clock: MockClock) -> None:
+    runs: list[Slot] = []
+
+    async def child(heartbeat: Slot) -> None:
+        runs.append(heartbeat)
+        heartbeat.enter("settle", 1e9)
+        with trio.CancelScope(shield=True):
+            await trio.sleep(1000)
+
+    supervisor = Supervisor({"one": child}, restart_limit=3, restart_window=60)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(supervisor.run)
+        await trio.sleep(1)
+        supervisor.cancel_all("the time to drain is over")
+        await trio.sleep(15)
+        assert (len(runs), supervisor.slots[0].pulse.state) == (1, "wedged")
+        nursery.cancel_scope.cancel()
 
 
 async def test_told_to_stop_it_waits_for_its_children(autojump_clock: MockClock) -> None:

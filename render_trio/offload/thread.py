@@ -1,0 +1,82 @@
+"""Documents made in threads of this process: nothing to start, but what hangs can only be left behind.
+
+A thread that is left behind ends by itself at its next page. One that never gets there costs memory and the
+interpreter's lock for good, so when the limit of them is reached, and stays reached, the service gives up.
+"""
+
+from __future__ import annotations
+
+import trio
+
+from render_trio.errors import FatalError, RenderCrashedError, RenderFailedError, RenderTimedOutError
+from render_trio.finisher import FinishedDocument
+from render_trio.observation import Observer
+from render_trio.offload.produce import Produce, produce
+from resources.request import Request
+
+PARTING_SECONDS = 5.0  # for a thread left behind to come to its next page, before it counts as hung for good
+LOOK_SECONDS = 0.05  # Trio tells nobody when such a thread ends
+
+
+class ThreadOffload:
+    """Documents made in threads; at most `abandoned_limit` of them may hang."""
+
+    def __init__(
+        self,
+        observer: Observer,
+        workers: int,
+        abandoned_limit: int,
+        produce: Produce = produce,
+        parting_seconds: float = PARTING_SECONDS,
+    ) -> None:
+        self._observer = observer
+        self._produce = produce
+        self._abandoned_limit = abandoned_limit
+        self._parting_seconds = parting_seconds
+        # An abandoned thread keeps its token until it really ends; the workers must not wait for those.
+        self._limiter = trio.CapacityLimiter(workers + abandoned_limit)
+        self._running = 0
+
+    @property
+    def abandoned(self) -> int:
+        """Threads that were left behind and have not ended yet."""
+        return max(0, int(self._limiter.borrowed_tokens) - self._running)
+
+    async def make(self, request: Request, seconds: float) -> FinishedDocument:
+        """Return the document. Raises RenderTimedOutError, RenderCrashedError, RenderFailedError, FatalError."""
+        await self._wait_for_room()
+        self._running += 1
+        returned = False
+        try:
+            with trio.move_on_after(seconds):
+                document = await trio.to_thread.run_sync(
+                    self._produce,
+                    request,
+                    trio.from_thread.check_cancelled,
+                    limiter=self._limiter,
+                    abandon_on_cancel=True,
+                )
+                returned = True
+                return document
+        except MemoryError as error:
+            returned = True
+            raise RenderCrashedError(f"the memory was used up: {error}") from error
+        except Exception as error:
+            returned = True
+            raise RenderFailedError(f"{type(error).__name__}: {error}") from error
+        finally:
+            self._running -= 1
+            if not returned:  # its time was over, or its worker was cancelled
+                self._observer.abandoned()
+        raise RenderTimedOutError(f"not drawn within {seconds:.0f} s")
+
+    def beside(self, workers: int) -> ThreadOffload:
+        """Return another with a capacity of its own."""
+        return ThreadOffload(self._observer, workers, self._abandoned_limit, self._produce, self._parting_seconds)
+
+    async def _wait_for_room(self) -> None:
+        with trio.move_on_after(self._parting_seconds):
+            while self.abandoned >= self._abandoned_limit:  # noqa: ASYNC110 - see LOOK_SECONDS
+                await trio.sleep(LOOK_SECONDS)
+            return
+        raise FatalError(f"{self.abandoned} drawing threads hang; RENDER_ISOLATION=process could kill them")

@@ -1,0 +1,178 @@
+"""The end of a service: in order, in time, and with every task finished or free for others."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.test_promises import Stage, payload, stage
+from tests.conftest import ROOT
+from tests.processes import environment, queue
+
+__all__ = ["stage"]
+
+LIMIT = 15  # s
+
+
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_under_full_load_every_task_is_finished_or_free_at_once(
+    stage: Stage, tmp_path: Path, isolation: str, number: signal.Signals
+) -> None:
+    ids = {f"task-{index:03}" for index in range(90)}
+    with queue(f"sqlite:///{tmp_path / 'queue.sqlite3'}") as running:
+        client = stage.client(running)
+        for task_id in sorted(ids):
+            client.insert(task_id, payload("searching_cards", copies=3, max_number=999, seed=task_id))
+        service = stage.service(running, RENDER_WORKERS=4, RENDER_ISOLATION=isolation, SHUTDOWN_SECONDS=LIMIT)
+        early = client.take(10)
+        begun = time.monotonic()
+        assert service.end(number) == 0, (tmp_path / "log").read_text()
+        assert time.monotonic() - begun < LIMIT
+        free = client.lease_all()
+        finished = [result.task_id for _, result in early + client.take(len(ids) - len(free) - len(early))]
+    assert free, "it was under load"
+    assert len(free) + len(finished) == len(ids)
+    assert set(free) | set(finished) == ids
+
+
+def test_a_signal_to_the_whole_group_kills_no_render(stage: Stage, tmp_path: Path) -> None:
+    """As a supervisor of the operating system sends it: drawing processes and their server let it pass."""
+    own_group = "import os; os.setsid(); from render_trio.cli import main; main(['serve'])"
+    with queue(f"sqlite:///{tmp_path / 'queue.sqlite3'}") as running:
+        client = stage.client(running)
+        for index in range(40):
+            client.insert(f"task-{index}", payload("searching_cards", copies=20, max_number=999, seed=index))
+        service = stage.service(running, program=("-c", own_group), RENDER_WORKERS=4, RENDER_ISOLATION="process")
+        finished = client.take(4)
+        os.killpg(service.process.pid, signal.SIGTERM)
+        assert service.process.wait(40) == 0
+        free = client.lease_all()
+        finished += client.take(40 - len(free) - len(finished))
+    assert len(free) + len(finished) == 40
+    assert all(result.success for _, result in finished)
+    log = (tmp_path / "log").read_text()
+    assert "draining" in log
+    assert "attempt failed" not in log
+
+
+def test_what_takes_longer_than_there_is_time_is_given_back(stage: Stage, tmp_path: Path) -> None:
+    with queue(f"sqlite:///{tmp_path / 'queue.sqlite3'}") as running:
+        client = stage.client(running)
+        client.insert("hang", payload("parity_cards", header_text="hang"))
+        settings = {"RENDER_ISOLATION": "process", "RENDER_WORKERS": 1, "SHUTDOWN_SECONDS": 8}
+        service = stage.service(running, program=("-m", "tests.faulty_service"), **settings)
+        client.wait_until_leased("hang")
+        assert service.end() == 0, (tmp_path / "log").read_text()
+        assert client.lease_all() == ["hang"]
+
+
+def test_clients_that_never_read_hold_nothing_up(stage: Stage, tmp_path: Path) -> None:
+    """Their answers fill every buffer on the way; the server waits in a send that can't be cancelled."""
+    with ExitStack() as stack, queue(f"sqlite:///{tmp_path / 'queue.sqlite3'}") as running:
+        service = stage.service(running, SHUTDOWN_SECONDS=LIMIT)
+        host, port = service.address.removeprefix("http://").split(":")
+        for _ in range(3):
+            client = stack.enter_context(socket.socket())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.settimeout(1)
+            client.connect((host, int(port)))
+            flood(client)
+        begun = time.monotonic()
+        assert service.end() == 0, (tmp_path / "log").read_text()
+        assert time.monotonic() - begun < LIMIT
+
+
+def flood(client: socket.socket) -> None:
+    """Ask for more than fits the buffers, and until the server takes no more questions."""
+    try:
+        while True:
+            client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 100)
+    except TimeoutError:
+        return
+
+
+def code_that(does: str, seconds: float) -> list[str]:
+    """Return a command that runs the service with a piece of code run at the beginning of its start."""
+    code = (
+        "import os, signal, sys, time, trio\n"
+        "from render_trio import endings, errors, program, recovery, service\n"
+        "from render_trio.settings import Settings\n"
+        f"{does}\n"
+        f"sys.exit(program.main(Settings(port=0, shutdown_seconds={seconds})))"
+    )
+    return [sys.executable, "-c", code]
+
+
+def ended(does: str, seconds: float = 30) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        code_that(does, seconds), cwd=ROOT, env=environment(), capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGINT"])
+def test_a_signal_during_the_start_is_obeyed(number: str) -> None:
+    told = ended(f"service.assets.use = lambda *_: os.kill(os.getpid(), signal.{number})")
+    assert told.returncode == 0, told.stderr
+    assert [text for text in ("told to end", "draining", "started", '"ended"') if text not in told.stderr] == []
+    assert "Traceback" not in told.stderr
+
+
+def test_a_worker_that_nobody_can_end_does_not_keep_the_process() -> None:
+    told = ended(
+        "async def work(self, heartbeat):\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    with trio.CancelScope(shield=True): await trio.sleep_forever()\n"
+        "service.Service._work = work",
+        seconds=2,
+    )
+    assert told.returncode == 70, told.stderr
+
+
+def test_giving_up_ends_the_process_although_a_worker_blocks_the_way() -> None:
+    told = ended(
+        "begun = []\n"
+        "async def work(self, heartbeat):\n"
+        "    begun.append(1)\n"
+        "    if len(begun) == 1:\n"
+        "        with trio.CancelScope(shield=True): await trio.sleep_forever()\n"
+        "    raise errors.FatalError('nothing helps')\n"
+        "service.Service._work = work",
+        seconds=2,
+    )
+    assert told.returncode == 1, told.stderr
+    assert '"reason": "nothing helps"' in told.stderr
+
+
+def test_an_event_loop_that_stands_still_ends_the_process_and_tells_where() -> None:
+    told = ended(
+        "async def work(self, heartbeat): time.sleep(60)\n"
+        "service.Service._work = work\n"
+        "service.watch_loop = lambda: endings.watch_loop(0.5)"
+    )
+    assert told.returncode == 1, told.stderr
+    assert "in work" in told.stderr
+
+
+def test_being_unwell_for_long_ends_the_process() -> None:
+    told = ended("recovery.RECOVERY_SECONDS, recovery.LOOK_SECONDS = 0.3, 0.1\nservice.ThreadOffload.abandoned = 4")
+    assert told.returncode == 1, told.stderr
+    assert "unwell for 0 s: 4 drawing threads hang" in told.stderr
+
+
+def test_a_second_signal_ends_it_now(tmp_path: Path) -> None:
+    told = ended(
+        "async def work(self, heartbeat):\n"
+        "    for _ in range(2): os.kill(os.getpid(), signal.SIGTERM); await trio.sleep(0.3)\n"
+        "    await trio.sleep_forever()\n"
+        "service.Service._work = work"
+    )
+    assert told.returncode == 130, told.stderr

@@ -1,0 +1,113 @@
+"""Renders that time out or are cancelled, in process isolation: what is left of them afterwards.
+
+usage: scripts/bench killed [--count 1000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing import forkserver
+from pathlib import Path
+
+import trio
+
+from render_trio.errors import RenderTimedOutError
+from render_trio.finisher import FinishedDocument
+from render_trio.metrics import Metrics
+from render_trio.offload import ProcessOffload, process_offload, produce
+from resources.request import Request
+from tests.requests import request_for
+
+REQUEST = request_for("parity_cards")
+SIDE_BY_SIDE = 4
+SECONDS = 0.02, 0.05, 0.1  # some are killed while their process starts, some in the middle of the loop
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What there is more of than before: processes, threads of ours, open descriptors."""
+
+    processes: int
+    threads: int
+    descriptors: int
+
+
+def loop_for_ever(request: Request, checkpoint: Callable[[], None]) -> FinishedDocument:
+    """Neither end nor come to a page."""
+    while True:
+        pass
+
+
+async def kill_many(count: int) -> Remains:
+    """Have so many renders killed, every other one cancelled by its worker; return what is left then."""
+    async with process_offload(
+        Metrics(), SIDE_BY_SIDE, memory_limit=0, jobs_per_process=500, recycle_memory=0
+    ) as offload:
+        await _kill(offload, SIDE_BY_SIDE)
+        before = _look()
+        await _kill(offload, count)
+        after = await _settled(before)
+    return Remains(*(max(0, late - early) for late, early in zip(after, before, strict=True)))
+
+
+async def _kill(offload: ProcessOffload, count: int) -> None:
+    offload._produce = loop_for_ever
+    numbers = iter(range(count))
+
+    async def kill_some() -> None:
+        for number in numbers:
+            seconds = SECONDS[number % len(SECONDS)]
+            if number % 2:
+                with trio.move_on_after(seconds):
+                    await offload.make(REQUEST, 3600)
+            else:
+                try:
+                    await offload.make(REQUEST, seconds)
+                except RenderTimedOutError:
+                    continue
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(SIDE_BY_SIDE):
+            nursery.start_soon(kill_some)
+    offload._produce = produce
+    await offload.make(REQUEST, 60)  # it still works; and there is one idle process at each look
+
+
+def _look() -> tuple[int, int, int]:
+    gc.collect()
+    server = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    drawing = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+    own = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    descriptors = sum(len(list(Path(f"/proc/{process}/fd").iterdir())) for process in ("self", server))
+    return len(drawing) + len(own), threading.active_count(), descriptors
+
+
+async def _settled(before: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Return the counts once they are down; idle threads of Trio's last for 10 s."""
+    with trio.move_on_after(15):
+        while any(late > early for late, early in zip(_look(), before, strict=True)):  # noqa: ASYNC110
+            await trio.sleep(0.1)
+    return _look()
+
+
+def main() -> None:
+    """Print what is left."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=1000)
+    arguments = parser.parse_args()
+    print(trio.run(_timed, arguments.count))
+
+
+async def _timed(count: int) -> str:
+    begun = trio.current_time()
+    remains = await kill_many(count)
+    return f"{count} renders killed in {trio.current_time() - begun:.0f} s; left: {remains}"
+
+
+if __name__ == "__main__":
+    main()

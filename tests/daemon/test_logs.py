@@ -1,0 +1,87 @@
+"""A line of log is one JSON object, whoever writes it, and whatever happened; losing it harms nobody."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT
+
+SET_UP = "from render_trio import logs; logs.configure('json', 'info')\n"
+
+
+def lines_of(code: str) -> list[dict[str, Any]]:
+    ended = subprocess.run([sys.executable, "-c", SET_UP + code], cwd=ROOT, capture_output=True, text=True, check=False)
+    return [json.loads(line) for line in ended.stderr.splitlines()]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "secret = 'x' * 9\nraise ValueError('broken\\nin two')",
+        "import threading\ndef work():\n  secret = 'x' * 9\n  raise ValueError('broken\\nin two')\n"
+        "thread = threading.Thread(target=work); thread.start(); thread.join()",
+        "import logging\nsecret = 'x' * 9\ntry: raise ValueError('broken\\nin two')\n"
+        "except ValueError: logging.getLogger('library').exception('told')",
+        "import trio\nasync def main():\n  async with trio.open_nursery():\n    raise ValueError('broken\\nin two')\n"
+        "trio.run(main)",
+        "class Broken:\n  def __del__(self): raise ValueError('broken\\nin two')\nBroken()",
+    ],
+)
+def test_an_error_is_one_line_of_json_without_local_variables(code: str) -> None:
+    (line,) = lines_of(code)
+    assert line["level"] == "error"
+    assert line["timestamp"].endswith("Z")
+    text = json.dumps(line["exception"])
+    assert "ValueError" in text
+    assert "broken\\nin two" in text
+    assert "xxxxxxxxx" not in text
+
+
+def test_what_libraries_log_and_warn_of_is_json_too() -> None:
+    code = "import logging, warnings\nlogging.getLogger('library').warning('%s things', 3); warnings.warn('old')"
+    first, second = lines_of(code)
+    assert (first["event"], first["level"], first["logger"]) == ("3 things", "warning", "library")
+    assert "UserWarning: old" in second["event"]
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_log_that_can_not_be_written_stops_nothing(log_format: str) -> None:
+    code = (
+        f"from render_trio import logs; logs.configure({log_format!r}, 'info')\n"
+        "import logging, structlog, sys\n"
+        "for number in range(3): structlog.get_logger().info('a line'); logging.getLogger().error('another')\n"
+        "print('worked on')"
+    )
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=full, text=True, check=False
+        )
+    assert ended.stdout == "worked on\n"
+
+
+def test_a_reader_that_sleeps_stops_nothing_and_is_told_what_it_missed() -> None:
+    code = (
+        "import structlog, sys\n"
+        "for number in range(3000): structlog.get_logger().info('a line', number=number)\n"
+        "print('worked on', flush=True); sys.stdin.readline()\n"
+        "structlog.get_logger().info('the last line')"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", SET_UP + code], cwd=ROOT, **pipes) as process:  # type: ignore[call-overload]
+        assert process.stdout.readline() == "worked on\n"
+        first = process.stderr.readline()  # from now on there is room in the pipe
+        process.stdin.write("\n")
+        process.stdin.flush()
+        written = [json.loads(line) for line in (first, *process.stderr)]
+    kept = [line["number"] for line in written if line["event"] == "a line"]
+    assert kept == list(range(len(kept)))
+    assert 100 < len(kept) < 3000
+    lost, last = written[-2:]
+    assert (lost["event"], lost["lines"]) == ("lines of the log were lost", 3000 - len(kept))
+    assert last["event"] == "the last line"

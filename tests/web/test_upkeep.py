@@ -1,0 +1,94 @@
+"""The web side is kept alive by asking it: one that fails, or that exists but answers nobody, is replaced."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+import trio
+
+from render_trio.errors import FatalError
+from render_trio.supervisor import Supervisor
+from render_trio.web import upkeep
+from render_trio.web.server import address_of, listening_socket
+
+
+class Site:
+    """An application that answers while it is well."""
+
+    def __init__(self) -> None:
+        self.well = True
+        self.asked = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            while True:
+                kind = (await receive())["type"]
+                await send({"type": f"{kind}.complete"})
+                if kind == "lifespan.shutdown":
+                    return
+        self.asked += 1
+        if not self.well:
+            await trio.sleep_forever()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+
+def supervise(site: Site, listener: Any, serving: trio.Event) -> Supervisor:
+    child = upkeep.web_child(site, listener, serving)
+    return Supervisor({"web": child}, restart_limit=3, restart_window=600, uniform=lambda low, high: low)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "ASK_EVERY", 0.05)
+    monkeypatch.setattr(upkeep, "ASK_SECONDS", 0.3)
+    monkeypatch.setattr(upkeep, "SERVE_BUDGET", 0.6)
+
+
+async def until(what: Any) -> None:
+    with trio.fail_after(20):
+        while not what():  # noqa: ASYNC110 - a real server, in real time
+            await trio.sleep(0.01)
+
+
+async def test_one_that_answers_nobody_is_replaced(quick: None) -> None:
+    site, listener, serving = Site(), listening_socket("127.0.0.1", 0), trio.Event()
+    supervisor = supervise(site, listener, serving)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(supervisor.run)
+        await serving.wait()
+        await until(lambda: site.asked > 2)
+        assert supervisor.slots[0].restarts == 0
+        site.well = False
+        await until(lambda: supervisor.slots[0].restarts == 1)
+        assert supervisor.slots[0].last_error.startswith("stalled: serving took over")
+        site.well = True
+        asked = site.asked
+        await until(lambda: site.asked > asked + 2)
+        async with httpx.AsyncClient(trust_env=False) as client:
+            assert (await client.get(address_of(listener, "127.0.0.1"))).status_code == 200
+        nursery.cancel_scope.cancel()
+    listener.close()
+
+
+async def test_one_that_can_not_be_started_ends_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*arguments: Any, **options: Any) -> None:
+        raise ValueError("no such file")
+
+    monkeypatch.setattr(upkeep, "serve", fail)
+    with pytest.RaisesGroup(pytest.RaisesExc(FatalError, match="ValueError: no such file"), flatten_subgroups=True):
+        await supervise(Site(), None, trio.Event()).run()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1", "::"])
+async def test_it_asks_where_it_listens(host: str) -> None:
+    listener, serving = listening_socket(host, 0), trio.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(supervise(Site(), listener, serving).run)
+        await serving.wait()
+        assert await upkeep.answers(listener)
+        nursery.cancel_scope.cancel()
+    listener.close()
+    await trio.lowlevel.checkpoint()
