@@ -105,6 +105,10 @@ class QueueError(RenderTrioError):
 class QueueUnavailableError(QueueError):
     """The queue can't be reached now."""
 
+    def __init__(self, message: str = "", pause: float = 0.0) -> None:
+        super().__init__(message)
+        self.pause = pause  # s that the queue itself asks us to wait
+
 
 class QueueRefusedError(QueueError):
     """The queue says that the request is wrong."""
