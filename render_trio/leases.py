@@ -19,7 +19,7 @@ from render_trio.observation import Observer
 from render_trio.tasks import LeasedTask
 
 RENEWAL_SHARE = 0.5  # of the lease's life after which it is renewed
-RENEWALS_AT_ONCE = 6  # of one worker: one that hangs must not make the others late; a client's pool holds more
+REQUESTS_AT_ONCE = 6  # of one worker: one that hangs must not make the others late; a client's pool holds more
 AGAIN_SHARE = 0.05  # of the lease's life that a renewal which failed waits, at most, for its next attempt
 LOOK_SECONDS = 0.05, 1.0  # the shortest and the longest pause between two looks at what is held
 RELEASE_SECONDS = 5.0  # to give all leases back when we are told to end: what remains runs out by itself
@@ -33,8 +33,8 @@ class LeaseQueue(Protocol):
         """Return the task with its lease prolonged. Raises LeaseLostError, QueueError."""
         ...
 
-    async def release(self, task: LeasedTask) -> None:
-        """Give the task back at once. Raises QueueError."""
+    async def release(self, task: LeasedTask, seconds: int = 0) -> None:
+        """Give the task back at once, or in so many seconds. Raises QueueError."""
         ...
 
 
@@ -78,20 +78,26 @@ class Leases:
         """Let go of a lease whose task was settled, or lost."""
         self._held.pop(lease.task.id, None)
 
-    async def release(self, lease: Lease) -> None:
-        """Give a task back at once."""
+    async def release(self, lease: Lease, seconds: int = 0) -> None:
+        """Give a task back at once, or in so many seconds."""
         self.drop(lease)
         if not lease.lost:
-            await self._queue.release(lease.task)
+            await self._queue.release(lease.task, seconds)
 
     async def release_all(self) -> None:
         """Give everything back, whatever cancels us, within a bounded time."""
         with trio.move_on_after(RELEASE_SECONDS, shield=True):
-            for lease in list(self._held.values()):
-                try:
-                    await self.release(lease)
-                except QueueError as error:
-                    log.warning("lease not given back; it runs out by itself", task=lease.task.id, error=str(error))
+            limiter = trio.CapacityLimiter(REQUESTS_AT_ONCE)
+            async with trio.open_nursery() as nursery:
+                for lease in list(self._held.values()):
+                    nursery.start_soon(self._give_back, lease, limiter)
+
+    async def _give_back(self, lease: Lease, limiter: trio.CapacityLimiter) -> None:
+        try:
+            async with limiter:
+                await self.release(lease)
+        except QueueError as error:
+            log.warning("lease not given back; it runs out by itself", task=lease.task.id, error=str(error))
 
     def confirm(self, lease: Lease) -> None:
         """Raise LeaseLostError unless the task is surely ours at this moment."""
@@ -102,7 +108,7 @@ class Leases:
 
     async def keep(self) -> None:
         """Renew what is held, each at half its life and beside the others, until cancelled."""
-        limiter = trio.CapacityLimiter(RENEWALS_AT_ONCE)
+        limiter = trio.CapacityLimiter(REQUESTS_AT_ONCE)
         async with trio.open_nursery() as nursery:
             while True:
                 now = trio.current_time()

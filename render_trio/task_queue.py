@@ -96,10 +96,10 @@ class TaskQueue:
         ours = now.retry_count == task.retry_count + 1 and now.lease_us != task.lease_us
         return msgspec.structs.replace(task, lease_us=now.lease_us) if ours else None
 
-    async def release(self, task: LeasedTask) -> None:
-        """Give the task back at once. One that is no longer ours stays as it is. Raises QueueError."""
+    async def release(self, task: LeasedTask, seconds: int = 0) -> None:
+        """Give the task back, at once or in so many seconds; one that is no longer ours stays. Raises QueueError."""
         try:
-            await self.renew(task, 0)
+            await self.renew(task, seconds)
         except LeaseLostError:
             return
 

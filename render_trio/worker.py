@@ -264,8 +264,9 @@ class Worker:
         except RetryError as error:
             if before + 1 >= limits.task_retry_limit:
                 return await self._fail(lease, error.code, str(error), "failed")
-            log.warning("attempt failed; given back", code=error.code, error=str(error))
-            await self._leases.release(lease)
+            delay = round(error.retry_delay * 2**before)
+            log.warning("attempt failed; given back", code=error.code, error=str(error), delay=delay)
+            await self._leases.release(lease, delay)
             return "retried"
 
     async def _make_in_time(self, request: Request, seconds: float) -> FinishedDocument:

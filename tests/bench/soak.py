@@ -20,7 +20,7 @@ import httpx
 from render_trio.producer import task_values
 from render_trio.tasks import decode_result, encode_task
 from resources import REGISTRY
-from tests.processes import queue, start_service
+from tests.processes import children_of, queue, start_service
 
 TASKS = "/taskqueue/v1beta2/projects/render/taskqueues/render/tasks"
 AHEAD = 60  # tasks on the queue at once, so that the service never waits
@@ -45,8 +45,7 @@ def sample(process: int, done: int) -> Sample:
     """Look at a process."""
     proc = Path(f"/proc/{process}")
     status = dict(line.split(":", 1) for line in (proc / "status").read_text().splitlines())
-    # Each thread knows only the processes that it started itself.
-    children = [int(child) for thread in (proc / "task").iterdir() for child in _read(thread / "children").split()]
+    children = children_of(process)
     return Sample(
         done,
         int(status["VmRSS"].split()[0]) * 1024,
@@ -58,15 +57,9 @@ def sample(process: int, done: int) -> Sample:
 
 
 def _resident(process: int) -> int:
-    pages = _read(Path(f"/proc/{process}/statm")).split()
-    return int(pages[1]) * resource.getpagesize() if pages else 0
-
-
-def _read(path: Path) -> str:
-    """Return what the kernel says; nothing about a thread or a process that has ended just now."""
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        return path.read_text()
-    return ""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it may have ended just now
+        return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * resource.getpagesize()
+    return 0
 
 
 def payloads() -> Iterator[str]:

@@ -58,14 +58,19 @@ class FakeQueue:
 
     async def renew(self, task: LeasedTask, seconds: int) -> LeasedTask:
         await trio.lowlevel.checkpoint()
-        self._step("renew" if seconds else "release")
+        self._step("renew")
+        return self._move(task, seconds)
+
+    def _move(self, task: LeasedTask, seconds: int) -> LeasedTask:
         if self.lose_leases or task.id not in self.tasks:
             raise LeaseLostError("somebody else has it")
         self.leased_until[task.id] = trio.current_time() + seconds
         return task
 
-    async def release(self, task: LeasedTask) -> None:
-        await self.renew(task, 0)
+    async def release(self, task: LeasedTask, seconds: int = 0) -> None:
+        await trio.lowlevel.checkpoint()
+        self._step("release")
+        self._move(task, seconds)
 
     async def insert(self, task_id: str, payload: str, tag: str) -> None:
         await trio.lowlevel.checkpoint()

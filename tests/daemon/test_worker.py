@@ -155,8 +155,27 @@ async def test_a_document_that_no_store_takes_is_tried_again(autojump_clock: Moc
 
     bench = Bench(deliver=deliver)
     bench.queue.add("one")
-    await bench.run_for(5)
+    await bench.run_for(2)
+    assert bench.queue.free() == [], "not at once: the store would be full still"
+    await bench.run_for(30)
     assert bench.result("one").success
+
+
+async def test_attempts_outlast_a_store_that_fails_for_a_while(autojump_clock: MockClock) -> None:
+    delivery = Delivery(100_000, None)
+    begun = trio.current_time()
+
+    async def deliver(task_id: str, document: Any) -> Any:
+        if trio.current_time() < begun + 10:
+            raise DeliveryError("no space left on device")
+        return await delivery.result(task_id, document)
+
+    bench = Bench(deliver=deliver)
+    for number in range(10):
+        bench.queue.add(str(number))
+    await bench.run_for(60)
+    assert all(bench.result(str(number)).success for number in range(10))
+    assert len(bench.renderer.limits) <= 10 * LIMITS.task_retry_limit
 
 
 async def test_a_document_too_large_for_everything_is_answered(autojump_clock: MockClock) -> None:
