@@ -11,7 +11,6 @@ import hashlib
 import os
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -142,12 +141,14 @@ def test_as_many_results_as_tasks_each_once_and_the_same_bytes(
     breaker.start()
     stack.callback(breaker.join)
     stack.callback(over.set)
-    begun = deadline = time.monotonic()
+    begun = time.monotonic()
+    deadline = begun + PATIENCE
     for task_id, payload in payloads.items():
         producer.insert(task_id, payload)
-    deadline += PATIENCE
     while len(producer.digests) < COUNT and time.monotonic() < deadline:
         producer.take(world.documents)
+    if len(producer.digests) < COUNT:
+        over.set()  # our patience is; the faults that are left would wait for ever
     breaker.join()
     print(f"{len(producer.digests)} results after {time.monotonic() - begun:.0f} s")
     # Tasks whose deletion was lost come back when their leases are over; they must make no second result.
@@ -158,7 +159,6 @@ def test_as_many_results_as_tasks_each_once_and_the_same_bytes(
     assert producer.left() == 0
     assert producer.failures == []
     assert producer.again == []
-    assert Counter(producer.digests) == Counter(calm)
     assert producer.digests == calm
     stored = [path for path in world.documents.iterdir() if path.suffix == ".pdf"]
     assert stored, "some documents go to the store"

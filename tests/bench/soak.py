@@ -11,7 +11,7 @@ import itertools
 import resource
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,8 +25,7 @@ from tests.processes import children_of, queue, start_service
 TASKS = "/taskqueue/v1beta2/projects/render/taskqueues/render/tasks"
 AHEAD = 60  # tasks on the queue at once, so that the service never waits
 TAKEN_AT_ONCE = 20
-GROWTH_ALLOWED = 0.05
-WARM, LAST = 0.2, 0.1  # memory after this share of the tasks is compared with that at the end; all its last part counts
+WARM = 0.2  # of the tasks, after which memory is measured first
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +69,14 @@ def payloads() -> Iterator[str]:
         yield encode_task(task_values(view, options | {"paper_size": paper})[1])
 
 
-def soak(isolation: str, count: int, every: int, folder: Path, **settings: str | int) -> list[Sample]:
+def soak(
+    isolation: str,
+    count: int,
+    every: int,
+    folder: Path,
+    on_sample: Callable[[Sample], None] = lambda sample: None,
+    **settings: str | int,
+) -> list[Sample]:
     """Return samples taken after each `every` of `count` tasks, all done by one service process."""
     samples: list[Sample] = []
     source = enumerate(itertools.islice(payloads(), count))
@@ -94,7 +100,7 @@ def soak(isolation: str, count: int, every: int, folder: Path, **settings: str |
                             _insert(http, number, payload)
                     if (done + taken) // every > done // every:
                         samples.append(sample(service.process.pid, done + taken))
-                        print(samples[-1], flush=True)
+                        on_sample(samples[-1])
                     done += taken
             code = service.end()
             if code:
@@ -126,6 +132,16 @@ def growth(samples: list[Sample], count: int) -> float:
     return samples[-1].resident / warm.resident - 1
 
 
+def show(sample: Sample) -> None:
+    """Print a sample on a line."""
+    mib = 1024 * 1024
+    print(
+        f"{sample.done:6} tasks: {sample.resident / mib:.1f} MiB, {sample.descriptors} descriptors, "
+        f"{sample.threads} threads; {sample.children} children of {sample.children_resident / mib:.0f} MiB",
+        flush=True,
+    )
+
+
 def main() -> None:
     """Run, and print a line per sample and the judgement."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -134,7 +150,7 @@ def main() -> None:
     arguments = parser.parse_args()
     for isolation in ("thread", "process") if arguments.isolation == "both" else (arguments.isolation,):
         with tempfile.TemporaryDirectory() as folder:
-            samples = soak(isolation, arguments.count, max(1, arguments.count // 20), Path(folder))
+            samples = soak(isolation, arguments.count, max(1, arguments.count // 20), Path(folder), show)
         grown = growth(samples, arguments.count)
         print(f"{isolation}: memory grew by {grown:.1%} from after {WARM:.0%} of the tasks to the end")
 

@@ -18,7 +18,7 @@ from render_trio.errors import (
 )
 from render_trio.metrics import Metrics
 from render_trio.tasks import DocumentResult
-from render_trio.worker import Limits, Worker
+from render_trio.worker import LEASE_MARGIN, Limits, Worker
 from tests.daemon.fakes import TASK, FakeHeartbeat, FakeQueue, FakeRenderer
 
 LIMITS = Limits(task_count=20, task_seconds=50, task_time_mult=1.33, task_retry_limit=3, sleep_time=2)
@@ -272,6 +272,40 @@ async def test_cancelled_it_frees_all_at_once(autojump_clock: MockClock) -> None
     await bench.run_for(1)
     assert bench.queue.results == {}
     assert bench.queue.free() == ["one", "two"]
+
+
+async def test_told_to_stop_it_waits_for_an_answer_on_its_way_and_frees_its_tasks(autojump_clock: MockClock) -> None:
+    """The tasks are leased already: forgotten, they would be nobody's until their lease is over."""
+    bench = Bench()
+    bench.queue.answer_seconds = 0.3
+    bench.queue.add("one")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(bench.worker.run, bench.heartbeat)
+        await trio.sleep(0.1)
+        bench.stopping.set()
+    assert bench.queue.free() == ["one"]
+    assert bench.renderer.limits == []
+
+
+async def test_told_to_stop_it_does_not_wait_for_a_request_that_is_held(autojump_clock: MockClock) -> None:
+    bench = Bench()
+    begun = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(bench.worker.run, bench.heartbeat)
+        await trio.sleep(1)
+        bench.stopping.set()
+    assert trio.current_time() - begun < 2
+
+
+@pytest.mark.parametrize("before", range(LIMITS.task_retry_limit))
+async def test_the_watchdog_grants_each_attempt_its_longer_time(before: int, autojump_clock: MockClock) -> None:
+    bench = Bench(FakeRenderer(seconds=LIMITS.seconds_for(before) - 1))
+    bench.queue.add("one")
+    for _ in range(before):
+        await bench.queue.lease(1, 0)
+    await bench.run_for(1000)
+    assert bench.result("one").success
+    assert bench.heartbeat.budgets[bench.heartbeat.phases.index("work")] > LIMITS.seconds_for(before) + LEASE_MARGIN
 
 
 async def test_an_idle_worker_does_not_hurry(autojump_clock: MockClock) -> None:
