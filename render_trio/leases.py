@@ -47,6 +47,7 @@ class Lease:
         self.lost = False
         self.renewing = False
         self.work = trio.CancelScope()
+        self.renewal = trio.CancelScope()
         self.begin(asked_at)
 
     def begin(self, asked_at: float) -> None:
@@ -75,8 +76,9 @@ class Leases:
         return leases
 
     def drop(self, lease: Lease) -> None:
-        """Let go of a lease whose task was settled, or lost."""
+        """Let go of a lease whose task was settled, given back, or lost; a renewal under way would bring it back."""
         self._held.pop(lease.task.id, None)
+        lease.renewal.cancel()
 
     async def release(self, lease: Lease, seconds: int = 0) -> None:
         """Give a task back at once, or in so many seconds."""
@@ -126,7 +128,7 @@ class Leases:
     async def _renew(self, lease: Lease, limiter: trio.CapacityLimiter) -> None:
         try:
             # An answer that comes after the lease's end is worth nothing.
-            with trio.CancelScope(deadline=lease.deadline):
+            with trio.CancelScope(deadline=lease.deadline) as lease.renewal:
                 async with limiter:
                     asked_at = trio.current_time()
                     lease.task = await self._queue.renew(lease.task, max(1, round(lease.seconds)))

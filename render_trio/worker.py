@@ -235,7 +235,7 @@ class Worker:
                 outcome = "unsettled"
             finally:
                 self._observer.in_flight(-1)
-                self._observer.rendered(resource, "lost" if lease.lost else outcome)
+                self._observer.rendered(resource, "lost" if lease.lost and outcome == "retried" else outcome)
 
     async def _attempt(self, lease: Lease, task: tasks.RenderTask) -> str:
         """Make and hand over the document; returns the outcome. Raises RejectError, LeaseLostError, QueueError."""

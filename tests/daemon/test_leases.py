@@ -90,6 +90,24 @@ async def test_the_work_stops_when_the_time_is_over_though_the_queue_is_silent(a
         assert trio.current_time() - begun == pytest.approx(SECONDS, abs=0.1)
 
 
+async def test_what_is_given_back_during_its_renewal_stays_given_back(autojump_clock: MockClock) -> None:
+    queue = SlowQueue()
+    queue.slow["one"] = 5.0
+    queue.add("one")
+    leases = Leases(queue, Metrics())
+    asked_at = trio.current_time()
+    answer = await queue.lease(1, round(SECONDS))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(leases.keep)
+        (lease,) = leases.hold(answer.tasks, SECONDS, asked_at)
+        await trio.sleep(SECONDS / 2 + 2)
+        assert lease.renewing
+        await leases.release(lease)
+        await trio.sleep(10)
+        assert queue.free() == ["one"]
+        nursery.cancel_scope.cancel()
+
+
 @pytest.mark.parametrize("error", [QueueUnavailableError("down"), QueueRefusedError("who are you?")])
 async def test_a_queue_that_fails_is_asked_again_but_not_in_a_hurry(
     error: Exception, autojump_clock: MockClock
