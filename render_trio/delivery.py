@@ -14,6 +14,9 @@ from render_trio.errors import DeliveryError, TooLargeError
 from render_trio.finisher import FinishedDocument
 from render_trio.tasks import DocumentResult, LinkResult, Result
 
+STORE_SECONDS = 30.0  # for the store to take a document; one on a network may hang
+STORE_THREADS = 8  # that may wait for the store at once, those included that were left behind in it
+
 
 class DocumentStore(Protocol):
     """Where documents lie that are too large for the queue."""
@@ -64,6 +67,7 @@ class Delivery:
     def __init__(self, inline_bytes: int, store: DocumentStore | None) -> None:
         self._inline_bytes = inline_bytes
         self._store = store
+        self._limiter = trio.CapacityLimiter(STORE_THREADS)
 
     async def result(self, task_id: str, document: FinishedDocument) -> Result:
         """Return the result for the queue, once the document is safe. Raises DeliveryError, TooLargeError."""
@@ -84,7 +88,16 @@ class Delivery:
         return LinkResult(
             task_id=task_id,
             filename=document.filename,
-            url=await trio.to_thread.run_sync(self._store.put, document),
+            url=await self._stored(self._store, document),
             pages=document.pages,
             sha256=document.sha256,
         )
+
+    async def _stored(self, store: DocumentStore, document: FinishedDocument) -> str:
+        """Return the stored document's address. What is stored too late does no harm: it is named by its content."""
+        try:
+            with trio.fail_after(STORE_SECONDS):
+                return await trio.to_thread.run_sync(store.put, document, limiter=self._limiter, abandon_on_cancel=True)
+        except trio.TooSlowError:
+            size = len(document.pdf)
+            raise DeliveryError(f"the document store did not take {size} bytes within {STORE_SECONDS:.0f} s") from None

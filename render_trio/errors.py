@@ -58,6 +58,8 @@ class RetryError(RenderTrioError):
     """The attempt failed; another may not."""
 
     verdict = "retry"
+    retry_delay: ClassVar[float] = 0.0
+    """Seconds before anybody may try again, doubled with each attempt; 0: at once."""
 
 
 class RenderFailedError(RetryError):
@@ -88,6 +90,8 @@ class DeliveryError(RetryError):
     """The document could not be stored."""
 
     code = "delivery_failed"
+    # The store is at fault, not the task: tried again at once, all attempts would be used up within a second.
+    retry_delay = 4.0
 
 
 class LeaseLostError(RenderTrioError):
@@ -104,6 +108,10 @@ class QueueError(RenderTrioError):
 
 class QueueUnavailableError(QueueError):
     """The queue can't be reached now."""
+
+    def __init__(self, message: str = "", pause: float = 0.0) -> None:
+        super().__init__(message)
+        self.pause = pause  # s that the queue itself asks us to wait
 
 
 class QueueRefusedError(QueueError):

@@ -1,11 +1,13 @@
 """The leases a worker holds: renewed beside the work, and let go of together.
 
 A lease that can't be renewed in time is lost: the work on its task is cancelled, and nothing may be
-delivered for it. `confirm` is the fence right before delivery.
+delivered for it. `confirm` is the fence right before delivery. All times are Trio's, a clock that only goes
+forward: a lease is held for ended no later than the queue does, whatever happens to the date on either side.
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -17,6 +19,9 @@ from render_trio.observation import Observer
 from render_trio.tasks import LeasedTask
 
 RENEWAL_SHARE = 0.5  # of the lease's life after which it is renewed
+REQUESTS_AT_ONCE = 6  # of one worker: one that hangs must not make the others late; a client's pool holds more
+AGAIN_SHARE = 0.05  # of the lease's life that a renewal which failed waits, at most, for its next attempt
+LOOK_SECONDS = 0.05, 1.0  # the shortest and the longest pause between two looks at what is held
 RELEASE_SECONDS = 5.0  # to give all leases back when we are told to end: what remains runs out by itself
 log = structlog.get_logger(__name__)
 
@@ -28,20 +33,27 @@ class LeaseQueue(Protocol):
         """Return the task with its lease prolonged. Raises LeaseLostError, QueueError."""
         ...
 
-    async def release(self, task: LeasedTask) -> None:
-        """Give the task back at once. Raises QueueError."""
+    async def release(self, task: LeasedTask, seconds: int = 0) -> None:
+        """Give the task back at once, or in so many seconds. Raises QueueError."""
         ...
 
 
 class Lease:
     """One task that is ours until `deadline` (by Trio's clock, which no change of the date moves)."""
 
-    def __init__(self, task: LeasedTask, seconds: float, leased_at: float) -> None:
+    def __init__(self, task: LeasedTask, seconds: float, asked_at: float) -> None:
         self.task = task
         self.seconds = seconds
-        self.deadline = leased_at + seconds
         self.lost = False
+        self.renewing = False
         self.work = trio.CancelScope()
+        self.renewal = trio.CancelScope()
+        self.begin(asked_at)
+
+    def begin(self, asked_at: float) -> None:
+        """Count the lease from when it was asked for: the queue counts from then on at the earliest."""
+        self.deadline = asked_at + self.seconds
+        self.renew_at = asked_at + self.seconds * RENEWAL_SHARE
 
     def lose(self) -> None:
         """Stop the work: the task is somebody else's."""
@@ -57,59 +69,80 @@ class Leases:
         self._observer = observer
         self._held: dict[str, Lease] = {}
 
-    def hold(self, tasks: Iterable[LeasedTask], seconds: float, leased_at: float) -> list[Lease]:
-        """Take charge of tasks leased for `seconds` by a request that was sent at `leased_at`."""
-        leases = [Lease(task, seconds, leased_at) for task in tasks]
+    def hold(self, tasks: Iterable[LeasedTask], seconds: float, asked_at: float) -> list[Lease]:
+        """Take charge of tasks leased for `seconds` by a request that was sent at `asked_at`."""
+        leases = [Lease(task, seconds, asked_at) for task in tasks]
         self._held |= {lease.task.id: lease for lease in leases}
         return leases
 
     def drop(self, lease: Lease) -> None:
-        """Let go of a lease whose task was settled, or lost."""
+        """Let go of a lease whose task was settled, given back, or lost; a renewal under way would bring it back."""
         self._held.pop(lease.task.id, None)
+        lease.renewal.cancel()
 
-    async def release(self, lease: Lease) -> None:
-        """Give a task back at once."""
+    async def release(self, lease: Lease, seconds: int = 0) -> None:
+        """Give a task back at once, or in so many seconds."""
         self.drop(lease)
         if not lease.lost:
-            await self._queue.release(lease.task)
+            await self._queue.release(lease.task, seconds)
 
     async def release_all(self) -> None:
         """Give everything back, whatever cancels us, within a bounded time."""
         with trio.move_on_after(RELEASE_SECONDS, shield=True):
-            for lease in list(self._held.values()):
-                try:
-                    await self.release(lease)
-                except QueueError as error:
-                    log.warning("lease not given back; it runs out by itself", task=lease.task.id, error=str(error))
+            limiter = trio.CapacityLimiter(REQUESTS_AT_ONCE)
+            async with trio.open_nursery() as nursery:
+                for lease in list(self._held.values()):
+                    nursery.start_soon(self._give_back, lease, limiter)
+
+    async def _give_back(self, lease: Lease, limiter: trio.CapacityLimiter) -> None:
+        try:
+            async with limiter:
+                await self.release(lease)
+        except QueueError as error:
+            log.warning("lease not given back; it runs out by itself", task=lease.task.id, error=str(error))
 
     def confirm(self, lease: Lease) -> None:
         """Raise LeaseLostError unless the task is surely ours at this moment."""
-        if lease.lost or trio.current_time() >= lease.deadline:
-            lease.lose()
+        if not lease.lost and trio.current_time() >= lease.deadline:
+            self._lose(lease, "its time was over")
+        if lease.lost:
             raise LeaseLostError(f"the lease of task {lease.task.id} ended before its document was delivered")
 
     async def keep(self) -> None:
-        """Renew what is held, each at half its life, until cancelled."""
-        while True:
-            now = trio.current_time()
-            for lease in [lease for lease in self._held.values() if not lease.lost]:
-                if lease.deadline - now <= lease.seconds * (1 - RENEWAL_SHARE):
-                    await self._renew(lease)
-            due = [lease.deadline - lease.seconds * (1 - RENEWAL_SHARE) for lease in self._held.values()]
-            await trio.sleep(min(1.0, max(0.05, min(due, default=now + 1.0) - trio.current_time())))
+        """Renew what is held, each at half its life and beside the others, until cancelled."""
+        limiter = trio.CapacityLimiter(REQUESTS_AT_ONCE)
+        async with trio.open_nursery() as nursery:
+            while True:
+                now = trio.current_time()
+                next_look = now + LOOK_SECONDS[1]
+                for lease in [lease for lease in self._held.values() if not lease.lost]:
+                    if now >= lease.deadline:
+                        self._lose(lease, "it could not be renewed in time")
+                    elif now >= lease.renew_at and not lease.renewing:
+                        lease.renewing = True
+                        nursery.start_soon(self._renew, lease, limiter)
+                    else:
+                        next_look = min(next_look, lease.deadline if lease.renewing else lease.renew_at)
+                await trio.sleep(max(LOOK_SECONDS[0], next_look - now))
 
-    async def _renew(self, lease: Lease) -> None:
-        asked = trio.current_time()
+    async def _renew(self, lease: Lease, limiter: trio.CapacityLimiter) -> None:
         try:
-            lease.task = await self._queue.renew(lease.task, max(1, round(lease.seconds)))
-            lease.deadline = asked + lease.seconds
+            # An answer that comes after the lease's end is worth nothing.
+            with trio.CancelScope(deadline=lease.deadline) as lease.renewal:
+                async with limiter:
+                    asked_at = trio.current_time()
+                    lease.task = await self._queue.renew(lease.task, max(1, round(lease.seconds)))
+                    lease.begin(asked_at)
         except LeaseLostError as error:
             if lease.task.id in self._held:  # otherwise it was settled while we asked
-                log.warning("lease lost", task=lease.task.id, reason=str(error))
-                self._observer.lost_lease()
-                lease.lose()
+                self._lose(lease, str(error))
         except QueueError as error:
             log.warning("lease not renewed yet", task=lease.task.id, error=str(error))
-            if trio.current_time() >= lease.deadline:
-                self._observer.lost_lease()
-                lease.lose()
+            lease.renew_at = trio.current_time() + random.uniform(0.5, 1.0) * AGAIN_SHARE * lease.seconds
+        finally:
+            lease.renewing = False
+
+    def _lose(self, lease: Lease, reason: str) -> None:
+        log.warning("lease lost", task=lease.task.id, reason=reason)
+        self._observer.lost_lease()
+        lease.lose()

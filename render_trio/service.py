@@ -66,7 +66,9 @@ class Service:
         queue = TaskQueue(
             s.queue_url, s.project_name, s.queue_name, timeout=s.queue_timeout, discovery_url=s.api_discovery_url
         )
-        limits = Limits(s.task_count, s.task_seconds, s.task_time_mult, s.task_retry_limit, s.render_sleep_time)
+        limits = Limits(
+            s.task_count, s.task_seconds, s.task_time_mult, s.task_retry_limit, s.render_sleep_time, s.queue_timeout
+        )
         worker = Worker(
             queue, self._offload.make, self._delivery.result, limits, self._metrics, self.supervisor.stopping
         )

@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import structlog
 import trio
@@ -22,6 +22,7 @@ from render_trio.errors import (
     AttemptsExhaustedError,
     LeaseLostError,
     QueueError,
+    QueueUnavailableError,
     RejectError,
     RenderTimedOutError,
     RetryError,
@@ -30,18 +31,21 @@ from render_trio.finisher import FinishedDocument
 from render_trio.leases import Lease, LeaseQueue, Leases
 from render_trio.observation import Observer
 from render_trio.phases import Phases
+from render_trio.queue_connection import RETRY_AFTER_MOST, VERB_SECONDS
 from render_trio.task_queue import Lease as LeaseAnswer
 from render_trio.tasks import Result
 from resources.request import Request
 
 POLL_WAIT = 20  # s that the queue may hold a lease request until there is a task
+POLL_SHARE = 1 / 3  # of a lease that may pass so: it counts from the request on, and most of it must be left
 # For an answer that is on its way when we are told to stop: its tasks are ours already, and nobody else's for a lease.
 ANSWER_GRACE = 2.0  # s
-POLL_BUDGET = 60.0  # s for one look at the queue, its retries included
-SETTLE_BUDGET = 60.0  # s to hand over a result
+SETTLE_VERBS = 3  # of the queue that end a task, at most: a failure's result, its deletion, or a release
+SLACK_SECONDS = 20.0  # that a phase may last beyond the sum of its parts before it counts as stalled
 LEASE_MARGIN = 10.0  # s that a lease lasts beyond the time limit of its task
 BATCH_SECONDS = 1.0  # of work that a worker leases ahead: what is leased is lost for a while when we are killed
 IDLE_FIRST = 0.05  # s; doubles up to RENDER_SLEEP_TIME where the queue can't hold requests
+UNREACHED_FIRST, UNREACHED_MOST = 0.2, 5.0  # s between two attempts to reach the queue; doubles, with jitter
 
 log = structlog.get_logger(__name__)
 
@@ -81,6 +85,27 @@ class Limits:
     task_time_mult: float
     task_retry_limit: int
     sleep_time: float
+    queue_timeout: float = 10.0
+
+    @property
+    def lease_seconds(self) -> int:
+        """Seconds to lease a task for; renewed while the work goes on."""
+        return math.ceil(self.task_seconds + LEASE_MARGIN)
+
+    @property
+    def poll_wait(self) -> int:
+        """Seconds that the queue may hold a lease request."""
+        return min(POLL_WAIT, int(self.lease_seconds * POLL_SHARE))
+
+    @property
+    def poll_budget(self) -> float:
+        """Seconds that a round may take in which there is nothing to do."""
+        return self.poll_wait + self.queue_timeout + max(self.sleep_time, RETRY_AFTER_MOST) + SLACK_SECONDS
+
+    def work_budget(self, retry_count: int) -> float:
+        """Seconds that a task may take from being begun to being settled."""
+        verbs = SETTLE_VERBS * (VERB_SECONDS + self.queue_timeout)
+        return self.seconds_for(retry_count) + LEASE_MARGIN + verbs + SLACK_SECONDS
 
     def seconds_for(self, retry_count: int) -> float:
         """Return the time limit of the attempt after `retry_count` earlier ones."""
@@ -108,9 +133,9 @@ class Worker:
         self._leases = Leases(queue, observer)
         self._pace = 0.25  # s a task, a running mean; the first batches are small until we know
         self._idle = IDLE_FIRST
-        self._wait = (
-            0  # a queue that was not reached yet is not asked to hold the answer: only that tells that it's there
-        )
+        # A queue that was not reached yet is not asked to hold the answer: only that tells that it is there.
+        self._wait_most = 0
+        self._unreached = UNREACHED_FIRST
         self._random = random.Random()
 
     async def run(self, heartbeat: Heartbeat) -> None:
@@ -126,14 +151,14 @@ class Worker:
 
     async def iterate(self, heartbeat: Heartbeat) -> None:
         """Do one round: lease a small batch, and work on each of its tasks."""
-        heartbeat.enter("poll", POLL_BUDGET + POLL_WAIT)
+        heartbeat.enter("poll", self._limits.poll_budget)
         batch = await self._lease_batch(heartbeat)
         if not batch:
             return
         for lease in batch:
             if self._stopping.is_set():
                 break
-            heartbeat.enter("work", lease.seconds + SETTLE_BUDGET)
+            heartbeat.enter("work", self._limits.work_budget(lease.task.retry_count))
             started = trio.current_time()
             with lease.work:
                 await self._work_on(lease)
@@ -145,24 +170,28 @@ class Worker:
     async def _lease_batch(self, heartbeat: Heartbeat) -> list[Lease]:
         """Return leased tasks; waits a while when there are none."""
         count = max(1, min(self._limits.task_count, math.floor(BATCH_SECONDS / max(self._pace, 0.001))))
-        seconds = math.ceil(self._limits.task_seconds + LEASE_MARGIN)
-        asked = trio.current_time()
+        seconds, wait = self._limits.lease_seconds, min(self._wait_most, self._limits.poll_wait)
+        asked_at = trio.current_time()
         answer: LeaseAnswer | None = None
+        unreached: QueueError | None = None
         try:
             with trio.CancelScope() as poll:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._cancel_when_stopping, poll)
-                    answer = await self._queue.lease(count, seconds, wait=self._wait)
+                    answer = await self._queue.lease(count, seconds, wait=wait)
                     nursery.cancel_scope.cancel()
         except* QueueError as group:
-            log.warning("queue not reached", error=str(group.exceptions[0]))
+            unreached = cast(QueueError, group.exceptions[0])
+        if unreached is not None:
             heartbeat.progress("unreachable")
-            self._wait = 0
-            await self._rest(self._limits.sleep_time)
-        if answer is None:  # not reached; or told to stop while asking: tasks leased unseen come back by themselves
+            self._wait_most = 0
+            await self._rest_unreached(unreached)
             return []
+        if answer is None:  # told to stop while asking
+            return []
+        self._unreached = UNREACHED_FIRST
         heartbeat.progress("polled")
-        self._wait = POLL_WAIT
+        self._wait_most = POLL_WAIT
         self._observer.leased(len(answer.tasks))
         if not answer.tasks:
             if not answer.waited:
@@ -170,13 +199,20 @@ class Worker:
                 self._idle = min(self._limits.sleep_time, self._idle * 2)
             return []
         self._idle = IDLE_FIRST
-        # A held request is answered the moment its tasks are leased: only an empty answer took the wait.
-        leased_at = trio.current_time() if answer.waited else asked
-        return self._leases.hold(answer.tasks, seconds, leased_at)
+        return self._leases.hold(answer.tasks, seconds, asked_at)
 
     async def _cancel_when_stopping(self, scope: trio.CancelScope) -> None:
         await self._stopping.wait()
         scope.deadline = trio.current_time() + ANSWER_GRACE
+
+    async def _rest_unreached(self, error: QueueError) -> None:
+        """Wait before the queue is asked again: longer each time, and as long as it asks for."""
+        asked_for = error.pause if isinstance(error, QueueUnavailableError) else 0.0
+        log.warning("queue not reached", error=str(error), pause=asked_for)
+        with trio.move_on_after(asked_for):
+            await self._stopping.wait()
+        await self._rest(self._unreached)
+        self._unreached = min(UNREACHED_MOST, self._unreached * 2)
 
     async def _rest(self, most: float) -> None:
         """Wait about so long, or until told to stop; a little less each time, so that workers spread."""
@@ -208,7 +244,7 @@ class Worker:
                 outcome = "unsettled"
             finally:
                 self._observer.in_flight(-1)
-                self._observer.rendered(resource, outcome)
+                self._observer.rendered(resource, "lost" if lease.lost and outcome == "retried" else outcome)
 
     async def _attempt(self, lease: Lease, task: tasks.RenderTask, phases: Phases) -> str:
         """Make and hand over the document; returns the outcome. Raises RejectError, LeaseLostError, QueueError."""
@@ -229,8 +265,9 @@ class Worker:
         except RetryError as error:
             if before + 1 >= limits.task_retry_limit:
                 return await self._fail(lease, error.code, str(error), "failed")
-            log.warning("attempt failed; given back", code=error.code, error=str(error))
-            await self._leases.release(lease)
+            delay = round(error.retry_delay * 2**before)
+            log.warning("attempt failed; given back", code=error.code, error=str(error), delay=delay)
+            await self._leases.release(lease, delay)
             return "retried"
 
     async def _make_in_time(self, request: Request, seconds: float) -> FinishedDocument:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,33 +48,55 @@ def render_trio(*arguments: str, **settings: str | int) -> subprocess.CompletedP
     )
 
 
+def _command(module: str, clock: Path | None) -> list[str]:
+    """Return what runs a module, its wall clock following a file if there is one (tests/shifted_clock.py)."""
+    return [sys.executable, "-m", *(["tests.shifted_clock"] if clock else []), module]
+
+
+def start_queue(store: str, *, port: int = 0, log: Path | None = None, clock: Path | None = None) -> Running:
+    """Start the queue service; port 0 takes a free one. Its log goes where ours goes, unless there is a file."""
+    with log.open("a") if log else nullcontext() as output:
+        process = subprocess.Popen(
+            [*_command("emulator", clock), "--port", str(port), "--store", store],
+            env=environment(CLOCK_FILE=str(clock or "")),
+            stdout=subprocess.PIPE,
+            stderr=output,
+            text=True,
+        )
+    assert process.stdout is not None
+    with process.stdout:
+        found = re.search(r"http://\S+", process.stdout.readline())
+    assert found, "the queue did not start"
+    return Running(process, found[0])
+
+
 @contextmanager
 def queue(store: str) -> Iterator[Running]:
     """Run the queue service on a free port."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "emulator", "--port", "0", "--store", store], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    found = re.search(r"http://\S+", process.stdout.readline())
-    assert found, "the queue did not start"
-    running = Running(process, found[0])
+    running = start_queue(store)
     try:
         yield running
     finally:
         running.end()
-        process.stdout.close()
 
 
 SERVICE = ("-m", "render_trio", "serve")
 
 
-def start_service(queue_url: str, log: Path, *, program: tuple[str, ...] = SERVICE, **settings: str | int) -> Running:
+def start_service(
+    queue_url: str,
+    log: Path,
+    *,
+    program: tuple[str, ...] = SERVICE,
+    clock: Path | None = None,
+    **settings: str | int,
+) -> Running:
     """Start the service, or what stands for it, on a free port and wait until it is alive."""
     port = free_port()
     with log.open("a") as output:
         process = subprocess.Popen(
-            [sys.executable, *program],
-            env=environment(QUEUE_URL=queue_url, PORT=port, **settings),
+            [sys.executable, *program] if clock is None else [*_command("render_trio", clock), "serve"],
+            env=environment(QUEUE_URL=queue_url, PORT=port, CLOCK_FILE=str(clock or ""), **settings),
             stdout=output,
             stderr=output,
             text=True,
@@ -90,3 +112,17 @@ def start_service(queue_url: str, log: Path, *, program: tuple[str, ...] = SERVI
             time.sleep(0.02)
     running.end(signal.SIGKILL)
     raise AssertionError(f"the service did not start: {log.read_text()}")
+
+
+def children_of(process: int) -> list[int]:
+    """Return the ids of a process's children; each thread knows only those that it started itself."""
+    tasks = Path(f"/proc/{process}/task")
+    return [int(child) for thread in tasks.iterdir() for child in _read(thread / "children").split()]
+
+
+def _read(path: Path) -> str:
+    """Return what the kernel says; nothing about a thread or a process that has ended just now."""
+    try:
+        return path.read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""

@@ -1,7 +1,7 @@
 """Request bodies, read whole and under a limit before the application sees the request; security headers after.
 
-hypercorn on trio keeps a connection for ever whose answer came before its body was read, so bodies are read
-first: this service takes only small ones.
+An answer that comes before its request was read is lost to most clients: the connection's end reaches them
+first. So bodies are read first, and a good deal of one that is too large. This service takes only small ones.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any
 
 import trio
 
-BODY_SECONDS = 20  # that a client may take to send its body
-DISCARDED_SHARE = 64  # times the limit: as much of a body that is too large is read before giving up
+BODY_SECONDS = 20.0  # that a client may take to send its body
+DISCARDED_BYTES = 8 * 1024 * 1024  # of a body that is too large: as much is read, so that its sender sees the answer
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -58,7 +58,7 @@ def guarded(app: Asgi, body_limit: int) -> Asgi:
         except _ClientGone:
             return
         except trio.TooSlowError:
-            await _refuse(send_secured, 408, f"the body took over {BODY_SECONDS} s")
+            await _refuse(send_secured, 408, f"the body took over {BODY_SECONDS:.0f} s")
             return
         except _Refused as refusal:
             await _refuse(send_secured, refusal.status, str(refusal))
@@ -77,7 +77,7 @@ def guarded(app: Asgi, body_limit: int) -> Asgi:
 async def _read(receive: Receive, limit: int) -> bytes:
     parts: list[bytes] = []
     size, more = 0, True
-    while more and size <= limit * DISCARDED_SHARE:
+    while more and size <= limit + DISCARDED_BYTES:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise _ClientGone

@@ -1,40 +1,25 @@
-"""hypercorn on trio, with remedies: one connection's failure ends no other, a client that doesn't read is dropped."""
+"""The web application on hypercorn's parts: a listening socket, limits, connections that fail by themselves."""
 
 from __future__ import annotations
 
 import socket
 
-import structlog
 import trio
 from hypercorn.config import Config
-from hypercorn.trio import run as hypercorn_run
-from hypercorn.trio import serve as hypercorn_serve
-from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.lifespan import Lifespan
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ConnectionState, LifespanState
+from hypercorn.utils import wrap_app
 
 from render_trio.web.bodies import Asgi
+from render_trio.web.connection import Connection, Connections
 
 BACKLOG = 256
-SEND_SECONDS = 20  # that a client may take to accept more of an answer before the kernel drops it
-GRACEFUL_SECONDS = 2
+CONNECTIONS_MOST = 500  # at once; below the 1,024 descriptors that many systems grant, the queue's connections apart
+ACKNOWLEDGE_SECONDS = 20  # that a client's host may be silent before the kernel gives it up
 HEADER_BYTES = 32 * 1024
-KEEP_ALIVE_SECONDS = 15
+KEEP_ALIVE_SECONDS = 15.0  # between two requests, and from a connection's first byte to the end of its headers
 TCP_USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", 18)  # Linux; not named by every Python
-log = structlog.get_logger(__name__)
-
-
-class GuardedServer(TCPServer):
-    """A connection whose failure is logged, and ends nothing but itself."""
-
-    async def run(self) -> None:
-        """Serve the connection to its end."""
-        try:
-            await super().run()
-        except* Exception as group:
-            log.warning("a connection failed", error=repr(group.exceptions[0]))
-
-
-# hypercorn makes its connections by this name, and offers no other way to say which class.
-hypercorn_run.TCPServer = GuardedServer  # type: ignore[attr-defined]
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
@@ -43,7 +28,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.IPPROTO_TCP, TCP_USER_TIMEOUT, SEND_SECONDS * 1000)
+        listener.setsockopt(socket.IPPROTO_TCP, TCP_USER_TIMEOUT, ACKNOWLEDGE_SECONDS * 1000)
         listener.bind((host.strip("[]"), port))
         listener.listen(BACKLOG)
         listener.setblocking(False)
@@ -59,20 +44,33 @@ def address_of(listener: socket.socket, host: str) -> str:
     return f"http://{shown}:{listener.getsockname()[1]}"
 
 
-async def serve(app: Asgi, listener: socket.socket, *, task_status: trio.TaskStatus[None]) -> None:
-    """Serve the application on a copy of the socket until cancelled; can be called again after a failure."""
+async def serve(app: Asgi, listener: socket.socket, *, task_status: trio.TaskStatus[Connections]) -> None:
+    """Serve the application on a copy of the socket until cancelled; can be called again after a failure.
+
+    Reports the connections when requests are answered.
+    """
     config = Config()
-    config.bind = [f"fd://{listener.dup().detach()}"]  # hypercorn closes the descriptor that it is given
-    config.graceful_timeout = GRACEFUL_SECONDS
     config.keep_alive_timeout = KEEP_ALIVE_SECONDS
     config.h11_max_incomplete_size = HEADER_BYTES
     config.include_server_header = False
     config.accesslog = None
     config.errorlog = None
-    async with trio.open_nursery() as nursery:
-        await nursery.start(_started, app, config)
-        task_status.started()
+    wrapped = wrap_app(app, config.wsgi_max_body_size, "asgi")  # type: ignore[arg-type]
+    state: LifespanState = {}
+    context = WorkerContext(None)
+    connections = Connections(CONNECTIONS_MOST)
 
+    async def serve_connection(stream: trio.SocketStream) -> None:
+        await Connection(wrapped, config, context, ConnectionState(state.copy()), stream, connections).run()
 
-async def _started(app: Asgi, config: Config, *, task_status: trio.TaskStatus[list[str]]) -> None:
-    await hypercorn_serve(app, config, mode="asgi", task_status=task_status)  # type: ignore[arg-type]
+    async with trio.open_nursery() as outer:
+        lifespan = Lifespan(wrapped, config, state)
+        await outer.start(lifespan.handle_lifespan)
+        await lifespan.wait_for_startup()
+        async with trio.open_nursery() as open_connections:
+            copied = trio.SocketListener(trio.socket.from_stdlib_socket(listener.dup()))
+            task_status.started(connections)
+            try:
+                await trio.serve_listeners(serve_connection, [copied], handler_nursery=open_connections)
+            finally:
+                connections.end()

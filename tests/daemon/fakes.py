@@ -32,6 +32,7 @@ class FakeQueue:
         self.log: list[str] = []
         self.faults: dict[str, list[Exception]] = {}
         self.lose_leases = False
+        self.answer_seconds = 0.0  # from a lease's beginning to its answer
 
     def add(self, task_id: str, values: dict[str, Any] | None = None, *, payload: str | None = None) -> None:
         content = payload if payload is not None else encode_task(values if values is not None else TASK)
@@ -54,18 +55,24 @@ class FakeQueue:
             self.leased_until[task.id] = now + seconds
             leased.append(task)
             self.tasks[task.id] = LeasedTask(task.id, task.payload, 1, 0, task.retry_count + 1)
+        await trio.sleep(self.answer_seconds)
         return Lease(tuple(leased), waited=True)
 
     async def renew(self, task: LeasedTask, seconds: int) -> LeasedTask:
         await trio.lowlevel.checkpoint()
-        self._step("renew" if seconds else "release")
+        self._step("renew")
+        return self._move(task, seconds)
+
+    def _move(self, task: LeasedTask, seconds: int) -> LeasedTask:
         if self.lose_leases or task.id not in self.tasks:
             raise LeaseLostError("somebody else has it")
         self.leased_until[task.id] = trio.current_time() + seconds
         return task
 
-    async def release(self, task: LeasedTask) -> None:
-        await self.renew(task, 0)
+    async def release(self, task: LeasedTask, seconds: int = 0) -> None:
+        await trio.lowlevel.checkpoint()
+        self._step("release")
+        self._move(task, seconds)
 
     async def insert(self, task_id: str, payload: str, tag: str) -> None:
         await trio.lowlevel.checkpoint()
@@ -103,11 +110,13 @@ class FakeRenderer:
 class FakeHeartbeat:
     def __init__(self) -> None:
         self.phases: list[str] = []
+        self.budgets: list[float] = []
         self.progressed: list[str] = []
 
     def enter(self, phase: str, budget: float) -> None:
         assert budget > 0
         self.phases.append(phase)
+        self.budgets.append(budget)
 
     def progress(self, kind: str) -> None:
         self.progressed.append(kind)

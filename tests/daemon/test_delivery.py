@@ -7,10 +7,12 @@ import hashlib
 import resource
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from render_trio import delivery
 from render_trio.delivery import Delivery, DirectoryStore
 from render_trio.errors import DeliveryError, TooLargeError
 from render_trio.finisher import FinishedDocument
@@ -28,9 +30,9 @@ async def test_a_small_document_travels_in_the_queue() -> None:
 
 @pytest.mark.parametrize("prefix", ["https://files.example.org/r", "https://files.example.org/r/"])
 async def test_a_large_document_is_stored_and_linked(tmp_path: Path, prefix: str) -> None:
-    delivery = Delivery(399, DirectoryStore(tmp_path / "new" / "folder", prefix))
+    large = Delivery(399, DirectoryStore(tmp_path / "new" / "folder", prefix))
     for _ in range(2):
-        result = await delivery.result("one", DOCUMENT)
+        result = await large.result("one", DOCUMENT)
         assert isinstance(result, LinkResult)
         assert result.url == f"https://files.example.org/r/{DOCUMENT.sha256}.pdf"
     (stored,) = (tmp_path / "new" / "folder").iterdir()
@@ -52,6 +54,29 @@ async def test_a_folder_that_can_not_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DeliveryError, match="did not take 400 bytes"):
         await Delivery(1, DirectoryStore(tmp_path / "file", "")).result("one", DOCUMENT)
+
+
+async def test_a_store_that_hangs_is_given_up_and_leaves_small_documents_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    release = threading.Event()
+
+    class HungStore:
+        def put(self, document: FinishedDocument) -> str:
+            release.wait(60)
+            return "too late"
+
+    monkeypatch.setattr(delivery, "STORE_SECONDS", 0.05)
+    hung = Delivery(len(DOCUMENT.pdf) - 1, HungStore())
+    try:
+        # More than there are threads for it: those that wait for one are not stuck either.
+        for _ in range(delivery.STORE_THREADS + 1):
+            with pytest.raises(DeliveryError, match="did not take 400 bytes within 0 s"):
+                await hung.result("one", DOCUMENT)
+        small = FinishedDocument("a.pdf", b"%PDF", 1, "")
+        assert isinstance(await hung.result("two", small), DocumentResult)
+    finally:
+        release.set()
 
 
 def test_a_full_disk_leaves_no_half_document(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from render_trio.delivery import Delivery
 from render_trio.finisher import FinishedDocument
 from render_trio.metrics import Metrics
 from render_trio.offload import ThreadOffload
-from render_trio.tasks import DocumentResult
+from render_trio.tasks import DocumentResult, LeasedTask
 from render_trio.worker import Limits, Worker
 from resources.request import Request
 from tests.daemon.fakes import FakeHeartbeat, FakeQueue
@@ -51,10 +51,10 @@ async def test_late_output_is_never_delivered(let_go_first: bool) -> None:
             while offload.abandoned:  # noqa: ASYNC110 - Trio tells nobody when the thread has ended
                 await trio.sleep(0.005)
 
-    async def release(task: object) -> None:
+    async def release(task: LeasedTask, seconds: int = 0) -> None:
         if let_go_first:  # the document is there before the second attempt begins
             await let_go()
-        await give_back(task)
+        await give_back(task, seconds)
 
     give_back, queue.release = queue.release, release  # type: ignore[method-assign]
     async with trio.open_nursery() as nursery:

@@ -18,7 +18,7 @@ from render_trio.errors import (
 )
 from render_trio.metrics import Metrics
 from render_trio.tasks import DocumentResult
-from render_trio.worker import Limits, Worker
+from render_trio.worker import ANSWER_GRACE, LEASE_MARGIN, Limits, Worker
 from tests.daemon.fakes import TASK, FakeHeartbeat, FakeQueue, FakeRenderer
 
 LIMITS = Limits(task_count=20, task_seconds=50, task_time_mult=1.33, task_retry_limit=3, sleep_time=2)
@@ -155,8 +155,27 @@ async def test_a_document_that_no_store_takes_is_tried_again(autojump_clock: Moc
 
     bench = Bench(deliver=deliver)
     bench.queue.add("one")
-    await bench.run_for(5)
+    await bench.run_for(2)
+    assert bench.queue.free() == [], "not at once: the store would be full still"
+    await bench.run_for(30)
     assert bench.result("one").success
+
+
+async def test_attempts_outlast_a_store_that_fails_for_a_while(autojump_clock: MockClock) -> None:
+    delivery = Delivery(100_000, None)
+    begun = trio.current_time()
+
+    async def deliver(task_id: str, document: Any) -> Any:
+        if trio.current_time() < begun + 10:
+            raise DeliveryError("no space left on device")
+        return await delivery.result(task_id, document)
+
+    bench = Bench(deliver=deliver)
+    for number in range(10):
+        bench.queue.add(str(number))
+    await bench.run_for(60)
+    assert all(bench.result(str(number)).success for number in range(10))
+    assert len(bench.renderer.limits) <= 10 * LIMITS.task_retry_limit
 
 
 async def test_a_document_too_large_for_everything_is_answered(autojump_clock: MockClock) -> None:
@@ -253,6 +272,40 @@ async def test_cancelled_it_frees_all_at_once(autojump_clock: MockClock) -> None
     await bench.run_for(1)
     assert bench.queue.results == {}
     assert bench.queue.free() == ["one", "two"]
+
+
+async def test_told_to_stop_it_waits_for_an_answer_on_its_way_and_frees_its_tasks(autojump_clock: MockClock) -> None:
+    """The tasks are leased already: forgotten, they would be nobody's until their lease is over."""
+    bench = Bench()
+    bench.queue.answer_seconds = 0.3
+    bench.queue.add("one")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(bench.worker.run, bench.heartbeat)
+        await trio.sleep(0.1)
+        bench.stopping.set()
+    assert bench.queue.free() == ["one"]
+    assert bench.renderer.limits == []
+
+
+async def test_told_to_stop_it_does_not_wait_for_a_request_that_is_held(autojump_clock: MockClock) -> None:
+    bench = Bench()
+    begun = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(bench.worker.run, bench.heartbeat)
+        await trio.sleep(1)
+        bench.stopping.set()
+    assert trio.current_time() - begun < 1 + ANSWER_GRACE + 0.1
+
+
+@pytest.mark.parametrize("before", range(LIMITS.task_retry_limit))
+async def test_the_watchdog_grants_each_attempt_its_longer_time(before: int, autojump_clock: MockClock) -> None:
+    bench = Bench(FakeRenderer(seconds=LIMITS.seconds_for(before) - 1))
+    bench.queue.add("one")
+    for _ in range(before):
+        await bench.queue.lease(1, 0)
+    await bench.run_for(1000)
+    assert bench.result("one").success
+    assert bench.heartbeat.budgets[bench.heartbeat.phases.index("work")] > LIMITS.seconds_for(before) + LEASE_MARGIN
 
 
 async def test_an_idle_worker_does_not_hurry(autojump_clock: MockClock) -> None:

@@ -9,13 +9,16 @@ import httpx
 import pytest
 import trio
 
-from render_trio.health import judge
+from render_trio.health import Health, judge
 from render_trio.metrics import Metrics
 from render_trio.supervisor import Slot, Supervisor
+from render_trio.web import server
 from render_trio.web.app import create_app
 from render_trio.web.bodies import Asgi, guarded
 from render_trio.web.probes import Probes
 from render_trio.web.server import address_of, listening_socket, serve
+from tests.web.edge import edge, read_to_end
+from tests.web.edge import get as get_request
 
 LIMIT = 1000
 
@@ -144,15 +147,23 @@ async def test_a_body_that_is_too_large_leaves_the_connection_usable_or_closed(s
         assert (await client.get("/livez")).status_code == 200
 
 
-async def test_rubbish_ends_only_its_own_connection(site: Site) -> None:
-    host, port = "127.0.0.1", int(site.address.rsplit(":", 1)[1])
-    upgrade = (
-        b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-    )
-    for rubbish in (upgrade + b"\xff" * 100, b"\x00" * 100, b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 20_000, b""):
-        async with await trio.open_tcp_stream(host, port) as stream:
-            with trio.move_on_after(0.5):
-                await stream.send_all(rubbish)
-                await stream.receive_some()
-    assert (await get(site, "/livez")).status_code == 200
+async def test_a_page_that_fails_says_nothing_of_the_inside() -> None:
+    def fail() -> Health:
+        raise RuntimeError("a secret")
+
+    probes = Probes(fail, list, Metrics().exposition, show_metrics=True)
+    async with edge(cast(Asgi, create_app(probes))) as served:
+        answer = await served.ask(get_request("/health"))
+    assert answer.startswith(b"HTTP/1.1 500")
+    assert answer.endswith(b"500 Internal Server Error\n")
+    assert b"content-security-policy" in answer
+
+
+@pytest.mark.parametrize("close", [True, False], ids=["told to close", "silent"])
+async def test_a_connection_ends_after_its_page(site: Site, close: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Quart cancels its own request when the answer is out, and what its server had still to do with it."""
+    monkeypatch.setattr(server, "KEEP_ALIVE_SECONDS", 0.2)
+    async with edge(cast(Asgi, create_app(site.probes()))) as served, await served.connect() as stream:
+        await stream.send_all(get_request("/livez", close=close))
+        assert b'"alive"' in await read_to_end(stream)
+        await served.all_closed()

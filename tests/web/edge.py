@@ -1,0 +1,113 @@
+"""Small applications behind the web's edge, and clients that don't behave."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import trio
+
+from render_trio.web.bodies import Asgi, Message, Receive, Send, guarded
+from render_trio.web.connection import Connections
+from render_trio.web.server import listening_socket, serve
+
+LIMIT = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A served application."""
+
+    port: int
+    connections: Connections
+
+    async def connect(self) -> trio.SocketStream:
+        return await trio.open_tcp_stream("127.0.0.1", self.port)
+
+    async def ask(self, request: bytes) -> bytes:
+        """Send a request on a connection of its own, and return what comes until it is closed."""
+        async with await self.connect() as stream:
+            await stream.send_all(request)
+            return await read_to_end(stream)
+
+    async def all_closed(self) -> None:
+        """Wait until no connection is left."""
+        while len(self.connections):  # noqa: ASYNC110 - real time, real sockets
+            await trio.sleep(0.005)
+
+
+@asynccontextmanager
+async def edge(app: Asgi, limit: int = LIMIT) -> AsyncIterator[Edge]:
+    """Serve an application until the block is left, which it must not hold up."""
+    listener = listening_socket("127.0.0.1", 0)
+    with listener, trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            connections = await nursery.start(serve, guarded(app, limit), listener)
+            yield Edge(listener.getsockname()[1], connections)
+            nursery.cancel_scope.cancel()
+
+
+async def read_to_end(stream: trio.SocketStream) -> bytes:
+    """Return what comes until the other side closes, or resets."""
+    received = bytearray()
+    try:
+        async for data in stream:
+            received += data
+    except trio.BrokenResourceError:
+        pass
+    return bytes(received)
+
+
+async def send_for_ever(stream: trio.SocketStream, data: bytes, pause: float) -> None:
+    """Send the same again and again, until the other side has had enough."""
+    try:
+        while True:
+            await stream.send_all(data)
+            await trio.sleep(pause)
+    except trio.BrokenResourceError:
+        return
+
+
+def get(path: str = "/", *, close: bool = True) -> bytes:
+    """Return a request."""
+    return f"GET {path} HTTP/1.1\r\nHost: x\r\n{'Connection: close' + chr(13) + chr(10) if close else ''}\r\n".encode()
+
+
+def post(path: str, size: int) -> bytes:
+    """Return a request with a body of so many bytes."""
+    return f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode() + b"x" * size
+
+
+async def hasty(scope: Message, receive: Receive, send: Send) -> None:
+    """Answer with the status that the path names, without a look at the body."""
+    if scope["type"] == "lifespan":
+        while True:
+            message = await receive()
+            await send({"type": message["type"] + ".complete"})
+    status = int(re.sub("[^0-9]", "", scope["path"]) or 200)
+    await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"3")]})
+    await send({"type": "http.response.body", "body": b"ok\n"})
+
+
+async def thoughtful(scope: Message, receive: Receive, send: Send) -> None:
+    """Answer as the path says, after a moment in which more of the body comes, and without a look at it."""
+    if scope["type"] == "http":
+        await trio.sleep(0.05)
+    await hasty(scope, receive, send)
+
+
+async def endless(scope: Message, receive: Receive, send: Send) -> None:
+    """Answer with more than any buffer takes."""
+    if scope["type"] == "lifespan":
+        await hasty(scope, receive, send)
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    for _ in range(64):
+        await send({"type": "http.response.body", "body": bytes(1024 * 1024), "more_body": True})
+
+
+def open_files() -> int:
+    """Return how many descriptors this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
