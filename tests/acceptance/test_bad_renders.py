@@ -54,11 +54,11 @@ def test_what_always_crashes_its_renderer_ends_as_one_failure_while_the_others_f
             assert len(results) == len(by_task) == len(good) + len(faults)
             assert {name: by_task[name].error.code for name in faults} == faults
             assert all(by_task[name].success for name in good)
-            assert client.left() == []
             assert metric(service, "render_killed_processes_total") == RETRY_LIMIT * len(faults)
             assert metric(service, "render_worker_restarts_total") == 0
             assert httpx.get(f"{service.address}/health", trust_env=False).status_code == 200
             assert service.end() == 0
+            assert client.left() == []  # result first, deletion second: now both are done
         finally:
             service.end(signal.SIGKILL)
     lines = lines_of(tmp_path / "log")
