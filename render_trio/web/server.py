@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 
 import trio
@@ -55,7 +56,7 @@ async def serve(app: Asgi, listener: socket.socket, *, task_status: trio.TaskSta
     config.h11_max_incomplete_size = HEADER_BYTES
     config.include_server_header = False
     config.accesslog = None
-    config.errorlog = None
+    config.errorlog = logging.getLogger("hypercorn.error")  # where an application's failure is told
     wrapped = wrap_app(app, config.wsgi_max_body_size, "asgi")  # type: ignore[arg-type]
     state: LifespanState = {}
     context = WorkerContext(None)
