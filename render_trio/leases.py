@@ -129,6 +129,8 @@ class Leases:
         try:
             # An answer that comes after the lease's end is worth nothing.
             with trio.CancelScope(deadline=lease.deadline) as lease.renewal:
+                if self._held.get(lease.task.id) is not lease:  # let go of since this was planned
+                    return
                 async with limiter:
                     asked_at = trio.current_time()
                     lease.task = await self._queue.renew(lease.task, max(1, round(lease.seconds)))

@@ -36,7 +36,7 @@ class TaskQueue:
         self._queue = queue
         self._connection = QueueConnection(
             address + SERVICE_PATH,
-            f"{project}/taskqueues/{queue}/tasks",
+            f"{project}/taskqueues/{queue}",
             timeout=timeout,
             discovery_url=discovery_url,
         )
@@ -53,7 +53,7 @@ class TaskQueue:
         query = {"numTasks": count, "leaseSecs": seconds, "groupByTag": "true", "tag": tag}
         headers = {"Prefer": f"wait={wait}"} if wait else {}
         response = await self._connection.ask(
-            "POST", "/lease", _is_list, query=query, headers=headers, repeat=False, extra_time=wait
+            "POST", "/tasks/lease", _is_list, query=query, headers=headers, repeat=False, extra_time=wait
         )
         items = (object_of(response) or {}).get("items", [])
         return Lease(tuple(_leased(item) for item in items), "wait" in response.headers.get("Preference-Applied", ""))
@@ -61,7 +61,9 @@ class TaskQueue:
     async def insert(self, task_id: str, payload: str, tag: str) -> None:
         """Insert a task; one that is there already is as good. Raises QueueError."""
         body = {"id": task_id, "queueName": self._queue, "payloadBase64": payload, "tag": tag}
-        await self._connection.ask("POST", "", lambda answer: _is_task(answer, task_id) or says(answer, 409), body=body)
+        await self._connection.ask(
+            "POST", "/tasks", lambda answer: _is_task(answer, task_id) or says(answer, 409), body=body
+        )
 
     async def renew(self, task: LeasedTask, seconds: int) -> LeasedTask:
         """Return the task with its lease ending `seconds` from now. Raises LeaseLostError, QueueError."""
@@ -76,7 +78,7 @@ class TaskQueue:
     async def _patch(self, task: LeasedTask, seconds: int) -> httpx.Response:
         return await self._connection.ask(
             "PATCH",
-            f"/{task.id}",
+            f"/tasks/{task.id}",
             lambda answer: _is_task(answer, task.id) or says(answer, 400, 404),
             query={"newLeaseSeconds": seconds},
             body={"queueName": self._queue, "leaseTimestamp": str(task.lease_us)},
@@ -88,7 +90,7 @@ class TaskQueue:
         What a lease answers in retry_count are the leases before it; what the task itself says counts ours too.
         """
         response = await self._connection.ask(
-            "GET", f"/{task.id}", lambda answer: _is_task(answer, task.id) or says(answer, 404)
+            "GET", f"/tasks/{task.id}", lambda answer: _is_task(answer, task.id) or says(answer, 404)
         )
         if response.status_code != 200:
             return None
@@ -105,7 +107,7 @@ class TaskQueue:
 
     async def delete(self, task_id: str) -> None:
         """Delete the task; one that is gone already is as good. Raises QueueError."""
-        await self._connection.ask("DELETE", f"/{task_id}", lambda answer: _is_empty(answer) or says(answer, 404))
+        await self._connection.ask("DELETE", f"/tasks/{task_id}", lambda answer: _is_empty(answer) or says(answer, 404))
 
 
 def _is_list(response: httpx.Response) -> bool:

@@ -8,7 +8,6 @@ websockets are not spoken: nothing here needs them, and what isn't there can't b
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import h11
@@ -46,6 +45,7 @@ class Connections:
         while len(self._open) >= self._most:
             oldest = next(iter(self._open))
             del self._open[oldest]
+            oldest.hurry()
             oldest.scope.cancel(reason="too many connections")
         self._open[connection] = None
 
@@ -57,7 +57,7 @@ class Connections:
         """Let no client hold up the end: who does not read now is cut off."""
         self.ending = True
         for connection in self._open:
-            connection.sending.deadline = min(connection.sending.deadline, trio.current_time() + LAST_SEND_SECONDS)
+            connection.hurry()
 
 
 class Connection(TCPServer):
@@ -76,7 +76,13 @@ class Connection(TCPServer):
         self._connections = connections
         self._socket_stream = stream
         self.scope = trio.CancelScope()
-        self.sending = trio.CancelScope(deadline=math.inf)
+        self._send_seconds = LAST_SEND_SECONDS if connections.ending else SEND_SECONDS
+        self._sending = trio.CancelScope()
+
+    def hurry(self) -> None:
+        """Wait for the client no longer than it takes to be polite."""
+        self._send_seconds = LAST_SEND_SECONDS
+        self._sending.deadline = min(self._sending.deadline, trio.current_time() + LAST_SEND_SECONDS)
 
     async def run(self) -> None:
         """Serve the connection; its failure is logged, and ends nothing but itself."""
@@ -124,13 +130,12 @@ class Connection(TCPServer):
                 await super().protocol_send(event)
             return
         async with self.send_lock:
-            limit = LAST_SEND_SECONDS if self._connections.ending else SEND_SECONDS
-            with trio.move_on_after(limit, shield=True) as self.sending:
+            with trio.move_on_after(self._send_seconds, shield=True) as self._sending:
                 try:
                     await self.stream.send_all(event.data)
                 except (trio.BrokenResourceError, trio.ClosedResourceError):
                     self.scope.cancel(reason="the client has gone")
-            if self.sending.cancelled_caught:
+            if self._sending.cancelled_caught:
                 self.scope.cancel(reason="the client does not read")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 
 import trio
@@ -15,6 +16,7 @@ from render_trio.web.bodies import Asgi
 from render_trio.web.connection import Connection, Connections
 
 BACKLOG = 256
+ACCEPTORS = 8  # each takes in one connection a round of Trio's: a probe behind a crowd would wait for all before it
 CONNECTIONS_MOST = 500  # at once; below the 1,024 descriptors that many systems grant, the queue's connections apart
 ACKNOWLEDGE_SECONDS = 20  # that a client's host may be silent before the kernel gives it up
 HEADER_BYTES = 32 * 1024
@@ -54,7 +56,7 @@ async def serve(app: Asgi, listener: socket.socket, *, task_status: trio.TaskSta
     config.h11_max_incomplete_size = HEADER_BYTES
     config.include_server_header = False
     config.accesslog = None
-    config.errorlog = None
+    config.errorlog = logging.getLogger("hypercorn.error")  # where an application's failure is told
     wrapped = wrap_app(app, config.wsgi_max_body_size, "asgi")  # type: ignore[arg-type]
     state: LifespanState = {}
     context = WorkerContext(None)
@@ -68,9 +70,9 @@ async def serve(app: Asgi, listener: socket.socket, *, task_status: trio.TaskSta
         await outer.start(lifespan.handle_lifespan)
         await lifespan.wait_for_startup()
         async with trio.open_nursery() as open_connections:
-            copied = trio.SocketListener(trio.socket.from_stdlib_socket(listener.dup()))
+            acceptors = [trio.SocketListener(trio.socket.from_stdlib_socket(listener.dup())) for _ in range(ACCEPTORS)]
             task_status.started(connections)
             try:
-                await trio.serve_listeners(serve_connection, [copied], handler_nursery=open_connections)
+                await trio.serve_listeners(serve_connection, acceptors, handler_nursery=open_connections)
             finally:
                 connections.end()

@@ -89,14 +89,18 @@ async def test_who_asks_and_asks_without_reading_is_cut_off(monkeypatch: pytest.
         await site.all_closed()
 
 
-async def test_who_does_not_read_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("most", [server.CONNECTIONS_MOST, 1], ids=["open", "out of the list already"])
+async def test_who_does_not_read_does_not_hold_up_the_end(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "SEND_SECONDS", math.inf)
     monkeypatch.setattr(connection, "LAST_SEND_SECONDS", 0.1)
+    monkeypatch.setattr(server, "CONNECTIONS_MOST", most)
     async with edge(endless) as site:
-        stream = await site.connect()
-        await stream.send_all(get())
-        await stream.receive_some(1)
-    await stream.aclose()
+        streams = [await site.connect() for _ in range(2)]
+        for stream in streams:
+            await stream.send_all(get())
+        await streams[1].receive_some(1)
+    for stream in streams:
+        await stream.aclose()
 
 
 async def test_when_there_are_too_many_the_oldest_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
