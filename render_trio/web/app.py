@@ -10,7 +10,7 @@ from quart import Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
-from render_trio.web import gallery, probes
+from render_trio.web import files, gallery, probes
 from render_trio.web.probes import Probes
 from resources import assets
 
@@ -19,12 +19,10 @@ log = structlog.get_logger(__name__)
 
 def create_app(probed: Probes) -> QuartTrio:
     """Return the application."""
-    app = QuartTrio(
-        "render_trio",
-        static_folder=str(assets.static_directory() / "web"),
-        static_url_path="/static",
-        template_folder=str(assets.template_directory() / "web"),
-    )
+    app = QuartTrio("render_trio", static_folder=None, template_folder=str(assets.template_directory() / "web"))
+    shown = files.read(assets.static_directory() / "web")
+    app.jinja_env.globals["asset"] = shown.address
+    app.register_blueprint(shown.routes())
     app.register_blueprint(probes.routes(probed))
     app.register_blueprint(gallery.routes(probed.health))
     _answer_errors(app)

@@ -156,3 +156,15 @@ async def test_rubbish_ends_only_its_own_connection(site: Site) -> None:
                 await stream.send_all(rubbish)
                 await stream.receive_some()
     assert (await get(site, "/livez")).status_code == 200
+
+
+async def test_what_pages_link_to_may_be_kept_for_ever_and_is_compressed(site: Site) -> None:
+    page = (await get(site, "/")).text
+    address = page.partition('rel="stylesheet" href="')[2].partition('"')[0]
+    style = await get(site, address)
+    assert "immutable" in style.headers["Cache-Control"]
+    assert style.headers["Content-Encoding"] == "gzip"
+    assert (await get(site, address, **{"If-None-Match": style.headers["ETag"]})).status_code == 304
+    unversioned = await get(site, "/static/style.css", **{"Accept-Encoding": "identity"})
+    assert unversioned.headers["Cache-Control"] == "no-cache"
+    assert unversioned.text == style.text
