@@ -10,14 +10,16 @@ from quart import Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
-from render_trio.web import files, gallery, probes
+from render_trio.web import files, gallery, probes, status, tasks
+from render_trio.web.live import Listeners
 from render_trio.web.probes import Probes
+from render_trio.web_tasks import WebTasks
 from resources import assets
 
 log = structlog.get_logger(__name__)
 
 
-def create_app(probed: Probes) -> QuartTrio:
+def create_app(probed: Probes, operator: status.Operator, web_tasks: WebTasks, listeners: Listeners) -> QuartTrio:
     """Return the application."""
     app = QuartTrio("render_trio", static_folder=None, template_folder=str(assets.template_directory() / "web"))
     shown = files.read(assets.static_directory() / "web")
@@ -25,6 +27,8 @@ def create_app(probed: Probes) -> QuartTrio:
     app.register_blueprint(shown.routes())
     app.register_blueprint(probes.routes(probed))
     app.register_blueprint(gallery.routes(probed.health))
+    app.register_blueprint(status.routes(operator, listeners))
+    app.register_blueprint(tasks.routes(web_tasks, listeners))
     _answer_errors(app)
     return app
 

@@ -66,10 +66,12 @@ class Board:
     async def status(self) -> Status:
         """Return the status of this moment, or of one not a second ago."""
         async with self._asking:
-            if self._status is None or trio.current_time() - self._looked >= STATUS_SECONDS:
+            old = self._status
+            # That we drain is told at once: it is the last word that listeners hear.
+            if old is None or self._age() >= STATUS_SECONDS or old.health.draining != self._health().draining:
                 await self._ask_queue()
                 self._looked = trio.current_time()
-                self._status = Status(
+                old = self._status = Status(
                     self._date(),
                     self._health(),
                     self._queue,
@@ -78,7 +80,10 @@ class Board:
                     self._journal.stages(),
                     self._journal.failures(),
                 )
-            return self._status
+            return old
+
+    def _age(self) -> float:
+        return trio.current_time() - self._looked
 
     async def _ask_queue(self) -> None:
         if trio.current_time() - self._asked < QUEUE_SECONDS:

@@ -30,13 +30,14 @@ TASK_ID = re.compile(r"web-[0-9a-f]{32}")
 PATIENCE_SECONDS = 10.0  # that somebody on the web waits for the queue
 ASKED_AT_ONCE = 4  # half of a queue client's connections: a pool smaller than its tasks is poisoned by cancellation
 WAITING_MOST = 60  # for their turn; more are told to come again
-SWEEP_SECONDS = 60.0
+NAME_CHARACTERS = 400
+SWEEP_SECONDS = 10.0
 SWEEP_COUNT, SWEEP_BATCHES = 20, 50  # results leased at once, and in one sweep
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 
-class DeskQueue(Protocol):
+class WebTaskQueue(Protocol):
     """The queue's verbs that are needed here."""
 
     async def insert(self, task_id: str, payload: str, tag: str) -> None:
@@ -54,7 +55,7 @@ class DeskQueue(Protocol):
         """Delete a task."""
 
 
-class DocumentShelf(Protocol):
+class StoredDocuments(Protocol):
     """Where linked documents lie, when they lie with us."""
 
     def read(self, sha256: str) -> bytes | None:
@@ -92,13 +93,13 @@ class Elsewhere:
     url: str
 
 
-class Desk:
+class WebTasks:
     """Takes tasks, and tells what became of them. `keep`: s for which a result is kept."""
 
-    def __init__(self, queue: DeskQueue, keep: int, shelf: DocumentShelf | None) -> None:
+    def __init__(self, queue: WebTaskQueue, keep: int, stored: StoredDocuments | None) -> None:
         self._queue = queue
         self._keep = keep
-        self._shelf = shelf
+        self._stored = stored
         self._turn = trio.CapacityLimiter(ASKED_AT_ONCE)
 
     async def submit(self, body: bytes) -> str:
@@ -118,12 +119,12 @@ class Desk:
         """Return the document of a task, None when there is none, or none yet. Raises QueueError."""
         result = await self._find(task_id)
         if isinstance(result, DocumentResult) and result.success and result.document is not None:
-            return Document(result.filename or "document.pdf", base64.b64decode(result.document))
+            return Document(_printable(result.filename or "document.pdf"), base64.b64decode(result.document))
         if isinstance(result, LinkResult):
             # The link only says which document it is: what is read is named by its digest, in our own folder.
-            pdf = None if self._shelf is None else await trio.to_thread.run_sync(self._shelf.read, result.sha256)
+            pdf = None if self._stored is None else await trio.to_thread.run_sync(self._stored.read, result.sha256)
             if pdf is not None:
-                return Document(result.filename, pdf)
+                return Document(_printable(result.filename), pdf)
             if re.fullmatch(r"https?://[!-~]+", result.url):
                 return Elsewhere(result.url)
         return None
@@ -153,7 +154,7 @@ class Desk:
             raise QueueUnavailableError(f"the queue did not answer within {PATIENCE_SECONDS:.0f} s") from None
 
     async def sweep_for_ever(self) -> None:
-        """Clear away old results, every minute or so."""
+        """Clear away old results, time and again."""
         while True:
             try:
                 removed = await self.sweep()
@@ -177,6 +178,11 @@ class Desk:
             if len(batch) < SWEEP_COUNT:
                 break
         return removed
+
+
+def _printable(name: str) -> str:
+    """Return a name that a header can carry, whoever put the result on the queue."""
+    return "".join(character if character.isprintable() else " " for character in name[:NAME_CHARACTERS])
 
 
 def _decoded(task_id: str, payload: str) -> Result:
