@@ -10,7 +10,7 @@ from quart import Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
-from render_trio.web import files, gallery, probes, status, tasks
+from render_trio.web import files, gallery, openapi, probes, status, tasks
 from render_trio.web.live import Listeners
 from render_trio.web.probes import Probes
 from render_trio.web_tasks import WebTasks
@@ -29,6 +29,7 @@ def create_app(probed: Probes, operator: status.Operator, web_tasks: WebTasks, l
     app.register_blueprint(gallery.routes(probed.health))
     app.register_blueprint(status.routes(operator, listeners))
     app.register_blueprint(tasks.routes(web_tasks, listeners))
+    app.register_blueprint(openapi.routes())
     _answer_errors(app)
     return app
 

@@ -8,6 +8,7 @@ from typing import cast
 
 import httpx
 import trio
+from quart_trio import QuartTrio
 
 from render_trio.delivery import DirectoryStore
 from render_trio.health import Health, judge
@@ -61,10 +62,10 @@ class Site:
             queue_silence=30,
         )
 
-    def app(self) -> Asgi:
+    def application(self) -> QuartTrio:
         probes = Probes(self.health, self.supervisor.restart_stalled, Metrics().exposition, show_metrics=True)
         operator = Operator(self.board, self.supervisor.restart, self.token)
-        return guarded(cast(Asgi, create_app(probes, operator, self.web_tasks, self.listeners)), LIMIT)
+        return create_app(probes, operator, self.web_tasks, self.listeners)
 
 
 @asynccontextmanager
@@ -74,7 +75,7 @@ async def running(site: Site) -> AsyncIterator[Site]:
     site.address = address_of(listener, "127.0.0.1")
     async with trio.open_nursery() as nursery:
         nursery.start_soon(site.supervisor.run)
-        await nursery.start(serve, site.app(), listener)
+        await nursery.start(serve, guarded(cast(Asgi, site.application()), LIMIT), listener)
         yield site
         nursery.cancel_scope.cancel()
     listener.close()
