@@ -12,7 +12,7 @@ import signal
 import socket
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import cast
 
 import structlog
@@ -20,6 +20,7 @@ import trio
 
 from render_trio import acceleration, logs
 from render_trio.delivery import Delivery, DirectoryStore
+from render_trio.desk import Desk, DeskLimits, open_desk
 from render_trio.errors import FatalError
 from render_trio.health import Health, judge
 from render_trio.metrics import Metrics
@@ -43,9 +44,10 @@ log = structlog.get_logger(__name__)
 class Service:
     """The parts of one running service, and what its pages ask of them."""
 
-    def __init__(self, settings: Settings, offload: Offload, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, offload: Offload, desk: Desk, metrics: Metrics) -> None:
         self.settings = settings
         self._offload = offload
+        self._desk = desk
         self._metrics = metrics
         self._delivery = Delivery(settings.max_queue_task_size, _document_store(settings))
         self.supervisor = Supervisor(
@@ -77,7 +79,7 @@ class Service:
             list(self.supervisor.slots),
             trio.current_time(),
             draining=self.supervisor.stopping.is_set(),
-            abandoned=self._offload.abandoned,
+            abandoned=self._offload.abandoned + self._desk.abandoned,
             abandoned_limit=self.settings.abandoned_limit,
             queue_silence=self.settings.queue_silence,
         )
@@ -135,6 +137,12 @@ async def _offload(settings: Settings, metrics: Metrics) -> AsyncIterator[Offloa
         yield offload
 
 
+def _desk(settings: Settings, offload: Offload, metrics: Metrics) -> AbstractAsyncContextManager[Desk]:
+    s = settings
+    limits = DeskLimits(s.web_renders, s.web_waiting, s.web_render_seconds, s.web_shelf)
+    return open_desk(offload.beside(s.web_renders), limits, metrics)
+
+
 async def run(
     settings: Settings,
     *,
@@ -149,10 +157,10 @@ async def run(
     metrics = Metrics()
     listener = listening_socket(settings.host, settings.port)
     try:
-        async with _offload(settings, metrics) as offload:
-            service = Service(settings, offload, metrics)
+        async with _offload(settings, metrics) as offload, _desk(settings, offload, metrics) as desk:
+            service = Service(settings, offload, desk, metrics)
             async with trio.open_nursery() as web:
-                app = guarded(cast(Asgi, create_app(service.probes())), settings.web_body_limit)
+                app = guarded(cast(Asgi, create_app(service.probes(), desk)), settings.web_body_limit)
                 await web.start(_serve_for_ever, app, listener)
                 address = address_of(listener, settings.host)
                 _tell_start(settings, address)

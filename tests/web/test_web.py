@@ -9,13 +9,16 @@ import httpx
 import pytest
 import trio
 
+from render_trio.desk import open_desk
 from render_trio.health import judge
 from render_trio.metrics import Metrics
+from render_trio.offload import ThreadOffload
 from render_trio.supervisor import Slot, Supervisor
 from render_trio.web.app import create_app
 from render_trio.web.bodies import Asgi, guarded
 from render_trio.web.probes import Probes
 from render_trio.web.server import address_of, listening_socket, serve
+from tests.web.site import LIMITS
 
 LIMIT = 1000
 
@@ -56,9 +59,10 @@ async def site() -> AsyncIterator[Site]:
     site = Site()
     listener = listening_socket("127.0.0.1", 0)
     site.address = address_of(listener, "127.0.0.1")
-    async with trio.open_nursery() as nursery:
+    offload = ThreadOffload(Metrics(), 1, 1)
+    async with open_desk(offload, LIMITS, Metrics()) as desk, trio.open_nursery() as nursery:
         nursery.start_soon(site.supervisor.run)
-        await nursery.start(serve, guarded(cast(Asgi, create_app(site.probes())), LIMIT), listener)
+        await nursery.start(serve, guarded(cast(Asgi, create_app(site.probes(), desk)), LIMIT), listener)
         yield site
         nursery.cancel_scope.cancel()
     listener.close()
