@@ -9,7 +9,8 @@ RenderTrioError
 │   ├── RenderTimedOutError     it took longer than its time limit
 │   ├── RenderCrashedError      its process died: killed, out of memory, a fault in C
 │   ├── AttemptsExhaustedError  it was leased too often and never settled
-│   └── DeliveryError           the document store didn't take it
+│   ├── DeliveryError           the document store didn't take it
+│   └── BusyError               too many ask on the web at once; says when to come again
 ├── LeaseLostError          verdict leave: another worker has the task, or will; touch nothing
 ├── QueueError              verdict leave: the queue didn't do as asked; leases run out by themselves
 │   ├── QueueUnavailableError   not reached, or not in time; trying again helps
@@ -89,6 +90,16 @@ class DeliveryError(RetryError):
     """The document could not be stored."""
 
     code = "delivery_failed"
+
+
+class BusyError(RetryError):
+    """Too many ask at once; `retry_after` says in how many seconds to come again."""
+
+    code = "busy"
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"too many documents are asked for at once; try again in {retry_after} s")
+        self.retry_after = retry_after
 
 
 class LeaseLostError(RenderTrioError):

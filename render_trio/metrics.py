@@ -33,6 +33,12 @@ class Metrics(Observer):
         self._killed = Counter("render_killed_processes", "Drawing processes killed or dead.", registry=registry)
         self._restarts = Counter("render_worker_restarts", "Workers restarted.", ["worker"], registry=registry)
         self._bytes = Counter("render_result_bytes", "Bytes of documents delivered.", registry=registry)
+        self._orders = Counter(
+            "render_web_orders",
+            "Documents and pictures asked for on the web, by kind and outcome.",
+            ["kind", "outcome"],
+            registry=registry,
+        )
         self._in_flight = Gauge("render_in_flight", "Tasks being worked on.", registry=registry)
 
     def leased(self, tasks: int) -> None:
@@ -70,6 +76,10 @@ class Metrics(Observer):
     def result_bytes(self, count: int) -> None:
         """Count delivered bytes."""
         self._bytes.inc(count)
+
+    def ordered(self, kind: str, outcome: str) -> None:
+        """Count what was asked for on the web."""
+        self._orders.labels(kind, outcome).inc()
 
     def in_flight(self, change: int) -> None:
         """Follow the number of tasks being worked on."""

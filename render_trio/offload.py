@@ -46,6 +46,10 @@ class Offload(Protocol):
         """
         ...
 
+    def beside(self, workers: int) -> Offload:
+        """Return another of the same kind, with a capacity of its own: neither takes the other's places."""
+        ...
+
 
 def produce(request: Request, checkpoint: Callable[[], None]) -> FinishedDocument:
     """Return the drawn, finished and checked document; `checkpoint` may raise between pages to stop."""
@@ -103,6 +107,10 @@ class ThreadOffload:
         self._observer.abandoned()
         raise RenderTimedOutError(f"not drawn within {seconds:.0f} s")
 
+    def beside(self, workers: int) -> ThreadOffload:
+        """Return another with a capacity of its own."""
+        return ThreadOffload(self._observer, workers, self._abandoned_limit, self._produce)
+
 
 class ProcessOffload:
     """Documents made in processes that are killed when their time is up."""
@@ -139,6 +147,10 @@ class ProcessOffload:
             raise RenderFailedError(f"{type(error).__name__}: {error}") from error
         self._observer.killed()
         raise RenderTimedOutError(f"not drawn within {seconds:.0f} s")
+
+    def beside(self, workers: int) -> ProcessOffload:
+        """Return another that draws in further processes of the same kind."""
+        return ProcessOffload(self._context, self._observer, workers, self._produce)
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ import signal
 import socket
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import cast
 
 import structlog
@@ -21,6 +21,7 @@ import trio
 
 from render_trio import acceleration, logs
 from render_trio.delivery import Delivery, DirectoryStore
+from render_trio.desk import Desk, DeskLimits, open_desk
 from render_trio.errors import FatalError
 from render_trio.health import Health, judge
 from render_trio.journal import Journal
@@ -30,13 +31,13 @@ from render_trio.offload import Offload, ThreadOffload, process_offload
 from render_trio.settings import Settings
 from render_trio.supervisor import Slot, Supervisor
 from render_trio.task_queue import TaskQueue
+from render_trio.web import status, tasks
 from render_trio.web.app import create_app
 from render_trio.web.board import Board
 from render_trio.web.bodies import Asgi, guarded
 from render_trio.web.live import Listeners
 from render_trio.web.probes import Probes
 from render_trio.web.server import address_of, listening_socket, serve
-from render_trio.web.status import Operator
 from render_trio.web_tasks import WebTasks
 from render_trio.worker import Limits, Worker
 from resources import assets
@@ -50,9 +51,10 @@ log = structlog.get_logger(__name__)
 class Service:
     """The parts of one running service, and what its pages ask of them."""
 
-    def __init__(self, settings: Settings, offload: Offload, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, offload: Offload, desk: Desk, metrics: Metrics) -> None:
         self.settings = settings
         self._offload = offload
+        self._desk = desk
         self._metrics = metrics
         self._journal = Journal()
         self._observer = Observers(metrics, self._journal)
@@ -81,7 +83,7 @@ class Service:
             list(self.supervisor.slots),
             trio.current_time(),
             draining=self.supervisor.stopping.is_set(),
-            abandoned=self._offload.abandoned,
+            abandoned=self._offload.abandoned + self._desk.abandoned,
             abandoned_limit=self.settings.abandoned_limit,
             queue_silence=self.settings.queue_silence,
         )
@@ -95,11 +97,13 @@ class Service:
     def app(self, queue: TaskQueue) -> tuple[Asgi, WebTasks]:
         """Return the web side, on a queue client of its own, and the web_tasks whose old results want to be swept."""
         web_tasks = WebTasks(queue, math.ceil(self.settings.web_result_seconds), self._store)
-        operator = Operator(
+        operator = status.Operator(
             Board(self.health, self._journal, queue.stats), self.supervisor.restart, self.settings.admin_token
         )
         listeners = Listeners(self.settings.web_listeners, self.supervisor.stopping)
-        app = create_app(self.probes(), operator, web_tasks, listeners)
+        app = create_app(
+            self.probes(), self._desk, status.routes(operator, listeners), tasks.routes(web_tasks, listeners)
+        )
         return guarded(cast(Asgi, app), self.settings.web_body_limit), web_tasks
 
     def drain(self) -> None:
@@ -166,6 +170,12 @@ async def _offload(settings: Settings, metrics: Metrics) -> AsyncIterator[Offloa
         yield offload
 
 
+def _desk(settings: Settings, offload: Offload, metrics: Metrics) -> AbstractAsyncContextManager[Desk]:
+    s = settings
+    limits = DeskLimits(s.web_renders, s.web_waiting, s.web_render_seconds, s.web_shelf)
+    return open_desk(offload.beside(s.web_renders), limits, metrics)
+
+
 async def run(
     settings: Settings,
     *,
@@ -180,8 +190,8 @@ async def run(
     metrics = Metrics()
     listener = listening_socket(settings.host, settings.port)
     try:
-        async with _offload(settings, metrics) as offload:
-            service = Service(settings, offload, metrics)
+        async with _offload(settings, metrics) as offload, _desk(settings, offload, metrics) as desk:
+            service = Service(settings, offload, desk, metrics)
             async with _task_queue(settings) as queue, trio.open_nursery() as web:
                 app, web_tasks = service.app(queue)
                 await web.start(_serve_for_ever, app, listener)

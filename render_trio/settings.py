@@ -195,6 +195,12 @@ class Settings:
         "Token with which a worker can be restarted on `/status`; nobody can without one.",
     )
     web_body_limit: int = _setting("64 KiB", size(0, 64 * MIB), "Largest request body taken.")
+    web_renders: int = _setting("2", whole(1, 256), "Documents drawn at once for those who ask on the web.")
+    web_waiting: int = _setting("64", whole(0, 100_000), "Further ones that may wait; beyond that the answer is 503.")
+    web_render_seconds: float = _setting("20 s", seconds(1, 300), "Time limit of a document that is asked for there.")
+    web_shelf: int = _setting(
+        "32 MiB", size(0, 64 * GIB), "Finished documents and previews that are kept at hand for the web."
+    )
     metrics: bool = _setting("yes", yes_no(), "Whether `/metrics` is served.")
 
     # Logs.

@@ -45,6 +45,24 @@ class Operation:
 TASK_PROBLEMS = ("404", "502", "503")
 OPERATIONS = (
     Operation("get", "/", "The catalogue", {"200": {HTML: ""}}),
+    Operation("get", "/resources/{slug}", "A resource's form, filled in as the query says", {
+        "200": {HTML: ""}, "303": {}, "400": {HTML: ""}, "404": {},
+    }, query="Options"),
+    Operation("get", "/resources/{slug}.pdf", "A document at once; `download` says that it is to be kept", {
+        "200": {PDF: ""}, "304": {}, "404": {},
+    }, ("400", "500", "503"), query="Options"),
+    Operation("get", "/resources/{slug}/preview", "What a document's pages look like", {
+        "200": {JSON: ""}, "404": {},
+    }, ("400", "500", "503"), query="Options"),
+    Operation("get", "/resources/{slug}/pages/{number}.png", "The picture of a page", {
+        "200": {"image/png": ""}, "304": {}, "404": {},
+    }, ("400", "500", "503"), query="Options"),
+    Operation("get", "/thumbnails/{slug}.png", "The picture of a resource's first page", {
+        "200": {"image/png": ""}, "304": {}, "404": {},
+    }, ("500", "503")),
+    Operation("post", "/render", "A document at once; what is not named takes its default", {
+        "200": {PDF: ""},
+    }, ("400", "413", "500", "503"), {JSON: "RenderOrder"}),
     Operation("get", "/health", "Is it well? What has stalled is restarted by the question", {
         "200": {JSON: "Health", HTML: ""}, "503": {JSON: "Health", HTML: ""},
     }),

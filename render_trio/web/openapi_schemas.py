@@ -118,6 +118,13 @@ def components() -> dict[str, Schema]:
         **sent,
         "CommonOptions": {"type": "object", "properties": common},
         "RenderTask": {"oneOf": [reference(component_name(resource, "Task")) for resource in REGISTRY.values()]},
+        "RenderOrder": {
+            "description": "A task of which only the resource must be named.",
+            "type": "object",
+            "properties": {"resource_view": {"enum": sorted(REGISTRY)}},
+            "required": ["resource_view"],
+            "allOf": [reference("Options")],
+        },
         "Options": {"anyOf": [reference(component_name(resource, "Options")) for resource in REGISTRY.values()]},
         "Problem": {
             "description": "What is wrong (RFC 9457): `code` for programs, `detail` for people, and the `field`.",

@@ -54,6 +54,13 @@ def packed_reply(body: Packed, cache: str) -> Response:
     return Response(content, 200, headers, content_type=body.content_type)
 
 
+def bodiless(headers: dict[str, str], content_type: str) -> Response:
+    """Return the reply to HEAD for what is not made yet, so that nobody knows its length."""
+    reply = Response(b"", 200, headers, content_type=content_type)
+    reply.headers.pop("Content-Length", None)
+    return reply
+
+
 def page_reply(html: str, status: int = 200, cache: str = REVALIDATED) -> Response:
     """Return a page; one that is well carries an ETag."""
     if status == 200:

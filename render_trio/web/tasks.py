@@ -7,9 +7,9 @@ from urllib.parse import quote
 
 import msgspec
 from quart import Blueprint, Response, current_app, render_template, request
-from werkzeug.http import dump_options_header
 
 from render_trio.errors import InvalidTaskError, QueueRefusedError, QueueUnavailableError
+from render_trio.web.direct import disposition
 from render_trio.web.live import PING_SECONDS, Listeners, Source, event
 from render_trio.web.problems import problem
 from render_trio.web.replies import NOT_KEPT, json_reply, page_reply, wants_page
@@ -46,8 +46,7 @@ def routes(web_tasks: WebTasks, listeners: Listeners) -> Blueprint:
     async def document(task_id: str) -> Response:
         found = await web_tasks.document(task_id)
         if isinstance(found, Document):
-            shown = dump_options_header("inline", {"filename": found.filename})
-            headers = {"Content-Disposition": shown, "Cache-Control": NOT_KEPT}
+            headers = {"Content-Disposition": disposition(found.filename, attached=False), "Cache-Control": NOT_KEPT}
             return Response(found.pdf, 200, headers, content_type="application/pdf")
         if found is not None:
             return Response(b"", 302, {"Location": found.url})

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from render_trio.errors import FatalError, RenderCrashedError, RenderFailedError, RenderTimedOutError
 from render_trio.finisher import FinishedDocument
@@ -81,6 +82,18 @@ async def test_a_process_that_hangs_or_dies_costs_one_attempt(
         await offload.make(REQUEST, 1)
     offload._produce = tell_process
     assert int((await offload.make(REQUEST, 30)).filename) != os.getpid()
+
+
+async def test_one_beside_another_has_places_of_its_own(offload: ProcessOffload) -> None:
+    offload._produce = loop_for_ever
+    beside = offload.beside(1)
+    beside._produce = tell_process
+    async with trio.open_nursery() as nursery:
+        for _ in range(2):
+            nursery.start_soon(offload.make, REQUEST, 1000)
+        await trio.testing.wait_all_tasks_blocked()
+        assert int((await beside.make(REQUEST, 30)).filename) != os.getpid()
+        nursery.cancel_scope.cancel()
 
 
 async def test_memory_is_bounded(offload: ProcessOffload) -> None:

@@ -1,87 +1,61 @@
-"""A running web side whose workers do as they are told; its queue is a real one, or one that nobody answers for."""
+"""The web side in front of a desk, without workers: for tests of pages and documents."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import cast
 
 import httpx
 import trio
-from quart_trio import QuartTrio
 
-from render_trio.delivery import DirectoryStore
-from render_trio.health import Health, judge
-from render_trio.journal import Journal
+from render_trio.desk import DeskLimits, open_desk
+from render_trio.health import judge
 from render_trio.metrics import Metrics
-from render_trio.supervisor import Slot, Supervisor
-from render_trio.task_queue import TaskQueue
+from render_trio.offload import Offload, ThreadOffload
 from render_trio.web.app import create_app
-from render_trio.web.board import Board
 from render_trio.web.bodies import Asgi, guarded
-from render_trio.web.live import Listeners
 from render_trio.web.probes import Probes
 from render_trio.web.server import address_of, listening_socket, serve
-from render_trio.web.status import Operator
-from render_trio.web_tasks import WebTasks
 
-LIMIT = 1000
-NOBODY = "http://127.0.0.1:9"  # the discard port: nothing listens there
-KEEP_SECONDS = 3600
-LISTENERS_MOST = 3
+LIMITS = DeskLimits(at_once=2, waiting=100, seconds=30, shelf_bytes=2**24)
+PAGE = "text/html,application/xhtml+xml,*/*;q=0.8"  # what a browser accepts
 
 
+@dataclass(frozen=True)
 class Site:
-    """A running web side, with two workers that do as they are told."""
+    """A running web side, and a client of it that follows no redirection."""
 
-    def __init__(self, queue_url: str = NOBODY, store: DirectoryStore | None = None, token: str = "") -> None:
-        self.budget = 1e9
-        self.progress = "polled"
-        self.supervisor = Supervisor({"worker-1": self.work, "worker-2": self.work}, restart_limit=9, restart_window=60)
-        self.abandoned = 0
-        self.address = ""
-        self.journal = Journal()
-        self.queue = TaskQueue(queue_url, "render", "render", timeout=5)
-        self.board = Board(self.health, self.journal, self.queue.stats)
-        self.web_tasks = WebTasks(self.queue, KEEP_SECONDS, store)
-        self.listeners = Listeners(LISTENERS_MOST, self.supervisor.stopping)
-        self.token = token
+    client: httpx.AsyncClient
+    metrics: Metrics
 
-    async def work(self, heartbeat: Slot) -> None:
-        heartbeat.progress(self.progress)
-        heartbeat.enter("poll", self.budget)
-        await trio.sleep_forever()
+    async def get(self, path: str, **headers: str) -> httpx.Response:
+        """Ask as a program does, or with `Accept=PAGE` as a browser does."""
+        return await self.client.get(path, headers=headers)
 
-    def health(self) -> Health:
-        return judge(
-            list(self.supervisor.slots),
-            trio.current_time(),
-            draining=self.supervisor.stopping.is_set(),
-            abandoned=self.abandoned,
-            abandoned_limit=4,
-            queue_silence=30,
-        )
-
-    def application(self) -> QuartTrio:
-        probes = Probes(self.health, self.supervisor.restart_stalled, Metrics().exposition, show_metrics=True)
-        operator = Operator(self.board, self.supervisor.restart, self.token)
-        return create_app(probes, operator, self.web_tasks, self.listeners)
+    def orders(self, kind: str, outcome: str) -> float:
+        """Return how many orders of the desk ended so."""
+        labels = {"kind": kind, "outcome": outcome}
+        return self.metrics.registry.get_sample_value("render_web_orders_total", labels) or 0
 
 
 @asynccontextmanager
-async def running(site: Site) -> AsyncIterator[Site]:
-    """Run the web side and its workers; gives it with its address."""
+async def running(offload: Offload | None = None, limits: DeskLimits = LIMITS) -> AsyncIterator[Site]:
+    """Give a running site."""
+    metrics = Metrics()
+    probes = Probes(
+        lambda: judge([], trio.current_time(), draining=False, abandoned=0, abandoned_limit=4, queue_silence=30),
+        list,
+        metrics.exposition,
+        show_metrics=True,
+    )
     listener = listening_socket("127.0.0.1", 0)
-    site.address = address_of(listener, "127.0.0.1")
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(site.supervisor.run)
-        await nursery.start(serve, guarded(cast(Asgi, site.application()), LIMIT), listener)
-        yield site
+    address = address_of(listener, "127.0.0.1")
+    desk_open = open_desk(offload or ThreadOffload(metrics, 2, 4), limits, metrics)
+    async with desk_open as desk, trio.open_nursery() as nursery:
+        await nursery.start(serve, guarded(cast(Asgi, create_app(probes, desk)), 2**16), listener)
+        async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=30) as client:
+            yield Site(client, metrics)
         nursery.cancel_scope.cancel()
     listener.close()
-    await site.queue.aclose()
-
-
-async def get(site: Site, path: str, **headers: str) -> httpx.Response:
-    async with httpx.AsyncClient(base_url=site.address, trust_env=False) as client:
-        return await client.get(path, headers=headers)

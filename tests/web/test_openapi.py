@@ -10,14 +10,18 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 
+from render_trio.desk import open_desk
 from render_trio.errors import InvalidTaskError
+from render_trio.metrics import Metrics
+from render_trio.offload import ThreadOffload
 from render_trio.producer import task_values
 from render_trio.tasks import LeasedTask, decode
 from render_trio.web import openapi
 from resources import REGISTRY
 from resources.request import COMMON_OPTIONS
 from tests.requests import combinations
-from tests.web.site import Site, get, running
+from tests.web.operated import Site, get, running
+from tests.web.site import LIMITS
 
 DOCUMENT = openapi.document({(operation.method, operation.path) for operation in openapi.OPERATIONS})
 
@@ -43,9 +47,10 @@ def test_it_is_an_openapi_document() -> None:
     validate(DOCUMENT, cls=OpenAPIV31SpecValidator)
 
 
-def test_it_names_every_route_and_none_more() -> None:
+async def test_it_names_every_route_and_none_more() -> None:
     described = {(method, path) for path, methods in DOCUMENT["paths"].items() for method in methods}
-    assert described == openapi.served(Site().application().url_map.iter_rules())
+    async with open_desk(ThreadOffload(Metrics(), 1, 1), LIMITS, Metrics()) as desk:
+        assert described == openapi.served(Site().application(desk).url_map.iter_rules())
 
 
 async def test_it_is_served_and_may_be_kept() -> None:

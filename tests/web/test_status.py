@@ -16,7 +16,7 @@ from emulator.serving import serve as serve_queue
 from render_trio.web.sparkline import HEIGHT, bars
 from render_trio.web.status import span
 from tests.web.listening import listening
-from tests.web.site import LISTENERS_MOST, Site, get, running
+from tests.web.operated import LISTENERS_MOST, Site, get, running
 
 TOKEN = "correct-horse-battery"
 PAGE = {"Accept": "text/html"}

@@ -8,7 +8,7 @@ import httpx
 import pytest
 import trio
 
-from tests.web.site import LIMIT, Site, get, running
+from tests.web.operated import LIMIT, Site, get, running
 
 
 @pytest.fixture
