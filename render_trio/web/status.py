@@ -40,9 +40,9 @@ def routes(operator: Operator, listeners: Listeners) -> Blueprint:
 
     async def page(notice: str = "", refusal: str = "", status: int = 200) -> Response:
         text = await live.text(current_app.jinja_env)
-        html = await render_template(
-            "status.html", live=text, may_restart=bool(operator.token), notice=notice, refusal=refusal
-        )
+        # Without a token there is nothing to choose from.
+        workers = (await operator.board.status()).health.workers if operator.token else ()
+        html = await render_template("status.html", live=text, workers=workers, notice=notice, refusal=refusal)
         return page_reply(html, status, NOT_KEPT)
 
     @part.get("/status")
@@ -80,11 +80,15 @@ def routes(operator: Operator, listeners: Listeners) -> Blueprint:
 
 
 def _same_origin() -> bool:
-    """Return whether no other site's page sent this: browsers say where a form stood, programs say nothing."""
+    """Return whether no other site's page sent this: browsers say where a form stood, programs say nothing.
+
+    The newer header first: our pages tell no referrer, and so browsers give their origin as "null".
+    """
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site in ("same-origin", "none")
     origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc != request.host:
-        return False
-    return request.headers.get("Sec-Fetch-Site", "none") in ("same-origin", "none")
+    return origin is None or urlsplit(origin).netloc == request.host
 
 
 class _Live:
@@ -106,7 +110,6 @@ class _Live:
                 chart=(WIDTH, HEIGHT),
                 span=span,
                 moment=moment,
-                may_restart=bool(self._operator.token),
             )
             self._shown, self._text = status, text
         return self._text

@@ -138,6 +138,11 @@ async def test_nobody_else_restarts_a_worker(site: Site, asked: dict[str, str], 
     assert site.supervisor.slots[0].restarts == 0
 
 
+@pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "same-origin", "Origin": "null"}, {"Sec-Fetch-Site": "none"}])
+async def test_our_own_page_restarts_a_worker(site: Site, headers: dict[str, str]) -> None:
+    assert (await restart(site, **headers)).status_code == 303
+
+
 async def test_a_person_with_a_wrong_token_gets_the_page_again(site: Site) -> None:
     response = await restart(site, token="wrong", **PAGE)
     assert response.status_code == 403
