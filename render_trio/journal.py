@@ -66,6 +66,10 @@ class Journal(Observer):
         )
         self._failures.appendleft(note)
 
+    def queue_wait(self, seconds: float) -> None:
+        """Note how long a task waited, as a stage like others."""
+        self.stage("wait in the queue", max(0.0, seconds))
+
     def stage(self, name: str, seconds: float) -> None:
         """Note how long a stage took."""
         if name in self._stages or len(self._stages) < STAGES_MOST:
