@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 import structlog
@@ -15,6 +14,7 @@ from quart import Blueprint, Response, current_app, render_template, request
 
 from render_trio.web.board import Board, Status
 from render_trio.web.live import PING_SECONDS, Listeners, Source, event
+from render_trio.web.origin import same_origin
 from render_trio.web.problems import problem
 from render_trio.web.replies import NOT_KEPT, json_reply, page_reply, wants_page
 from render_trio.web.sparkline import HEIGHT, WIDTH, bars
@@ -63,7 +63,7 @@ def routes(operator: Operator, listeners: Listeners) -> Blueprint:
         form = await request.form
         if not operator.token:
             return problem(403, "no_token", "no worker can be restarted from here: ADMIN_TOKEN is not set")
-        if not _same_origin():
+        if not same_origin():
             return problem(403, "other_origin", "this request comes from another site's page")
         if not hmac.compare_digest(form.get("token", "").encode(), operator.token.encode()):
             log.warning("a restart was asked for with a wrong token", client=request.remote_addr)
@@ -77,18 +77,6 @@ def routes(operator: Operator, listeners: Listeners) -> Blueprint:
         return Response(b"", 303, {"Location": f"/status?restarted={worker}"})
 
     return part
-
-
-def _same_origin() -> bool:
-    """Return whether no other site's page sent this: browsers say where a form stood, programs say nothing.
-
-    The newer header first: our pages tell no referrer, and so browsers give their origin as "null".
-    """
-    site = request.headers.get("Sec-Fetch-Site")
-    if site is not None:
-        return site in ("same-origin", "none")
-    origin = request.headers.get("Origin")
-    return origin is None or urlsplit(origin).netloc == request.host
 
 
 class _Live:

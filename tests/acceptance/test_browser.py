@@ -88,7 +88,10 @@ def test_the_operator_restarts_a_worker(service: Running, browser: Browser) -> N
 
 
 def test_a_task_arrives_and_its_document_is_downloaded(service: Running, browser: Browser, tmp_path: Path) -> None:
-    with visit(browser, submit(service, header_text="Room Four")) as page:
+    with visit(browser, f"{service.address}/resources/parity-cards") as page:
+        page.get_by_label("Header").fill("Room Four")
+        page.get_by_role("button", name="Make it in the background").click()
+        expect(page).to_have_url(re.compile("/tasks/web-[0-9a-f]{32}$"))
         expect(page.locator("#state")).to_have_text("Done.")
         with page.expect_download() as downloading:
             page.get_by_role("link", name="Download").click()

@@ -240,3 +240,37 @@ async def test_results_are_cleared_away_when_they_were_kept_long_enough(site: Si
     assert await site.web_tasks.sweep() == 1
     assert (await get(site, f"/tasks/{task_id}")).status_code == 404
     assert await state(site, other) == "done", "a producer's"
+
+
+async def post_form(site: Site, slug: str, values: dict[str, str], **headers: str) -> httpx.Response:
+    async with httpx.AsyncClient(base_url=site.address, trust_env=False) as client:
+        return await client.post(f"/resources/{slug}/tasks", data=values, headers=headers)
+
+
+async def test_a_resource_s_form_leads_to_the_task_s_page_and_gives_the_numbers_of_its_preview(site: Site) -> None:
+    response = await post_form(site, "sorting-network", {"prefilled_values": "hard", "header_text": "Māori"})
+    assert response.status_code == 303
+    request = decode(await lease(site)).request
+    assert (request.view, request.seed, request.header_text) == ("sorting_network", "1", "Māori")
+    assert request.choices["prefilled_values"] == "hard"
+    assert "Being drawn" in (await get(site, response.headers["Location"], **PAGE)).text
+
+
+@pytest.mark.parametrize(
+    ("slug", "values", "headers", "status"),
+    [
+        ("grid", {"copies": "99"}, {}, 400),
+        ("grid", {"resource_view": "arrows"}, {}, 400),
+        ("grid", {"__class__": "x"}, {}, 400),
+        ("grid", {}, {"Origin": "https://example.org"}, 403),
+        ("laundry", {}, {}, 404),
+    ],
+)
+async def test_a_bad_form_is_never_queued(
+    site: Site, slug: str, values: dict[str, str], headers: dict[str, str], status: int
+) -> None:
+    assert (await post_form(site, slug, values, **headers)).status_code == status
+    if status == 400:  # people get their form again
+        again = await post_form(site, slug, values, **headers, **PAGE)
+        assert (again.status_code, again.headers["Location"].partition("?")[0]) == (303, f"/resources/{slug}")
+    assert (await site.queue.stats()).total == 0
