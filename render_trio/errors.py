@@ -44,9 +44,10 @@ class RejectError(RenderTrioError):
 class InvalidTaskError(RejectError):
     """The task can't be read, or asks for what doesn't exist."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, field: str = "") -> None:
         super().__init__(message)
         self.code = code
+        self.field = field
 
 
 class TooLargeError(RejectError):

@@ -7,6 +7,7 @@ Trio ends the process when all this hangs. A second signal ends it now.
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import socket
@@ -23,15 +24,21 @@ from render_trio.delivery import Delivery, DirectoryStore
 from render_trio.desk import Desk, DeskLimits, open_desk
 from render_trio.errors import FatalError
 from render_trio.health import Health, judge
+from render_trio.journal import Journal
 from render_trio.metrics import Metrics
+from render_trio.observation import Observers
 from render_trio.offload import Offload, ThreadOffload, process_offload
 from render_trio.settings import Settings
 from render_trio.supervisor import Slot, Supervisor
 from render_trio.task_queue import TaskQueue
+from render_trio.web import status, tasks
 from render_trio.web.app import create_app
+from render_trio.web.board import Board
 from render_trio.web.bodies import Asgi, guarded
+from render_trio.web.live import Listeners
 from render_trio.web.probes import Probes
 from render_trio.web.server import address_of, listening_socket, serve
+from render_trio.web_tasks import WebTasks
 from render_trio.worker import Limits, Worker
 from resources import assets
 
@@ -49,7 +56,10 @@ class Service:
         self._offload = offload
         self._desk = desk
         self._metrics = metrics
-        self._delivery = Delivery(settings.max_queue_task_size, _document_store(settings))
+        self._journal = Journal()
+        self._observer = Observers(metrics, self._journal)
+        self._store = _document_store(settings)
+        self._delivery = Delivery(settings.max_queue_task_size, self._store)
         self.supervisor = Supervisor(
             {f"worker-{number}": self._work for number in range(1, settings.render_workers + 1)},
             restart_limit=settings.restart_limit,
@@ -60,18 +70,12 @@ class Service:
     async def _work(self, heartbeat: Slot) -> None:
         """One incarnation of a worker, with a queue client of its own."""
         s = self.settings
-        queue = TaskQueue(
-            s.queue_url, s.project_name, s.queue_name, timeout=s.queue_timeout, discovery_url=s.api_discovery_url
-        )
         limits = Limits(s.task_count, s.task_seconds, s.task_time_mult, s.task_retry_limit, s.render_sleep_time)
-        worker = Worker(
-            queue, self._offload.make, self._delivery.result, limits, self._metrics, self.supervisor.stopping
-        )
-        try:
+        async with _task_queue(s) as queue:
+            worker = Worker(
+                queue, self._offload.make, self._delivery.result, limits, self._observer, self.supervisor.stopping
+            )
             await worker.run(heartbeat)
-        finally:
-            with trio.CancelScope(shield=True):
-                await queue.aclose()
 
     def health(self) -> Health:
         """Return how the service is."""
@@ -90,6 +94,18 @@ class Service:
             self.health, self.supervisor.restart_stalled, self._metrics.exposition, show_metrics=self.settings.metrics
         )
 
+    def app(self, queue: TaskQueue) -> tuple[Asgi, WebTasks]:
+        """Return the web side, on a queue client of its own, and the web_tasks whose old results want to be swept."""
+        web_tasks = WebTasks(queue, math.ceil(self.settings.web_result_seconds), self._store)
+        operator = status.Operator(
+            Board(self.health, self._journal, queue.stats), self.supervisor.restart, self.settings.admin_token
+        )
+        listeners = Listeners(self.settings.web_listeners, self.supervisor.stopping)
+        app = create_app(
+            self.probes(), self._desk, status.routes(operator, listeners), tasks.routes(web_tasks, listeners)
+        )
+        return guarded(cast(Asgi, app), self.settings.web_body_limit), web_tasks
+
     def drain(self) -> None:
         """Take no new tasks; `run` then ends by itself, and in time."""
         log.info("draining")
@@ -106,6 +122,23 @@ class Service:
         await self.supervisor.stopping.wait()
         await trio.sleep(self.settings.shutdown_seconds * DRAIN_SHARE)
         self.supervisor.cancel_all("the time to drain is over")
+
+
+@asynccontextmanager
+async def _task_queue(settings: Settings) -> AsyncIterator[TaskQueue]:
+    """Give a queue client that is closed whatever cancels us."""
+    queue = TaskQueue(
+        settings.queue_url,
+        settings.project_name,
+        settings.queue_name,
+        timeout=settings.queue_timeout,
+        discovery_url=settings.api_discovery_url,
+    )
+    try:
+        yield queue
+    finally:
+        with trio.CancelScope(shield=True):
+            await queue.aclose()
 
 
 def _document_store(settings: Settings) -> DirectoryStore | None:
@@ -159,9 +192,10 @@ async def run(
     try:
         async with _offload(settings, metrics) as offload, _desk(settings, offload, metrics) as desk:
             service = Service(settings, offload, desk, metrics)
-            async with trio.open_nursery() as web:
-                app = guarded(cast(Asgi, create_app(service.probes(), desk)), settings.web_body_limit)
+            async with _task_queue(settings) as queue, trio.open_nursery() as web:
+                app, web_tasks = service.app(queue)
                 await web.start(_serve_for_ever, app, listener)
+                web.start_soon(web_tasks.sweep_for_ever)
                 address = address_of(listener, settings.host)
                 _tell_start(settings, address)
                 task_status.started(address)

@@ -41,6 +41,23 @@ class Lease:
     waited: bool
 
 
+@dataclass(frozen=True, slots=True)
+class FoundTask:
+    """A task that was looked at, not leased."""
+
+    task: LeasedTask
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStats:
+    """Figures of the queue. `oldest`: earliest moment at which a task can be leased, s since the epoch, 0 for none."""
+
+    total: int
+    oldest: int
+    leased_last_minute: int
+
+
 class TaskQueue:
     """One pull queue. A client of its own for each worker incarnation; close it with `aclose`."""
 
@@ -111,6 +128,23 @@ class TaskQueue:
         """Delete the task; one that is gone already is as good. Raises QueueError."""
         await self._ask("DELETE", f"/{task_id}", fine=(404,))
 
+    async def get(self, task_id: str) -> FoundTask | None:
+        """Return the task without leasing it, None when there is none. Raises QueueError."""
+        response = await self._ask("GET", f"/{task_id}", fine=(404,), repeat=False)
+        if response.status_code == 404:
+            return None
+        item = _json(response)
+        return FoundTask(_leased(item), str(item.get("tag", "")))
+
+    async def stats(self) -> QueueStats:
+        """Return the queue's figures. Raises QueueError."""
+        response = await self._ask("GET", "", query={"getStats": "true"}, repeat=False, of_queue=True)
+        try:
+            found = _json(response)["stats"]
+            return QueueStats(int(found["totalTasks"]), int(found["oldestTask"]), int(found["leasedLastMinute"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise QueueUnavailableError(f"the queue's answer holds no figures: {error!r}") from error
+
     async def _ask(
         self,
         method: str,
@@ -122,12 +156,14 @@ class TaskQueue:
         fine: tuple[int, ...] = (),
         repeat: bool = True,
         extra_time: float = 0,
+        of_queue: bool = False,
     ) -> httpx.Response:
         """Return the answer, 2xx or one of `fine`; repeats where that may help. Raises QueueError."""
         attempts = ATTEMPTS if repeat else 1
         for attempt in range(1, attempts + 1):
             try:
-                url = await self._service() + path
+                tasks = await self._service()
+                url = tasks.removesuffix("/tasks") if of_queue else tasks + path
                 with trio.fail_after(self._timeout + extra_time):
                     response = await self._send(method, url, query, body, headers or {}, extra_time)
             except (*NETWORK_FAULTS, trio.TooSlowError) as fault:

@@ -6,12 +6,12 @@ A part is a module here with a function `routes` that takes what the part shows,
 from __future__ import annotations
 
 import structlog
-from quart import Response, render_template, request
+from quart import Blueprint, Response, render_template, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from render_trio.desk import Desk
-from render_trio.web import direct, files, gallery, preview, probes, resource_page
+from render_trio.web import direct, files, gallery, openapi, preview, probes, resource_page
 from render_trio.web.probes import Probes
 from render_trio.web.replies import page_reply, wants_page
 from resources import assets
@@ -19,8 +19,8 @@ from resources import assets
 log = structlog.get_logger(__name__)
 
 
-def create_app(probed: Probes, desk: Desk) -> QuartTrio:
-    """Return the application."""
+def create_app(probed: Probes, desk: Desk, *operated: Blueprint) -> QuartTrio:
+    """Return the application; `operated` are the parts that need a running service: its status, its queue."""
     app = QuartTrio("render_trio", static_folder=None, template_folder=str(assets.template_directory() / "web"))
     shown = files.read(assets.static_directory() / "web")
     app.jinja_env.globals["asset"] = shown.address
@@ -28,6 +28,8 @@ def create_app(probed: Probes, desk: Desk) -> QuartTrio:
     app.register_blueprint(probes.routes(probed))
     for part in (gallery, resource_page, preview, direct):
         app.register_blueprint(part.routes(desk))
+    for own in (openapi.routes(), *operated):
+        app.register_blueprint(own)
     _answer_errors(app)
     return app
 

@@ -3,74 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import cast
 
 import httpx
 import pytest
 import trio
 
-from render_trio.desk import open_desk
-from render_trio.health import judge
-from render_trio.metrics import Metrics
-from render_trio.offload import ThreadOffload
-from render_trio.supervisor import Slot, Supervisor
-from render_trio.web.app import create_app
-from render_trio.web.bodies import Asgi, guarded
-from render_trio.web.probes import Probes
-from render_trio.web.server import address_of, listening_socket, serve
-from tests.web.site import LIMITS
-
-LIMIT = 1000
-
-
-class Site:
-    """A running web side, with two workers that do as they are told."""
-
-    def __init__(self) -> None:
-        self.budget = 1e9
-        self.progress = "polled"
-        self.supervisor = Supervisor({"worker-1": self.work, "worker-2": self.work}, restart_limit=9, restart_window=60)
-        self.abandoned = 0
-        self.address = ""
-
-    async def work(self, heartbeat: Slot) -> None:
-        heartbeat.progress(self.progress)
-        heartbeat.enter("poll", self.budget)
-        await trio.sleep_forever()
-
-    def probes(self) -> Probes:
-        return Probes(
-            lambda: judge(
-                list(self.supervisor.slots),
-                trio.current_time(),
-                draining=self.supervisor.stopping.is_set(),
-                abandoned=self.abandoned,
-                abandoned_limit=4,
-                queue_silence=30,
-            ),
-            self.supervisor.restart_stalled,
-            Metrics().exposition,
-            show_metrics=True,
-        )
+from tests.web.operated import LIMIT, Site, get, running
 
 
 @pytest.fixture
 async def site() -> AsyncIterator[Site]:
-    site = Site()
-    listener = listening_socket("127.0.0.1", 0)
-    site.address = address_of(listener, "127.0.0.1")
-    offload = ThreadOffload(Metrics(), 1, 1)
-    async with open_desk(offload, LIMITS, Metrics()) as desk, trio.open_nursery() as nursery:
-        nursery.start_soon(site.supervisor.run)
-        await nursery.start(serve, guarded(cast(Asgi, create_app(site.probes(), desk)), LIMIT), listener)
+    async with running(Site()) as site:
         yield site
-        nursery.cancel_scope.cancel()
-    listener.close()
-
-
-async def get(site: Site, path: str, **headers: str) -> httpx.Response:
-    async with httpx.AsyncClient(base_url=site.address, trust_env=False) as client:
-        return await client.get(path, headers=headers)
 
 
 @pytest.mark.parametrize("path", ["/health", "/_ah/health"])
