@@ -10,12 +10,10 @@ from typing import Any
 
 import httpx
 import pikepdf
-import pypdfium2 as pdfium
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from render_trio.producer import task_values
-from resources import REGISTRY
 from tests.browser import browser as run_browser
 from tests.browser import grave_violations, overflow, visit
 from tests.processes import Running, queue, start_service
@@ -100,44 +98,3 @@ def test_a_task_arrives_and_its_document_is_downloaded(service: Running, browser
         assert grave_violations(page) == []
     with pikepdf.open(tmp_path / "document.pdf") as pdf:
         assert len(pdf.pages) == 2
-
-
-def test_a_sorting_network_in_four_clicks(service: Running, browser: Browser, tmp_path: Path) -> None:
-    with visit(browser, service.address) as page:
-        page.get_by_label("Search the resources").fill("SORTING")
-        expect(page.get_by_role("status")).to_have_text(f"1 of {len(REGISTRY)} resources")
-        page.get_by_role("link", name="Sorting Network").click()  # the first click
-        before = page.locator("#sheets img").get_attribute("src")
-        page.get_by_label("Hard: 100 to 999").check()  # the second
-        page.get_by_label("Header").fill("Room Four")
-        expect(page.locator("#sheets img")).not_to_have_attribute("src", before or "")
-        expect(page).to_have_url(re.compile("prefilled_values=hard.*header_text=Room"))
-        page.wait_for_function("document.querySelector('#sheets img').complete")
-        assert page.evaluate("document.querySelector('#sheets img').naturalWidth") > 500
-        with page.expect_download() as downloading:
-            page.get_by_role("button", name="Download").click()  # the third; Print would have opened it
-        downloading.value.save_as(tmp_path / "network.pdf")
-    document = pdfium.PdfDocument(tmp_path / "network.pdf")
-    text = document[0].get_textpage().get_text_bounded()
-    document.close()
-    assert "Room Four" in text
-    assert len(re.findall(r"\b[1-9][0-9][0-9]\b", text)) >= 6
-
-
-def test_a_wrong_value_is_told_beside_its_field(service: Running, browser: Browser) -> None:
-    with visit(browser, f"{service.address}/resources/grid", refused=True) as page:
-        page.get_by_label("Copies").fill("99")
-        expect(page.locator("#copies-error")).to_have_text("Please use a whole number from 1 to 50.")
-        expect(page.get_by_label("Copies")).to_have_attribute("aria-invalid", "true")
-        page.get_by_label("Copies").fill("2")
-        expect(page.locator("#copies-error")).to_be_hidden()
-        expect(page.locator("#told")).to_contain_text("2 copies")
-
-
-def test_without_scripts_the_form_asks_the_server(service: Running, browser: Browser) -> None:
-    with visit(browser, f"{service.address}/resources/grid?copies=99", script=False, refused=True) as page:
-        expect(page.locator("#copies-error")).to_have_text("Please use a whole number from 1 to 50.")
-        page.get_by_label("Copies").fill("3")
-        page.get_by_role("button", name="Update the preview").click()
-        expect(page.locator("#told")).to_contain_text("3 copies")
-        assert page.locator("#sheets img").evaluate("image => image.complete && image.naturalWidth > 0")

@@ -116,3 +116,12 @@ async def test_what_pages_link_to_may_be_kept_for_ever_and_is_compressed(site: S
     unversioned = await get(site, "/static/style.css", **{"Accept-Encoding": "identity"})
     assert unversioned.headers["Cache-Control"] == "no-cache"
     assert unversioned.text == style.text
+
+
+async def test_a_connection_that_is_to_be_closed_is_closed(site: Site) -> None:
+    host, port = "127.0.0.1", int(site.address.rsplit(":", 1)[1])
+    async with await trio.open_tcp_stream(host, port) as stream:
+        await stream.send_all(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        with trio.fail_after(5):
+            answer = b"".join([chunk async for chunk in stream])
+    assert answer.endswith(b'"alive"\n}')
