@@ -56,7 +56,8 @@ def routes(operator: Operator, listeners: Listeners) -> Blueprint:
 
     @part.get("/status/events")
     async def status_events() -> Response:
-        return listeners.answer(_source(live, current_app.jinja_env, listeners))
+        source = _source(live, current_app.jinja_env, listeners)
+        return listeners.answer(source, head=request.method == "HEAD")
 
     @part.post("/status/restart")
     async def restart() -> Response:

@@ -87,7 +87,8 @@ def routes(web_tasks: WebTasks, listeners: Listeners) -> Blueprint:
         view = await web_tasks.look(task_id)
         if view is None:
             return problem(404, "unknown_task", UNKNOWN)
-        return listeners.answer(_source(web_tasks, view, current_app.jinja_env, listeners))
+        source = _source(web_tasks, view, current_app.jinja_env, listeners)
+        return listeners.answer(source, head=request.method == "HEAD")
 
     @part.errorhandler(InvalidTaskError)
     async def refused(error: InvalidTaskError) -> Response:

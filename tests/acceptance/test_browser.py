@@ -66,7 +66,7 @@ def test_the_status_moves_while_tasks_run(service: Running, browser: Browser) ->
         for number in range(3):
             submit(service, seed=number)
         expect(page.locator("#last-hour")).to_have_text(str(before + 3))
-        expect(page.get_by_role("img", name=f"The last hour: {before + 3} documents")).to_be_visible()
+        expect(page.get_by_role("img", name=f"The last hour: {before + 3} tasks done")).to_be_visible()
         assert page.evaluate("window.notLoadedAgain")
 
 
