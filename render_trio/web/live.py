@@ -47,9 +47,8 @@ class Listeners:
     def answer(self, source: Source, *, head: bool = False) -> Response:
         """Return a stream of what the source gives, until it gives None; or 503 when too many listen.
 
-        With `head` only what stands before it: who asks for no body would listen for nothing.
-
-        The source waits as long as it likes, but says something (b"" will do) within PING_SECONDS.
+        The source waits as long as it likes, but says something (b"" will do) within PING_SECONDS. With `head`
+        there is no stream: who asks for no body would listen for nothing.
         """
         if self.ending.is_set() or self.count >= self.most:
             reason = "the service is about to end" if self.ending.is_set() else f"{self.count} listen already"

@@ -12,7 +12,7 @@ import msgspec
 import structlog
 from quart import Blueprint, Response, current_app, render_template, request
 
-from render_trio.web.board import Board, Status
+from render_trio.web.board import QUEUE_PATIENCE, Board, Status
 from render_trio.web.live import PING_SECONDS, Listeners, Source, event
 from render_trio.web.origin import same_origin
 from render_trio.web.problems import problem
@@ -20,7 +20,8 @@ from render_trio.web.replies import NOT_KEPT, json_reply, page_reply, wants_page
 from render_trio.web.sparkline import HEIGHT, WIDTH, bars
 
 LIVE_SECONDS = 1.0
-QUIET_TICKS = int(PING_SECONDS / LIVE_SECONDS)
+# A look takes as long as the queue's patience at worst.
+QUIET_TICKS = int(PING_SECONDS / (LIVE_SECONDS + QUEUE_PATIENCE))
 log = structlog.get_logger(__name__)
 
 

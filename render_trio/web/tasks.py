@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 from quart import Blueprint, Response, current_app, render_template, request
 
-from render_trio.errors import InvalidTaskError, QueueRefusedError, QueueUnavailableError
+from render_trio.errors import InvalidTaskError, QueueError, QueueRefusedError, QueueUnavailableError
 from render_trio.producer import task_values
 from render_trio.tasks import TASK_KIND
 from render_trio.web import query
@@ -130,7 +130,10 @@ def _source(web_tasks: WebTasks, first: TaskView, templates: Any, listeners: Lis
         while told is not None:
             await listeners.pause(wait)
             wait, silent = min(wait * 1.5, LOOK_MOST), silent + wait
-            view = await web_tasks.look(first.id)
+            try:
+                view = await web_tasks.look(first.id)
+            except QueueError:
+                return b""  # whoever listens goes on listening; the next look may fare better
             if view != told or listeners.ending.is_set():
                 break
             if silent + LOOK_MOST >= PING_SECONDS:

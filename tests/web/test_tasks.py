@@ -15,7 +15,9 @@ import trio
 from emulator.serving import EmulatorSettings
 from emulator.serving import serve as serve_queue
 from render_trio.delivery import DirectoryStore
+from render_trio.errors import QueueUnavailableError
 from render_trio.producer import task_values
+from render_trio.task_queue import FoundTask
 from render_trio.tasks import DocumentResult, LeasedTask, LinkResult, Result, decode, encode_result, failure, result_id
 from tests.web.listening import listening
 from tests.web.operated import Site, get, running
@@ -123,6 +125,43 @@ async def test_events_tell_each_change_until_the_end(site: Site) -> None:
         rest = await listener.rest()
         assert '"state":"done"' in rest
         assert "event: end" in rest
+
+
+async def test_a_queue_that_falters_ends_no_stream(site: Site) -> None:
+    task_id = await submit(site)
+    async with listening(site.address, f"/tasks/{task_id}/events") as listener:
+        await listener.until("event: page")
+        faults = [QueueUnavailableError("not now")]
+        get_task = site.queue.get
+
+        async def falter(task_id: str) -> FoundTask | None:
+            if faults:
+                raise faults.pop()
+            return await get_task(task_id)
+
+        site.queue.get = falter
+        await listener.until(": still here")
+        await settle(site, task_id, done(task_id))
+        assert '"state":"done"' in await listener.rest()
+
+
+@pytest.mark.parametrize("payload", ["bm8ganNvbg==", "e30=", "W10=", "!!", "eyJzdWNjZXNzIjoxfQ=="])
+async def test_what_is_no_result_is_told_as_a_failure(site: Site, payload: str) -> None:
+    task_id = await submit(site)
+    await site.queue.delete(task_id)
+    site.queue.get = lambda asked: found(payload if asked.endswith("-result") else None)
+    assert (await get(site, f"/tasks/{task_id}")).json()["error"]["code"] == "not_a_result"
+    assert (await get(site, f"/tasks/{task_id}/document")).status_code == 404
+
+
+async def found(payload: str | None) -> FoundTask | None:
+    return None if payload is None else FoundTask(LeasedTask("x", payload, 0, 0, 0), "web-result")
+
+
+async def test_a_document_that_is_not_base64_is_told_as_a_failure(site: Site) -> None:
+    task_id = await submit(site)
+    await settle(site, task_id, DocumentResult(success=True, task_id=task_id, filename="a.pdf", document="%%%"))
+    assert (await get(site, f"/tasks/{task_id}")).json()["error"]["code"] == "not_a_result"
 
 
 async def test_listeners_of_tasks_do_not_hold_up_the_end(site: Site) -> None:
