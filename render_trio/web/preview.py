@@ -13,6 +13,7 @@ from render_trio.errors import RenderTrioError
 from render_trio.finisher import FinishedDocument
 from render_trio.web import query
 from render_trio.web.direct import not_drawn, resource_of
+from render_trio.web.form import form_of
 from render_trio.web.problems import refusal
 from render_trio.web.replies import FOR_EVER, REVALIDATED, bodiless, json_reply
 from resources import Request, RequestError
@@ -73,16 +74,19 @@ def routes(desk: Desk) -> Blueprint:
 
     @part.get("/resources/<slug>/preview")
     async def preview(slug: str) -> Response:
+        """Tell what the form means. A wrong value is no failure here: it is told, and the rest is shown."""
         resource = resource_of(slug)
         try:
-            asked = query.checked(resource, query.given_values(request.args))
+            form = form_of(resource, query.given_values(request.args))
         except RequestError as error:
             return refusal(error)
         try:
-            document = await desk.document(one_copy(asked))
+            document = await desk.document(one_copy(form.request))
         except RenderTrioError as error:
             return await not_drawn(error)
-        return json_reply(msgspec.to_builtins(preview_of(asked, document)))
+        shown: dict[str, object] = msgspec.to_builtins(preview_of(form.request, document))
+        beside = {field.name: field.error for field in (*form.own, *form.common) if field.error}
+        return json_reply({**shown, "errors": beside, "notices": form.errors})
 
     @part.get("/resources/<slug>/pages/<int:number>.png")
     async def page(slug: str, number: int) -> Response:

@@ -20,25 +20,27 @@ function query() {
   return pairs;
 }
 
-function mark(name, message) {
-  const error = form.querySelector(`[data-error="${name}"]`);
-  const control = form.querySelector(`fieldset[data-field="${name}"], [data-field="${name}"] :is(input, select)`);
-  if (!error) return false;
-  error.textContent = message;
-  error.hidden = !message;
-  if (message) control.setAttribute("aria-invalid", "true");
-  else control.removeAttribute("aria-invalid");
-  return true;
-}
-
-function clearErrors() {
-  for (const error of form.querySelectorAll("[data-error]")) mark(error.dataset.error, "");
+// Tell each wrong value beside its field, and take away what was mended.
+function tell(errors) {
+  for (const error of form.querySelectorAll("[data-error]")) {
+    const name = error.dataset.error;
+    const control = form.querySelector(`fieldset[data-field="${name}"], [data-field="${name}"] :is(input, select)`);
+    error.textContent = errors[name] ?? "";
+    error.hidden = !errors[name];
+    if (errors[name]) control.setAttribute("aria-invalid", "true");
+    else control.removeAttribute("aria-invalid");
+  }
 }
 
 function show(preview) {
-  clearErrors();
+  tell(preview.errors);
   document.querySelectorAll(".notice.wrong").forEach((notice) => notice.remove());
-  sheets.classList.remove("stale");
+  const wrong = preview.notices.length > 0 || Object.keys(preview.errors).length > 0;
+  sheets.classList.toggle("stale", wrong);
+  if (wrong) {
+    told.textContent = preview.notices[0] ?? "The preview waits for your correction.";
+    return;
+  }
   told.textContent = preview.told;
   newNumbers.hidden = !preview.varies;
   sheets.classList.toggle("solo", preview.sheets.length === 1);
@@ -78,19 +80,10 @@ function follow(image) {
   if (image.complete && image.src && !image.naturalWidth) again();
 }
 
-function problem(response, body) {
-  sheets.classList.add("stale");
-  if (response.status === 503) {
-    const seconds = Number(response.headers.get("Retry-After")) || 2;
-    told.textContent = `Many people are printing just now. Trying again in ${seconds} s …`;
-    timer = setTimeout(update, seconds * 1000);
-    return;
-  }
-  const allowed = (body.detail ?? "").split("; allowed: ")[1];
-  const message = allowed ? `Please use ${allowed}.` : body.detail;
-  clearErrors();
-  if (response.status === 400 && mark(body.field, message)) told.textContent = "The preview waits for your correction.";
-  else told.textContent = response.status === 400 ? message : "This could not be drawn. Please try other options.";
+function wait(response) {
+  const seconds = Number(response.headers.get("Retry-After")) || 2;
+  told.textContent = `Many people are printing just now. Trying again in ${seconds} s …`;
+  timer = setTimeout(update, seconds * 1000);
 }
 
 async function update() {
@@ -100,9 +93,10 @@ async function update() {
   try {
     const response = await fetch(`${location.pathname}/preview?${query()}`,
       { signal: asked.signal, headers: { Accept: "application/json" } });
-    const body = await response.json();
-    if (response.ok) show(body);
-    else problem(response, body);
+    if (response.ok) show(await response.json());
+    else if (response.status === 503) wait(response);
+    else told.textContent = "This could not be drawn. Please try other options.";
+    if (!response.ok) sheets.classList.add("stale");
   } catch (error) {
     if (error.name === "AbortError") return;
     sheets.classList.add("stale");

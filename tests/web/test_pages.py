@@ -147,8 +147,14 @@ async def test_the_preview_tells_the_script_what_the_form_means(site: Site) -> N
     assert Image.open(io.BytesIO(picture.content)).size == (sheet["width"], sheet["height"])
     assert "immutable" in picture.headers["Cache-Control"]
     assert site.orders("document", "drawn") == 1  # the same pages, whatever the number of copies
-    wrong = await site.get("/resources/number-hunt/preview?copies=0")
-    assert (wrong.status_code, wrong.json()["field"]) == (400, "copies")
+    wrong = (await site.get("/resources/number-hunt/preview?copies=0&number_order=x&zzz=1&header_text=Room")).json()
+    assert wrong["errors"] == {
+        "copies": "Please use a whole number from 1 to 50.",
+        "number_order": "Please use sorted, unsorted.",
+    }
+    assert wrong["notices"] == ["unknown option 'zzz'; options of number_hunt: prefilled_values, number_order"]
+    assert wrong["query"] == "header_text=Room"
+    assert (await site.get("/resources/number-hunt/preview?copies=1&copies=2")).json()["field"] == "copies"
     blank = (await site.get("/resources/number-hunt/preview?prefilled_values=blank")).json()
     assert blank["varies"] is False
 
