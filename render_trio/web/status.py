@@ -99,6 +99,7 @@ class _Live:
                 bars=bars(status.minutes),
                 chart=(WIDTH, HEIGHT),
                 span=span,
+                took=took,
                 moment=moment,
             )
             self._shown, self._text = status, text
@@ -136,6 +137,11 @@ def span(seconds: float) -> str:
         return f"{seconds:.0f} s" if seconds < 10 else f"{seconds // 10 * 10:.0f} s"
     minutes = int(seconds // 60)
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def took(seconds: float) -> str:
+    """Return a measured time in the unit that suits it."""
+    return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
 
 
 def moment(seconds: float) -> tuple[str, str]:

@@ -14,7 +14,7 @@ import trio
 from emulator.serving import EmulatorSettings
 from emulator.serving import serve as serve_queue
 from render_trio.web.sparkline import HEIGHT, bars
-from render_trio.web.status import span
+from render_trio.web.status import span, took
 from tests.web.listening import listening
 from tests.web.operated import LISTENERS_MOST, Site, get, running
 
@@ -169,6 +169,15 @@ def test_bars_are_as_high_as_their_counts() -> None:
     assert heights == [HEIGHT / 4, HEIGHT / 2, HEIGHT]
     assert bars([0] * 60) == ""
     assert bars([]) == ""
+
+
+def test_measured_times_have_the_unit_that_suits_them() -> None:
+    assert [took(seconds) for seconds in (0.00071, 0.0141, 0.9994, 10.8076)] == [
+        "0.7 ms",
+        "14.1 ms",
+        "999.4 ms",
+        "10.81 s",
+    ]
 
 
 def test_spans_are_said_as_people_do() -> None:
