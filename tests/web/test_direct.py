@@ -20,7 +20,7 @@ from render_trio.errors import FatalError, RenderFailedError, RenderTrioError
 from render_trio.finisher import FinishedDocument
 from render_trio.offload import produce
 from render_trio.web.direct import disposition
-from resources import Request
+from resources import REGISTRY, Request
 from tests.requests import request_for
 from tests.web.site import PAGE, Site, running
 
@@ -173,3 +173,10 @@ def test_any_name_is_safe_in_a_header_and_comes_back_whole(name: str, attached: 
 async def test_problems_are_what_the_standard_says(site: Site) -> None:
     body = (await site.get(f"{NETWORK}?colour=red")).content
     assert set(msgspec.json.decode(body)) == {"type", "title", "status", "detail", "code", "field"}
+
+
+@pytest.mark.parametrize("view", REGISTRY)
+def test_a_document_says_whether_another_seed_would_give_another(view: str) -> None:
+    shown = {"sorting_network": {"prefilled_values": "hard"}}.get(view, {})
+    one, other = (produce(request_for(view, seed=seed, **shown), lambda: None) for seed in ("1", "2"))
+    assert one.varies == other.varies == (one.pdf != other.pdf)
