@@ -18,6 +18,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+import structlog
 import trio
 
 from render_trio.errors import BusyError, RenderFailedError, RenderTrioError
@@ -27,6 +28,7 @@ from render_trio.raster import picture
 from render_trio.shelf import Shelf
 from resources.request import Request
 
+log = structlog.get_logger(__name__)
 LONGEST_PAUSE = 60  # s that somebody is told to wait at most before asking again
 
 
@@ -152,6 +154,7 @@ class Desk:
                 if order.begun is not None:
                     self._pace += 0.2 * (trio.current_time() - order.begun - self._pace)
             except RenderTrioError as error:
+                log.warning("an order failed", kind=kind, code=error.code, error=str(error))
                 order.error = error
             self._observer.ordered(kind, "drawn" if order.error is None else "failed")
             del self._orders[key]

@@ -86,9 +86,9 @@ async def _document(desk: Desk, asked: Request, *, attached: bool) -> Response:
     }
     if request.method in ("GET", "HEAD"):
         if request.if_none_match.contains(name):
-            return Response(b"", 304, headers)
+            return bodiless(304, headers, "application/pdf")
         if request.method == "HEAD":
-            return bodiless(headers, "application/pdf")
+            return bodiless(200, headers, "application/pdf")
     try:
         document = await desk.document(asked)
     except RenderTrioError as error:
