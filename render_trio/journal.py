@@ -18,7 +18,7 @@ SECONDS = MINUTES * 60
 SAMPLES = 500  # latest times of a stage that its figures are taken from
 STAGES_MOST = 20
 FAILURES = 25
-TASK_CHARACTERS = 60
+TASK_CHARACTERS = 20
 REASON_CHARACTERS = 240
 
 
@@ -61,9 +61,7 @@ class Journal(Observer):
 
     def failure(self, task: str, code: str, reason: str, outcome: str) -> None:
         """Note a failed attempt."""
-        note = FailureNote(
-            self._date(), _short(task, TASK_CHARACTERS), _short(code, 40), _short(reason, REASON_CHARACTERS), outcome
-        )
+        note = FailureNote(self._date(), _abridged(task), _short(code, 40), _short(reason, REASON_CHARACTERS), outcome)
         self._failures.appendleft(note)
 
     def queue_wait(self, seconds: float) -> None:
@@ -101,6 +99,12 @@ class Journal(Observer):
 def _figures(name: str, times: list[float]) -> StageTimes:
     last = len(times) - 1
     return StageTimes(name, len(times), times[last // 2], times[round(last * 0.95)], times[last])
+
+
+def _abridged(task: str) -> str:
+    """Return enough of a task's id to find it in the log; the whole of it opens a web task's document."""
+    seen = _short(task, len(task))
+    return seen if len(seen) <= TASK_CHARACTERS else f"{seen[:8]}…{seen[-8:]}"
 
 
 def _short(text: str, most: int) -> str:

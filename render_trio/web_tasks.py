@@ -119,12 +119,13 @@ class WebTasks:
         """Return the document of a task, None when there is none, or none yet. Raises QueueError."""
         result = await self._find(task_id)
         if isinstance(result, DocumentResult) and result.success and result.document is not None:
-            return Document(_printable(result.filename or "document.pdf"), base64.b64decode(result.document))
+            pdf = base64.b64decode(result.document)
+            return Document(_printable(result.filename or "document.pdf"), pdf)
         if isinstance(result, LinkResult):
             # The link only says which document it is: what is read is named by its digest, in our own folder.
-            pdf = None if self._stored is None else await trio.to_thread.run_sync(self._stored.read, result.sha256)
-            if pdf is not None:
-                return Document(_printable(result.filename), pdf)
+            stored = None if self._stored is None else await trio.to_thread.run_sync(self._stored.read, result.sha256)
+            if stored is not None:
+                return Document(_printable(result.filename), stored)
             if re.fullmatch(r"https?://[!-~]+", result.url):
                 return Elsewhere(result.url)
         return None
@@ -187,7 +188,10 @@ def _printable(name: str) -> str:
 
 def _decoded(task_id: str, payload: str) -> Result:
     try:
-        return tasks.decode_result(payload)
+        result = tasks.decode_result(payload)
+        if isinstance(result, DocumentResult) and result.document is not None:
+            base64.b64decode(result.document, validate=True)
+        return result
     except (msgspec.DecodeError, ValueError) as error:
         return tasks.failure(task_id, "not_a_result", f"what stands where the result should isn't one: {error}")
 

@@ -27,7 +27,7 @@ class QueueGlance(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """Everything on the page. `minutes`: documents of each of the last sixty minutes, the last one last."""
+    """Everything on the page. `minutes`: tasks done in each of the last sixty minutes, the last one last."""
 
     at: float
     health: Health
@@ -39,7 +39,7 @@ class Status(msgspec.Struct, frozen=True):
 
     @property
     def last_hour(self) -> int:
-        """Documents of the last hour."""
+        """Tasks done in the last hour."""
         return sum(self.minutes)
 
 

@@ -14,7 +14,7 @@ from quart import Response
 from quart.wrappers.response import ResponseBody
 
 from render_trio.web.problems import problem
-from render_trio.web.replies import NOT_KEPT
+from render_trio.web.replies import NOT_KEPT, bodiless
 
 STREAM_SECONDS = 600.0
 STREAM_BYTES = 192 * 1024  # what the kernel takes from us for a client that doesn't read, with room to spare
@@ -44,15 +44,18 @@ class Listeners:
         with trio.move_on_after(seconds):
             await self.ending.wait()
 
-    def answer(self, source: Source) -> Response:
+    def answer(self, source: Source, *, head: bool = False) -> Response:
         """Return a stream of what the source gives, until it gives None; or 503 when too many listen.
 
-        The source waits as long as it likes, but says something (b"" will do) within PING_SECONDS.
+        The source waits as long as it likes, but says something (b"" will do) within PING_SECONDS. With `head`
+        there is no stream: who asks for no body would listen for nothing.
         """
         if self.ending.is_set() or self.count >= self.most:
             reason = "the service is about to end" if self.ending.is_set() else f"{self.count} listen already"
             return problem(503, "too_many_listeners", reason, retry_after=RETRY_AFTER_SECONDS)
         headers = {"Content-Type": "text/event-stream", "Cache-Control": NOT_KEPT, "X-Accel-Buffering": "no"}
+        if head:
+            return bodiless(headers, headers["Content-Type"])
         response = Response(_Stream(self, source), 200, headers)
         response.timeout = None
         return response

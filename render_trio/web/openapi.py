@@ -17,12 +17,13 @@ from render_trio.web.openapi_schemas import components, reference
 from render_trio.web.replies import REVALIDATED, Packed, packed, packed_reply
 from resources import REGISTRY
 
-PDF, HTML, JSON, EVENTS, PROBLEM = (
+PDF, HTML, JSON, EVENTS, PROBLEM, FORM = (
     "application/pdf",
     "text/html",
     "application/json",
     "text/event-stream",
     "application/problem+json",
+    "application/x-www-form-urlencoded",
 )
 
 
@@ -80,11 +81,14 @@ OPERATIONS = (
         "200": {EVENTS: ""},
     }, ("503",)),
     Operation("post", "/status/restart", "Restart a worker, with the operator's token", {"303": {}}, ("403", "404"), {
-        "application/x-www-form-urlencoded": "Restart",
+        FORM: "Restart",
     }),
     Operation("post", "/tasks", "Put a task on the queue", {"202": {JSON: "TaskState"}}, (
         "400", "413", "415", "502", "503",
     ), {JSON: "RenderTask"}),
+    Operation("post", "/resources/{slug}/tasks", "The same from a resource's form: leads to the task's page", {
+        "303": {}, "404": {},
+    }, ("400", "403", "413", "502", "503"), {FORM: "Options"}),
     Operation("get", "/tasks/{task_id}", "How a task stands", {"200": {JSON: "TaskState", HTML: ""}}, TASK_PROBLEMS),
     Operation("get", "/tasks/{task_id}/events", "Each change of a task: events `state` and `page`, then `end`", {
         "200": {EVENTS: ""},

@@ -7,20 +7,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 import structlog
 from quart import Blueprint, Response, current_app, render_template, request
 
-from render_trio.web.board import Board, Status
+from render_trio.web.board import QUEUE_PATIENCE, Board, Status
 from render_trio.web.live import PING_SECONDS, Listeners, Source, event
+from render_trio.web.origin import same_origin
 from render_trio.web.problems import problem
 from render_trio.web.replies import NOT_KEPT, json_reply, page_reply, wants_page
 from render_trio.web.sparkline import HEIGHT, WIDTH, bars
 
 LIVE_SECONDS = 1.0
-QUIET_TICKS = int(PING_SECONDS / LIVE_SECONDS)
+# A look takes as long as the queue's patience at worst.
+QUIET_TICKS = int(PING_SECONDS / (LIVE_SECONDS + QUEUE_PATIENCE))
 log = structlog.get_logger(__name__)
 
 
@@ -56,14 +57,15 @@ def routes(operator: Operator, listeners: Listeners) -> Blueprint:
 
     @part.get("/status/events")
     async def status_events() -> Response:
-        return listeners.answer(_source(live, current_app.jinja_env, listeners))
+        source = _source(live, current_app.jinja_env, listeners)
+        return listeners.answer(source, head=request.method == "HEAD")
 
     @part.post("/status/restart")
     async def restart() -> Response:
         form = await request.form
         if not operator.token:
             return problem(403, "no_token", "no worker can be restarted from here: ADMIN_TOKEN is not set")
-        if not _same_origin():
+        if not same_origin():
             return problem(403, "other_origin", "this request comes from another site's page")
         if not hmac.compare_digest(form.get("token", "").encode(), operator.token.encode()):
             log.warning("a restart was asked for with a wrong token", client=request.remote_addr)
@@ -77,18 +79,6 @@ def routes(operator: Operator, listeners: Listeners) -> Blueprint:
         return Response(b"", 303, {"Location": f"/status?restarted={worker}"})
 
     return part
-
-
-def _same_origin() -> bool:
-    """Return whether no other site's page sent this: browsers say where a form stood, programs say nothing.
-
-    The newer header first: our pages tell no referrer, and so browsers give their origin as "null".
-    """
-    site = request.headers.get("Sec-Fetch-Site")
-    if site is not None:
-        return site in ("same-origin", "none")
-    origin = request.headers.get("Origin")
-    return origin is None or urlsplit(origin).netloc == request.host
 
 
 class _Live:

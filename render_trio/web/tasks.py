@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import msgspec
 from quart import Blueprint, Response, current_app, render_template, request
 
-from render_trio.errors import InvalidTaskError, QueueRefusedError, QueueUnavailableError
-from render_trio.web.direct import disposition
+from render_trio.errors import InvalidTaskError, QueueError, QueueRefusedError, QueueUnavailableError
+from render_trio.producer import task_values
+from render_trio.tasks import TASK_KIND
+from render_trio.web import query
+from render_trio.web.direct import disposition, resource_of, see_other
 from render_trio.web.live import PING_SECONDS, Listeners, Source, event
-from render_trio.web.problems import problem
+from render_trio.web.origin import same_origin
+from render_trio.web.problems import problem, refusal
 from render_trio.web.replies import NOT_KEPT, json_reply, page_reply, wants_page
+from render_trio.web.resource_page import SERVICE_KEYS
 from render_trio.web_tasks import Document, TaskView, WebTasks
+from resources import RequestError
 
 LOOK_FIRST, LOOK_MOST = 0.2, 2.0  # s between two looks at a task; grows by half, since most are done at once
 RETRY_AFTER_SECONDS = 2
@@ -32,6 +38,23 @@ def routes(web_tasks: WebTasks, listeners: Listeners) -> Blueprint:
         reply = json_reply(_as_json(TaskView(task_id, "queued")), 202)
         reply.headers["Location"] = f"/tasks/{task_id}"
         return reply
+
+    @part.post("/resources/<slug>/tasks")
+    async def submit_form(slug: str) -> Response:
+        resource = resource_of(slug)
+        if not same_origin():
+            return problem(403, "other_origin", "this form comes from another site's page")
+        form = await request.form
+        try:
+            values = query.given_values(form, service_keys=SERVICE_KEYS)
+            # The numbers that were seen in the preview.
+            _, task = task_values(resource.view, {"seed": query.DEFAULT_SEED, **values})
+        except RequestError as error:
+            if wants_page():  # the form tells the error beside its field
+                return see_other(f"/resources/{slug}?{urlencode(list(form.items(multi=True)))}")
+            return refusal(error)
+        task_id = await web_tasks.submit(msgspec.json.encode({"kind": TASK_KIND, **task}))
+        return see_other(f"/tasks/{task_id}")
 
     @part.get("/tasks/<task_id>")
     async def task(task_id: str) -> Response:
@@ -64,7 +87,8 @@ def routes(web_tasks: WebTasks, listeners: Listeners) -> Blueprint:
         view = await web_tasks.look(task_id)
         if view is None:
             return problem(404, "unknown_task", UNKNOWN)
-        return listeners.answer(_source(web_tasks, view, current_app.jinja_env, listeners))
+        source = _source(web_tasks, view, current_app.jinja_env, listeners)
+        return listeners.answer(source, head=request.method == "HEAD")
 
     @part.errorhandler(InvalidTaskError)
     async def refused(error: InvalidTaskError) -> Response:
@@ -106,7 +130,10 @@ def _source(web_tasks: WebTasks, first: TaskView, templates: Any, listeners: Lis
         while told is not None:
             await listeners.pause(wait)
             wait, silent = min(wait * 1.5, LOOK_MOST), silent + wait
-            view = await web_tasks.look(first.id)
+            try:
+                view = await web_tasks.look(first.id)
+            except QueueError:
+                return b""  # whoever listens goes on listening; the next look may fare better
             if view != told or listeners.ending.is_set():
                 break
             if silent + LOOK_MOST >= PING_SECONDS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,7 +66,7 @@ def test_the_status_moves_while_tasks_run(service: Running, browser: Browser) ->
         for number in range(3):
             submit(service, seed=number)
         expect(page.locator("#last-hour")).to_have_text(str(before + 3))
-        expect(page.get_by_role("img", name=f"The last hour: {before + 3} documents")).to_be_visible()
+        expect(page.get_by_role("img", name=f"The last hour: {before + 3} tasks done")).to_be_visible()
         assert page.evaluate("window.notLoadedAgain")
 
 
@@ -85,7 +86,10 @@ def test_the_operator_restarts_a_worker(service: Running, browser: Browser) -> N
 
 
 def test_a_task_arrives_and_its_document_is_downloaded(service: Running, browser: Browser, tmp_path: Path) -> None:
-    with visit(browser, submit(service, header_text="Room Four")) as page:
+    with visit(browser, f"{service.address}/resources/parity-cards") as page:
+        page.get_by_label("Header").fill("Room Four")
+        page.get_by_role("button", name="Make it in the background").click()
+        expect(page).to_have_url(re.compile("/tasks/web-[0-9a-f]{32}$"))
         expect(page.locator("#state")).to_have_text("Done.")
         with page.expect_download() as downloading:
             page.get_by_role("link", name="Download").click()

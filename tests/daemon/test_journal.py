@@ -60,9 +60,15 @@ def test_nothing_in_it_grows_without_bound() -> None:
         journal.stage(f"stage-{number}", 0.1)
     failures = journal.failures()
     assert len(failures) == FAILURES
-    assert failures[0].task.startswith("task-999")
+    assert failures[0].task == "task-999…task-999"
     assert all(len(note.reason) <= REASON_CHARACTERS and note.reason.isprintable() for note in failures)
     assert len(journal.stages()) == STAGES_MOST
+
+
+def test_a_web_task_s_document_can_not_be_opened_with_what_is_shown_of_its_id() -> None:
+    journal, task_id = Journal(), "web-" + "0123456789abcdef" * 2
+    journal.failure(task_id, "timed_out", "not drawn within 50 s", "retried")
+    assert journal.failures()[0].task == "web-0123…89abcdef"
 
 
 async def test_a_worker_tells_every_failed_attempt_with_its_outcome(autojump_clock: object) -> None:

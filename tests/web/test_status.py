@@ -93,6 +93,14 @@ async def test_events_follow_what_happens_and_say_a_last_word_when_the_service_d
     assert (await get(site, "/status/events")).status_code == 503
 
 
+async def test_who_asks_for_the_head_alone_is_no_listener(site: Site) -> None:
+    async with httpx.AsyncClient(base_url=site.address, trust_env=False) as client:
+        for _ in range(LISTENERS_MOST + 1):
+            response = await client.head("/status/events")
+            assert (response.status_code, response.headers["Content-Type"]) == (200, "text/event-stream")
+    assert site.listeners.count == 0
+
+
 async def test_too_many_listeners_are_told_to_come_again_and_places_are_given_back(site: Site) -> None:
     async with AsyncExitStack() as stack:
         for _ in range(LISTENERS_MOST):

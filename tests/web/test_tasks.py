@@ -15,7 +15,9 @@ import trio
 from emulator.serving import EmulatorSettings
 from emulator.serving import serve as serve_queue
 from render_trio.delivery import DirectoryStore
+from render_trio.errors import QueueUnavailableError
 from render_trio.producer import task_values
+from render_trio.task_queue import FoundTask
 from render_trio.tasks import DocumentResult, LeasedTask, LinkResult, Result, decode, encode_result, failure, result_id
 from tests.web.listening import listening
 from tests.web.operated import Site, get, running
@@ -123,6 +125,43 @@ async def test_events_tell_each_change_until_the_end(site: Site) -> None:
         rest = await listener.rest()
         assert '"state":"done"' in rest
         assert "event: end" in rest
+
+
+async def test_a_queue_that_falters_ends_no_stream(site: Site) -> None:
+    task_id = await submit(site)
+    async with listening(site.address, f"/tasks/{task_id}/events") as listener:
+        await listener.until("event: page")
+        faults = [QueueUnavailableError("not now")]
+        get_task = site.queue.get
+
+        async def falter(task_id: str) -> FoundTask | None:
+            if faults:
+                raise faults.pop()
+            return await get_task(task_id)
+
+        site.queue.get = falter
+        await listener.until(": still here")
+        await settle(site, task_id, done(task_id))
+        assert '"state":"done"' in await listener.rest()
+
+
+@pytest.mark.parametrize("payload", ["bm8ganNvbg==", "e30=", "W10=", "!!", "eyJzdWNjZXNzIjoxfQ=="])
+async def test_what_is_no_result_is_told_as_a_failure(site: Site, payload: str) -> None:
+    task_id = await submit(site)
+    await site.queue.delete(task_id)
+    site.queue.get = lambda asked: found(payload if asked.endswith("-result") else None)
+    assert (await get(site, f"/tasks/{task_id}")).json()["error"]["code"] == "not_a_result"
+    assert (await get(site, f"/tasks/{task_id}/document")).status_code == 404
+
+
+async def found(payload: str | None) -> FoundTask | None:
+    return None if payload is None else FoundTask(LeasedTask("x", payload, 0, 0, 0), "web-result")
+
+
+async def test_a_document_that_is_not_base64_is_told_as_a_failure(site: Site) -> None:
+    task_id = await submit(site)
+    await settle(site, task_id, DocumentResult(success=True, task_id=task_id, filename="a.pdf", document="%%%"))
+    assert (await get(site, f"/tasks/{task_id}")).json()["error"]["code"] == "not_a_result"
 
 
 async def test_listeners_of_tasks_do_not_hold_up_the_end(site: Site) -> None:
@@ -240,3 +279,37 @@ async def test_results_are_cleared_away_when_they_were_kept_long_enough(site: Si
     assert await site.web_tasks.sweep() == 1
     assert (await get(site, f"/tasks/{task_id}")).status_code == 404
     assert await state(site, other) == "done", "a producer's"
+
+
+async def post_form(site: Site, slug: str, values: dict[str, str], **headers: str) -> httpx.Response:
+    async with httpx.AsyncClient(base_url=site.address, trust_env=False) as client:
+        return await client.post(f"/resources/{slug}/tasks", data=values, headers=headers)
+
+
+async def test_a_resource_s_form_leads_to_the_task_s_page_and_gives_the_numbers_of_its_preview(site: Site) -> None:
+    response = await post_form(site, "sorting-network", {"prefilled_values": "hard", "header_text": "Māori"})
+    assert response.status_code == 303
+    request = decode(await lease(site)).request
+    assert (request.view, request.seed, request.header_text) == ("sorting_network", "1", "Māori")
+    assert request.choices["prefilled_values"] == "hard"
+    assert "Being drawn" in (await get(site, response.headers["Location"], **PAGE)).text
+
+
+@pytest.mark.parametrize(
+    ("slug", "values", "headers", "status"),
+    [
+        ("grid", {"copies": "99"}, {}, 400),
+        ("grid", {"resource_view": "arrows"}, {}, 400),
+        ("grid", {"__class__": "x"}, {}, 400),
+        ("grid", {}, {"Origin": "https://example.org"}, 403),
+        ("laundry", {}, {}, 404),
+    ],
+)
+async def test_a_bad_form_is_never_queued(
+    site: Site, slug: str, values: dict[str, str], headers: dict[str, str], status: int
+) -> None:
+    assert (await post_form(site, slug, values, **headers)).status_code == status
+    if status == 400:  # people get their form again
+        again = await post_form(site, slug, values, **headers, **PAGE)
+        assert (again.status_code, again.headers["Location"].partition("?")[0]) == (303, f"/resources/{slug}")
+    assert (await site.queue.stats()).total == 0
