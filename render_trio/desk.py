@@ -157,7 +157,8 @@ class Desk:
                 log.warning("an order failed", kind=kind, code=error.code, error=str(error))
                 order.error = error
             self._observer.ordered(kind, "drawn" if order.error is None else "failed")
-            del self._orders[key]
+            if self._orders.get(key) is order:  # it may have been given up just as its turn came
+                del self._orders[key]
             order.done.set()
 
     def _taken(self) -> int:

@@ -86,9 +86,9 @@ async def _document(desk: Desk, asked: Request, *, attached: bool) -> Response:
     }
     if request.method in ("GET", "HEAD"):
         if request.if_none_match.contains(name):
-            return bodiless(304, headers, "application/pdf")
+            return bodiless(headers, "application/pdf", 304)
         if request.method == "HEAD":
-            return bodiless(200, headers, "application/pdf")
+            return bodiless(headers, "application/pdf")
     try:
         document = await desk.document(asked)
     except RenderTrioError as error:

@@ -101,9 +101,9 @@ def routes(desk: Desk) -> Blueprint:
         kept = FOR_EVER if request.args.get("v") == edition() else REVALIDATED
         headers = {"ETag": f'"{name}"', "Cache-Control": kept}
         if request.if_none_match.contains(name):
-            return bodiless(304, headers, "image/png")
+            return bodiless(headers, "image/png", 304)
         if request.method == "HEAD":
-            return bodiless(200, headers, "image/png")
+            return bodiless(headers, "image/png")
         try:
             return Response(await desk.page(asked, number, PIXELS), 200, headers, content_type="image/png")
         except RenderTrioError as error:

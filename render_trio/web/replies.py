@@ -45,7 +45,7 @@ def packed_reply(body: Packed, cache: str) -> Response:
     if body.gzipped is not None:
         headers["Vary"] = "Accept-Encoding"
     if request.if_none_match.contains_weak(body.etag):
-        return bodiless(304, headers, body.content_type)
+        return bodiless(headers, body.content_type, 304)
     content = body.content
     if body.gzipped is not None and request.accept_encodings.quality("gzip") > 0:
         headers["Content-Encoding"] = "gzip"
@@ -54,8 +54,8 @@ def packed_reply(body: Packed, cache: str) -> Response:
     return Response(content, 200, headers, content_type=body.content_type)
 
 
-def bodiless(status: int, headers: dict[str, str], content_type: str) -> Response:
-    """Return a reply without a body, and without the length of one: 304, or HEAD of what is not made yet."""
+def bodiless(headers: dict[str, str], content_type: str, status: int = 200) -> Response:
+    """Return a reply without a body, and without the length of one: HEAD of what is not made yet, or 304."""
     reply = Response(b"", status, headers, content_type=content_type)
     reply.headers.pop("Content-Length", None)
     return reply

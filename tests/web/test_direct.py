@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import AsyncIterator
 from email.message import Message
 from email.policy import HTTP
@@ -141,6 +142,25 @@ async def test_beyond_the_bounds_the_answer_is_when_to_come_again() -> None:
             assert (await site.get("/resources/sorting-network?seed=z", Accept=PAGE)).status_code == 200
             gate.opened.set()
         assert answers == [503, 200, 200, 200]
+
+
+async def test_a_crowd_is_served_or_told_when_to_come_again() -> None:
+    answers: Counter[str] = Counter()
+    limits = DeskLimits(at_once=1, waiting=10, seconds=30, shelf_bytes=2**20)
+    async with running(limits=limits) as site:
+
+        async def ask(number: int) -> None:
+            response = await site.get(f"/resources/grid/preview?header_text={number}")
+            answers[f"{response.status_code} {response.headers.get('Retry-After', '').isdigit()}"] += 1
+
+        async with trio.open_nursery() as nursery:
+            for number in range(200):
+                nursery.start_soon(ask, number)
+            for _ in range(20):
+                assert (await site.get("/livez")).status_code == 200
+    assert answers.total() == 200
+    assert set(answers) == {"200 False", "503 True"}
+    assert answers["200 False"] >= 11
 
 
 @pytest.mark.parametrize(
