@@ -12,11 +12,13 @@ otherwise leave a thread behind each time. Only what nobody waits for any more, 
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+import structlog
 import trio
 
 from render_trio.errors import BusyError, RenderFailedError, RenderTrioError
@@ -26,6 +28,7 @@ from render_trio.raster import picture
 from render_trio.shelf import Shelf
 from resources.request import Request
 
+log = structlog.get_logger(__name__)
 LONGEST_PAUSE = 60  # s that somebody is told to wait at most before asking again
 
 
@@ -52,7 +55,7 @@ class _Order:
     done: trio.Event = field(default_factory=trio.Event)
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     wanted: int = 0
-    begun: bool = False
+    begun: float | None = None  # the clock's time when the drawing began
     result: object = None
     error: RenderTrioError | None = None
 
@@ -69,7 +72,8 @@ class Desk:
         self._picturing = trio.CapacityLimiter(1)  # PDFium does one thing at a time
         self._shelf = Shelf(limits.shelf_bytes)
         self._orders: dict[Hashable, _Order] = {}
-        self._pace = 0.05  # s an order, a running mean
+        self._pace = 0.05  # s of drawing an order, a running mean
+        self._random = random.Random()
 
     @property
     def abandoned(self) -> int:
@@ -91,7 +95,7 @@ class Desk:
         async def draw(order: _Order) -> tuple[object, int]:
             document = await self._document(request, bounded=False)
             async with self._picturing:
-                order.begun = True
+                order.begun = trio.current_time()
                 try:
                     drawn = await trio.to_thread.run_sync(picture, document.pdf, number - 1, pixels)
                 except Exception as error:
@@ -105,7 +109,7 @@ class Desk:
     async def _document(self, request: Request, *, bounded: bool) -> FinishedDocument:
         async def draw(order: _Order) -> tuple[object, int]:
             async with self._drawing:
-                order.begun = True
+                order.begun = trio.current_time()
                 document = await self._offload.make(request, self._limits.seconds)
             return document, len(document.pdf)
 
@@ -133,7 +137,7 @@ class Desk:
             await order.done.wait()
         finally:
             order.wanted -= 1
-            if not (order.wanted or order.begun or order.done.is_set()):
+            if not order.wanted and order.begun is None and not order.done.is_set():
                 del self._orders[key]
                 order.scope.cancel()
         if order.error is not None:
@@ -143,16 +147,18 @@ class Desk:
     async def _fill(
         self, kind: str, key: Hashable, order: _Order, draw: Callable[[_Order], Awaitable[tuple[object, int]]]
     ) -> None:
-        begun = trio.current_time()
         with order.scope:
             try:
                 order.result, size = await draw(order)
                 self._shelf.put(key, order.result, size)
-                self._pace += 0.2 * (trio.current_time() - begun - self._pace)
+                if order.begun is not None:
+                    self._pace += 0.2 * (trio.current_time() - order.begun - self._pace)
             except RenderTrioError as error:
+                log.warning("an order failed", kind=kind, code=error.code, error=str(error))
                 order.error = error
             self._observer.ordered(kind, "drawn" if order.error is None else "failed")
-            del self._orders[key]
+            if self._orders.get(key) is order:  # it may have been given up just as its turn came
+                del self._orders[key]
             order.done.set()
 
     def _taken(self) -> int:
@@ -160,8 +166,12 @@ class Desk:
         return sum(order.bounded for order in self._orders.values())
 
     def _pause(self) -> int:
-        """Return after how many seconds the line will be short again: whole ones, as Retry-After wants them."""
-        return max(1, min(LONGEST_PAUSE, math.ceil(self._taken() * self._pace / self._limits.at_once)))
+        """Return after how many seconds to come again: whole ones, as Retry-After wants them.
+
+        Then the line will be short again; a little more for some, or all who were refused would come at once.
+        """
+        shortest = self._taken() * self._pace / self._limits.at_once
+        return max(1, min(LONGEST_PAUSE, math.ceil(shortest * self._random.uniform(1, 3))))
 
 
 def one_copy(request: Request) -> Request:

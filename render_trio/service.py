@@ -38,6 +38,7 @@ from render_trio.web.bodies import Asgi, guarded
 from render_trio.web.live import Listeners
 from render_trio.web.probes import Probes
 from render_trio.web.server import address_of, listening_socket, serve
+from render_trio.web.turnstile import taking_turns
 from render_trio.web_tasks import WebTasks
 from render_trio.worker import Limits, Worker
 from resources import assets
@@ -104,7 +105,7 @@ class Service:
         app = create_app(
             self.probes(), self._desk, status.routes(operator, listeners), tasks.routes(web_tasks, listeners)
         )
-        return guarded(cast(Asgi, app), self.settings.web_body_limit), web_tasks
+        return guarded(taking_turns(cast(Asgi, app)), self.settings.web_body_limit), web_tasks
 
     def drain(self) -> None:
         """Take no new tasks; `run` then ends by itself, and in time."""

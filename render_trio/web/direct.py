@@ -86,7 +86,7 @@ async def _document(desk: Desk, asked: Request, *, attached: bool) -> Response:
     }
     if request.method in ("GET", "HEAD"):
         if request.if_none_match.contains(name):
-            return Response(b"", 304, headers)
+            return bodiless(headers, "application/pdf", 304)
         if request.method == "HEAD":
             return bodiless(headers, "application/pdf")
     try:
@@ -99,9 +99,11 @@ async def _document(desk: Desk, asked: Request, *, attached: bool) -> Response:
 
 async def not_drawn(error: RenderTrioError) -> Response:
     """Return the reply to an order that failed: 503 when it helps to come again, else 500."""
-    pause = (
-        error.retry_after if isinstance(error, BusyError) else FATAL_PAUSE if isinstance(error, FatalError) else None
-    )
+    pause = None
+    if isinstance(error, BusyError):
+        pause = error.retry_after
+    elif isinstance(error, FatalError):
+        pause = FATAL_PAUSE
     status = 500 if pause is None else 503
     if wants_page():
         reply = page_reply(await render_template("not_drawn.html", pause=pause), status)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from render_trio.web.query import TEXTS, checked, spelt
 from resources import Request, RequestError, Resource
 from resources.options import Choice, Digits, Flag, Number, Option
-from resources.request import COMMON_OPTIONS, HEADER_CHARACTERS
+from resources.request import COMMON_KEYS, COMMON_OPTIONS, HEADER_CHARACTERS
 
 RADIOS_MOST = 5  # choices shown side by side; more become a menu
 HELP = {
@@ -83,18 +83,17 @@ def form_of(resource: Resource, values: dict[str, str]) -> Form:
 
 def _sift(resource: Resource, values: dict[str, str]) -> tuple[Request, dict[str, str]]:
     """Return what can be drawn, and the errors by field: the parser tells one at a time, so ask until it has none."""
+    known = COMMON_KEYS | {option.name for option in resource.options}
     left, wrong = dict(values), dict[str, str]()
     while True:
         try:
             return checked(resource, left), wrong
         except RequestError as error:
-            # An error names a key that was given in full, or the beginning of a long one.
-            named = [key for key in left if key == error.field] or [key for key in left if key.startswith(error.field)]
-            if not named:
+            wrong[error.field] = str(error)
+            if error.code == "unknown_option":  # told of all at once, and an address has room for thousands
+                left = {name: value for name, value in left.items() if name in known}
+            elif left.pop(error.field, None) is None:
                 raise
-            name = named[0]
-            del left[name]
-            wrong[name] = str(error)
 
 
 def _field(option: Option, values: dict[str, str], value: object, wrong: dict[str, str]) -> Field:

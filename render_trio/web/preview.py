@@ -101,7 +101,7 @@ def routes(desk: Desk) -> Blueprint:
         kept = FOR_EVER if request.args.get("v") == edition() else REVALIDATED
         headers = {"ETag": f'"{name}"', "Cache-Control": kept}
         if request.if_none_match.contains(name):
-            return Response(b"", 304, headers)
+            return bodiless(headers, "image/png", 304)
         if request.method == "HEAD":
             return bodiless(headers, "image/png")
         try:

@@ -45,7 +45,7 @@ def packed_reply(body: Packed, cache: str) -> Response:
     if body.gzipped is not None:
         headers["Vary"] = "Accept-Encoding"
     if request.if_none_match.contains_weak(body.etag):
-        return Response(b"", 304, headers)
+        return bodiless(headers, body.content_type, 304)
     content = body.content
     if body.gzipped is not None and request.accept_encodings.quality("gzip") > 0:
         headers["Content-Encoding"] = "gzip"
@@ -54,9 +54,9 @@ def packed_reply(body: Packed, cache: str) -> Response:
     return Response(content, 200, headers, content_type=body.content_type)
 
 
-def bodiless(headers: dict[str, str], content_type: str) -> Response:
-    """Return the reply to HEAD for what is not made yet, so that nobody knows its length."""
-    reply = Response(b"", 200, headers, content_type=content_type)
+def bodiless(headers: dict[str, str], content_type: str, status: int = 200) -> Response:
+    """Return a reply without a body, and without the length of one: HEAD of what is not made yet, or 304."""
+    reply = Response(b"", status, headers, content_type=content_type)
     reply.headers.pop("Content-Length", None)
     return reply
 

@@ -14,6 +14,9 @@ from hypercorn.trio.tcp_server import TCPServer
 from render_trio.web.bodies import Asgi
 
 BACKLOG = 256
+# Each accepts one connection in a round of Trio's: a single one would let a crowd's connections, and whoever asks for
+# our health behind them, wait for the requests of those before.
+ACCEPTORS = 8
 SEND_SECONDS = 20  # that a client may take to accept more of an answer before the kernel drops it
 GRACEFUL_SECONDS = 2
 HEADER_BYTES = 32 * 1024
@@ -62,7 +65,8 @@ def address_of(listener: socket.socket, host: str) -> str:
 async def serve(app: Asgi, listener: socket.socket, *, task_status: trio.TaskStatus[None]) -> None:
     """Serve the application on a copy of the socket until cancelled; can be called again after a failure."""
     config = Config()
-    config.bind = [f"fd://{listener.dup().detach()}"]  # hypercorn closes the descriptor that it is given
+    # hypercorn closes the descriptors that it is given.
+    config.bind = [f"fd://{listener.dup().detach()}" for _ in range(ACCEPTORS)]
     config.graceful_timeout = GRACEFUL_SECONDS
     config.keep_alive_timeout = KEEP_ALIVE_SECONDS
     config.h11_max_incomplete_size = HEADER_BYTES

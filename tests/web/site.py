@@ -55,7 +55,8 @@ async def running(offload: Offload | None = None, limits: DeskLimits = LIMITS) -
     desk_open = open_desk(offload or ThreadOffload(metrics, 2, 4), limits, metrics)
     async with desk_open as desk, trio.open_nursery() as nursery:
         await nursery.start(serve, guarded(cast(Asgi, create_app(probes, desk)), 2**16), listener)
-        async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=30) as client:
+        unlimited = httpx.Limits(max_connections=None)
+        async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=60, limits=unlimited) as client:
             yield Site(client, metrics)
         nursery.cancel_scope.cancel()
     listener.close()

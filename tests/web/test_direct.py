@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import AsyncIterator
 from email.message import Message
 from email.policy import HTTP
@@ -20,7 +21,7 @@ from render_trio.errors import FatalError, RenderFailedError, RenderTrioError
 from render_trio.finisher import FinishedDocument
 from render_trio.offload import produce
 from render_trio.web.direct import disposition
-from resources import Request
+from resources import REGISTRY, Request
 from tests.requests import request_for
 from tests.web.site import PAGE, Site, running
 
@@ -143,6 +144,25 @@ async def test_beyond_the_bounds_the_answer_is_when_to_come_again() -> None:
         assert answers == [503, 200, 200, 200]
 
 
+async def test_a_crowd_is_served_or_told_when_to_come_again() -> None:
+    answers: Counter[str] = Counter()
+    limits = DeskLimits(at_once=1, waiting=10, seconds=30, shelf_bytes=2**20)
+    async with running(limits=limits) as site:
+
+        async def ask(number: int) -> None:
+            response = await site.get(f"/resources/grid/preview?header_text={number}")
+            answers[f"{response.status_code} {response.headers.get('Retry-After', '').isdigit()}"] += 1
+
+        async with trio.open_nursery() as nursery:
+            for number in range(200):
+                nursery.start_soon(ask, number)
+            for _ in range(20):
+                assert (await site.get("/livez")).status_code == 200
+    assert answers.total() == 200
+    assert set(answers) == {"200 False", "503 True"}
+    assert answers["200 False"] >= 11
+
+
 @pytest.mark.parametrize(
     ("error", "status", "retry"),
     [(RenderFailedError("secret inside"), 500, None), (FatalError("threads hang"), 503, "30")],
@@ -173,3 +193,10 @@ def test_any_name_is_safe_in_a_header_and_comes_back_whole(name: str, attached: 
 async def test_problems_are_what_the_standard_says(site: Site) -> None:
     body = (await site.get(f"{NETWORK}?colour=red")).content
     assert set(msgspec.json.decode(body)) == {"type", "title", "status", "detail", "code", "field"}
+
+
+@pytest.mark.parametrize("view", REGISTRY)
+def test_a_document_says_whether_another_seed_would_give_another(view: str) -> None:
+    shown = {"sorting_network": {"prefilled_values": "hard"}}.get(view, {})
+    one, other = (produce(request_for(view, seed=seed, **shown), lambda: None) for seed in ("1", "2"))
+    assert one.varies == other.varies == (one.pdf != other.pdf)

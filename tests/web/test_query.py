@@ -78,6 +78,12 @@ def test_choices_that_do_not_go_together_are_told_beside_one_of_them() -> None:
     assert errors == {"barcode": "Please use 11 digits for a barcode_length of 12."}
 
 
+def test_thousands_of_unknown_keys_are_told_of_at_once() -> None:
+    form = form_of(HUNT, {f"k{number}": "" for number in range(5000)})
+    assert len(form.errors) == 1
+    assert " and 4995 more" in form.errors[0]
+
+
 def test_what_has_no_field_is_passed_on() -> None:
     assert form_of(HUNT, {"seed": "7", "url": "https://example.org/x"}).passed_on == {
         "seed": "7",

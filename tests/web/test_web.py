@@ -8,6 +8,8 @@ import httpx
 import pytest
 import trio
 
+from render_trio.web.bodies import Message, Receive, Send
+from render_trio.web.turnstile import taking_turns
 from tests.web.operated import LIMIT, Site, get, running
 
 
@@ -125,3 +127,22 @@ async def test_a_connection_that_is_to_be_closed_is_closed(site: Site) -> None:
         with trio.fail_after(5):
             answer = b"".join([chunk async for chunk in stream])
     assert answer.endswith(b'"alive"\n}')
+
+
+async def test_a_crowd_s_requests_begin_one_by_one_and_a_probe_passes_by() -> None:
+    entered: list[str] = []
+
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        entered.append(scope["path"])
+
+    async def never() -> Message:
+        raise AssertionError
+
+    async def nowhere(message: Message) -> None:
+        raise AssertionError
+
+    served = taking_turns(app)
+    async with trio.open_nursery() as nursery:
+        for path in ["/"] * 50 + ["/health"]:
+            nursery.start_soon(served, {"type": "http", "path": path}, never, nowhere)
+    assert entered == ["/health"] + ["/"] * 50
