@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Protocol
@@ -44,6 +46,16 @@ class DirectoryStore:
         except OSError as error:
             raise DeliveryError(f"the document store did not take {len(document.pdf)} bytes: {error}") from error
         return f"{self._url_prefix}/{name}" if self._url_prefix else path.resolve().as_uri()
+
+    def read(self, sha256: str) -> bytes | None:
+        """Return the document of this digest, None when it isn't here. What is no digest is never made a path."""
+        if not re.fullmatch(r"[0-9a-f]{64}", sha256, re.ASCII):
+            return None
+        try:
+            content = (self._folder / f"{sha256}.pdf").read_bytes()
+        except OSError:
+            return None
+        return content if hashlib.sha256(content).hexdigest() == sha256 else None
 
 
 def _write_whole(path: Path, content: bytes) -> None:

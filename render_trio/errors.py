@@ -9,7 +9,8 @@ RenderTrioError
 │   ├── RenderTimedOutError     it took longer than its time limit
 │   ├── RenderCrashedError      its process died: killed, out of memory, a fault in C
 │   ├── AttemptsExhaustedError  it was leased too often and never settled
-│   └── DeliveryError           the document store didn't take it
+│   ├── DeliveryError           the document store didn't take it
+│   └── BusyError               too many ask on the web at once; says when to come again
 ├── LeaseLostError          verdict leave: another worker has the task, or will; touch nothing
 ├── QueueError              verdict leave: the queue didn't do as asked; leases run out by themselves
 │   ├── QueueUnavailableError   not reached, or not in time; trying again helps
@@ -43,9 +44,10 @@ class RejectError(RenderTrioError):
 class InvalidTaskError(RejectError):
     """The task can't be read, or asks for what doesn't exist."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, field: str = "") -> None:
         super().__init__(message)
         self.code = code
+        self.field = field
 
 
 class TooLargeError(RejectError):
@@ -92,6 +94,16 @@ class DeliveryError(RetryError):
     code = "delivery_failed"
     # The store is at fault, not the task: tried again at once, all attempts would be used up within a second.
     retry_delay = 4.0
+
+
+class BusyError(RetryError):
+    """Too many ask at once; `retry_after` says in how many seconds to come again."""
+
+    code = "busy"
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"too many documents are asked for at once; try again in {retry_after} s")
+        self.retry_after = retry_after
 
 
 class LeaseLostError(RenderTrioError):

@@ -23,12 +23,13 @@ class FinishedDocumentError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FinishedDocument:
-    """A PDF ready to be handed over."""
+    """A PDF ready to be handed over. `varies`: another seed gives another one."""
 
     filename: str
     pdf: bytes
     pages: int
     sha256: str
+    varies: bool = False
 
 
 def finish(drawn: Drawn) -> FinishedDocument:
@@ -63,6 +64,7 @@ def finish(drawn: Drawn) -> FinishedDocument:
         pdf=finished,
         pages=drawn.pages * drawn.repeats,
         sha256=hashlib.sha256(finished).hexdigest(),
+        varies=drawn.varies,
     )
 
 

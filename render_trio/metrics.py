@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from render_trio.observation import Observer
+
 STAGE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 WAIT_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600)
 
 
-class Metrics:
+class Metrics(Observer):
     """Counts what workers and supervisor tell."""
 
     def __init__(self) -> None:
@@ -38,6 +40,12 @@ class Metrics:
             "render_worker_restarts", "Workers restarted; the web is one.", ["worker"], registry=registry
         )
         self._bytes = Counter("render_result_bytes", "Bytes of documents delivered.", registry=registry)
+        self._orders = Counter(
+            "render_web_orders",
+            "Documents and pictures asked for on the web, by kind and outcome.",
+            ["kind", "outcome"],
+            registry=registry,
+        )
         self._in_flight = Gauge("render_in_flight", "Tasks being worked on.", registry=registry)
 
     def leased(self, tasks: int) -> None:
@@ -79,6 +87,10 @@ class Metrics:
     def result_bytes(self, count: int) -> None:
         """Count delivered bytes."""
         self._bytes.inc(count)
+
+    def ordered(self, kind: str, outcome: str) -> None:
+        """Count what was asked for on the web."""
+        self._orders.labels(kind, outcome).inc()
 
     def in_flight(self, change: int) -> None:
         """Follow the number of tasks being worked on."""

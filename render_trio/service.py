@@ -7,29 +7,36 @@ service can't recover, the timers of `endings` end the process.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import math
 from typing import cast
 
 import structlog
 import trio
 
-from render_trio import acceleration
-from render_trio.delivery import Delivery, DirectoryStore
+from render_trio import acceleration, wiring
+from render_trio.delivery import Delivery
+from render_trio.desk import Desk
 from render_trio.endings import EXIT_CLEAN, EXIT_FATAL, Signals, begin_hard_exit, watch_loop
 from render_trio.health import Health, judge
+from render_trio.journal import Journal
 from render_trio.metrics import Metrics
-from render_trio.offload import Offload, ThreadOffload, process_offload
+from render_trio.observation import Observers
+from render_trio.offload import Offload
 from render_trio.recovery import watch_recovery
 from render_trio.settings import Settings
 from render_trio.supervisor import Heartbeat, Supervisor
 from render_trio.task_queue import TaskQueue
+from render_trio.web import status, tasks
 from render_trio.web.app import create_app
+from render_trio.web.board import Board
 from render_trio.web.bodies import Asgi, guarded
+from render_trio.web.live import Listeners
 from render_trio.web.probes import Probes
 from render_trio.web.server import address_of, listening_socket
+from render_trio.web.turnstile import taking_turns
 from render_trio.web.upkeep import web_supervisor
-from render_trio.worker import Limits, Worker
+from render_trio.web_tasks import WebTasks
+from render_trio.worker import Worker
 from resources import assets
 
 DRAIN_SHARE = 0.6  # of SHUTDOWN_SECONDS for work that has begun; the rest is for giving back and the web
@@ -40,12 +47,18 @@ log = structlog.get_logger(__name__)
 class Service:
     """The parts of one running service, and what its pages ask of them."""
 
-    def __init__(self, settings: Settings, offload: Offload, metrics: Metrics, *, own_process: bool = False) -> None:
+    def __init__(
+        self, settings: Settings, offload: Offload, desk: Desk, metrics: Metrics, *, own_process: bool = False
+    ) -> None:
         self.settings = settings
         self._own_process = own_process
         self._offload = offload
+        self._desk = desk
         self._metrics = metrics
-        self._delivery = Delivery(settings.max_queue_task_size, _document_store(settings))
+        self._journal = Journal()
+        self._observer = Observers(metrics, self._journal)
+        self._store = wiring.document_store(settings)
+        self._delivery = Delivery(settings.max_queue_task_size, self._store)
         self.supervisor = Supervisor(
             {f"worker-{number}": self._work for number in range(1, settings.render_workers + 1)},
             restart_limit=settings.restart_limit,
@@ -62,21 +75,10 @@ class Service:
 
     async def _work(self, heartbeat: Heartbeat) -> None:
         """One incarnation of a worker, with a queue client of its own."""
-        s = self.settings
-        queue = TaskQueue(
-            s.queue_url, s.project_name, s.queue_name, timeout=s.queue_timeout, discovery_url=s.api_discovery_url
-        )
-        limits = Limits(
-            s.task_count, s.task_seconds, s.task_time_mult, s.task_retry_limit, s.render_sleep_time, s.queue_timeout
-        )
-        worker = Worker(
-            queue, self._offload.make, self._delivery.result, limits, self._metrics, self.supervisor.stopping
-        )
-        try:
+        limits, stopping = wiring.worker_limits(self.settings), self.supervisor.stopping
+        async with wiring.open_queue(self.settings) as queue:
+            worker = Worker(queue, self._offload.make, self._delivery.result, limits, self._observer, stopping)
             await worker.run(heartbeat)
-        finally:
-            with trio.CancelScope(shield=True):
-                await queue.aclose()
 
     def health(self) -> Health:
         """Return how the service is."""
@@ -84,7 +86,7 @@ class Service:
             list(self.supervisor.slots),
             trio.current_time(),
             draining=self.supervisor.stopping.is_set(),
-            abandoned=self._offload.abandoned,
+            abandoned=self._offload.abandoned + self._desk.abandoned,
             abandoned_limit=self.settings.abandoned_limit,
             queue_silence=self.settings.queue_silence,
         )
@@ -94,6 +96,18 @@ class Service:
         return Probes(
             self.health, self.supervisor.restart_stalled, self._metrics.exposition, show_metrics=self.settings.metrics
         )
+
+    def app(self, queue: TaskQueue) -> tuple[Asgi, WebTasks]:
+        """Return the web side, on a queue client of its own, and its tasks, whose old results want to be swept."""
+        web_tasks = WebTasks(queue, math.ceil(self.settings.web_result_seconds), self._store)
+        operator = status.Operator(
+            Board(self.health, self._journal, queue.stats), self.supervisor.restart, self.settings.admin_token
+        )
+        listeners = Listeners(self.settings.web_listeners, self.supervisor.stopping)
+        app = create_app(
+            self.probes(), self._desk, status.routes(operator, listeners), tasks.routes(web_tasks, listeners)
+        )
+        return guarded(taking_turns(cast(Asgi, app)), self.settings.web_body_limit), web_tasks
 
     def drain(self) -> None:
         """Take no new tasks; `run` then ends by itself, and in time."""
@@ -119,35 +133,6 @@ class Service:
         self.supervisor.cancel_all("the time to drain is over")
 
 
-def _document_store(settings: Settings) -> DirectoryStore | None:
-    if settings.document_store is None:
-        return None
-    inner = settings.bucket_save_directory
-    prefix = settings.document_url_prefix
-    if not prefix and settings.cloud_storage_bucket_name:
-        prefix = f"https://storage.googleapis.com/{settings.cloud_storage_bucket_name}"
-    if prefix and inner:
-        prefix = f"{prefix}/{inner}"
-    return DirectoryStore(settings.document_store / inner, prefix)
-
-
-@asynccontextmanager
-async def _offload(settings: Settings, metrics: Metrics) -> AsyncIterator[Offload]:
-    if settings.render_isolation == "thread":
-        yield ThreadOffload(metrics, settings.render_workers, settings.abandoned_limit)
-        return
-    async with process_offload(
-        metrics,
-        settings.render_workers,
-        memory_limit=settings.render_memory_limit,
-        jobs_per_process=settings.render_jobs_per_process,
-        recycle_memory=settings.render_recycle_memory,
-        static=settings.static_directory,
-        templates=settings.template_directory,
-    ) as offload:
-        yield offload
-
-
 async def run(
     settings: Settings,
     *,
@@ -167,16 +152,21 @@ async def run(
             if signals is not None:
                 await outermost.start(signals.obey, settings.shutdown_seconds)
                 outermost.start_soon(watch_loop)
-            async with _offload(settings, metrics) as offload:
-                service = Service(settings, offload, metrics, own_process=signals is not None)
+            async with (
+                wiring.open_offload(settings, metrics) as offload,
+                wiring.open_web_desk(settings, offload, metrics) as desk,
+                wiring.open_queue(settings) as queue,
+            ):
+                service = Service(settings, offload, desk, metrics, own_process=signals is not None)
                 if signals is not None:
                     outermost.start_soon(service.drain_when, signals.told)
                 async with trio.open_nursery() as web:
-                    app = guarded(cast(Asgi, create_app(service.probes())), settings.web_body_limit)
+                    app, web_tasks = service.app(queue)
                     serving = trio.Event()
                     web_side = web_supervisor(app, listener, serving, metrics.restarted, service.give_up)
                     web.start_soon(web_side.run)
                     await serving.wait()
+                    web.start_soon(web_tasks.sweep_for_ever)
                     address = address_of(listener, settings.host)
                     _tell_start(settings, address)
                     task_status.started(address)

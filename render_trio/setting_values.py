@@ -38,10 +38,14 @@ _YES_NO = {
 
 @dataclass(frozen=True, slots=True)
 class Reader(Generic[T]):
-    """How a setting is read: `read` gives the value or raises `ValueError`, `allowed` says what it takes."""
+    """How a setting is read: `read` gives the value or raises `ValueError`, `allowed` says what it takes.
+
+    The value of a `secret` one is repeated nowhere.
+    """
 
     allowed: str
     read: Callable[[str], T]
+    secret: bool = False
 
 
 def _within(value: float, lowest: float, highest: float) -> None:
@@ -142,6 +146,11 @@ def word(pattern: str, allowed: str) -> Reader[str]:
         return text
 
     return Reader(allowed, read)
+
+
+def secret(pattern: str, allowed: str) -> Reader[str]:
+    """A text that matches the whole of `pattern`, and that no message may repeat."""
+    return Reader(allowed, word(pattern, allowed).read, secret=True)
 
 
 def web_address() -> Reader[str]:

@@ -26,6 +26,7 @@ from render_trio.setting_values import (
     one_of,
     path_of,
     seconds,
+    secret,
     size,
     web_address,
     whole,
@@ -71,7 +72,8 @@ class Setting:
         try:
             return self.reader.read(text.strip())
         except (ValueError, OverflowError) as error:
-            raise SettingError(self.name, text, self.reader.allowed) from error
+            shown = "(not shown)" if self.reader.secret else text
+            raise SettingError(self.name, shown, self.reader.allowed) from (None if self.reader.secret else error)
 
 
 def _setting(default: str, reader: Reader[Any], help: str) -> Any:
@@ -179,7 +181,26 @@ class Settings:
     # The web side.
     host: str = _setting("127.0.0.1", _HOST_WORD, "Address to listen on.")
     port: int = _setting("8080", whole(0, 65_535), "Port to listen on; 0 takes a free one.")
+    web_listeners: int = _setting(
+        "100", whole(1, 10_000), "Pages and programs that may follow the status or a task at once."
+    )
+    web_result_seconds: float = _setting(
+        "1 h",
+        seconds(1, 604_800),
+        "Time for which the result of a task put on the queue over the web is kept.",
+    )
+    admin_token: str = _setting(
+        "",
+        secret("[!-~]{16,200}|", "16 to 200 printable ASCII characters without spaces, or nothing"),
+        "Token with which a worker can be restarted on `/status`; nobody can without one.",
+    )
     web_body_limit: int = _setting("64 KiB", size(0, 64 * MIB), "Largest request body taken.")
+    web_renders: int = _setting("2", whole(1, 256), "Documents drawn at once for those who ask on the web.")
+    web_waiting: int = _setting("64", whole(0, 100_000), "Further ones that may wait; beyond that the answer is 503.")
+    web_render_seconds: float = _setting("20 s", seconds(1, 300), "Time limit of a document that is asked for there.")
+    web_shelf: int = _setting(
+        "32 MiB", size(0, 64 * GIB), "Finished documents and previews that are kept at hand for the web."
+    )
     metrics: bool = _setting("yes", yes_no(), "Whether `/metrics` is served.")
 
     # Logs.

@@ -29,6 +29,23 @@ class Lease:
     waited: bool
 
 
+@dataclass(frozen=True, slots=True)
+class FoundTask:
+    """A task that was looked at, not leased."""
+
+    task: LeasedTask
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStats:
+    """Figures of the queue. `oldest`: earliest moment at which a task can be leased, s since the epoch, 0 for none."""
+
+    total: int
+    oldest: int
+    leased_last_minute: int
+
+
 class TaskQueue:
     """One pull queue. A client of its own for each worker incarnation; close it with `aclose`."""
 
@@ -109,6 +126,25 @@ class TaskQueue:
         """Delete the task; one that is gone already is as good. Raises QueueError."""
         await self._connection.ask("DELETE", f"/tasks/{task_id}", lambda answer: _is_empty(answer) or says(answer, 404))
 
+    async def get(self, task_id: str) -> FoundTask | None:
+        """Return the task without leasing it, None when there is none. Raises QueueError."""
+        response = await self._connection.ask(
+            "GET", f"/tasks/{task_id}", lambda answer: _is_task(answer, task_id) or says(answer, 404), repeat=False
+        )
+        if response.status_code == 404:
+            return None
+        item = object_of(response) or {}
+        return FoundTask(_leased(item), str(item.get("tag", "")))
+
+    async def stats(self) -> QueueStats:
+        """Return the queue's figures. Raises QueueError."""
+        response = await self._connection.ask("GET", "", _has_stats, query={"getStats": "true"}, repeat=False)
+        try:
+            found = (object_of(response) or {})["stats"]
+            return QueueStats(int(found["totalTasks"]), int(found["oldestTask"]), int(found["leasedLastMinute"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise QueueUnavailableError(f"the queue's answer holds no figures: {error!r}") from error
+
 
 def _is_list(response: httpx.Response) -> bool:
     """Whether the answer is a list of tasks; an empty one has no `items`."""
@@ -119,6 +155,10 @@ def _is_list(response: httpx.Response) -> bool:
         and str(values.get("kind", "")).startswith("taskqueue")
         and isinstance(values.get("items", []), list)
     )
+
+
+def _has_stats(response: httpx.Response) -> bool:
+    return response.is_success and isinstance((object_of(response) or {}).get("stats"), dict)
 
 
 def _is_task(response: httpx.Response, task_id: str) -> bool:

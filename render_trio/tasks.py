@@ -87,12 +87,12 @@ def decode(leased: LeasedTask) -> RenderTask:
     values = _object(leased.payload)
     kind = values.pop("kind", None)
     if kind != TASK_KIND:
-        raise InvalidTaskError("unknown_kind", f"kind is {_shown(kind)}; allowed: {TASK_KIND!r}")
+        raise InvalidTaskError("unknown_kind", f"kind is {_shown(kind)}; allowed: {TASK_KIND!r}", "kind")
     tag = _reply_tag(values.pop("reply_tag", None))
     try:
         return RenderTask(leased.id, parse_request(values, default_seed=leased.id), tag)
     except RequestError as error:
-        raise InvalidTaskError(error.code, str(error)) from error
+        raise InvalidTaskError(error.code, str(error), error.field) from error
 
 
 def reply_tag_of(leased: LeasedTask) -> str:
@@ -106,6 +106,15 @@ def reply_tag_of(leased: LeasedTask) -> str:
 def encode_task(values: dict[str, Any]) -> str:
     """Return a task's payload in Base64, as producers send it."""
     return base64.b64encode(msgspec.json.encode({"kind": TASK_KIND} | values)).decode()
+
+
+def with_reply_tag(text: bytes, tag: str) -> str:
+    """Return the payload of a task that was given as JSON, with this reply tag unless it names one.
+
+    Raises InvalidTaskError when it is no JSON object; the rest is checked by `decode`.
+    """
+    values = _object(base64.b64encode(text).decode())
+    return base64.b64encode(msgspec.json.encode(values | {"reply_tag": values.get("reply_tag") or tag})).decode()
 
 
 def failure(task_id: str, code: str, message: str) -> DocumentResult:
@@ -149,10 +158,10 @@ def _reply_tag(given: object) -> str:
         return RESULT_TAG
     if isinstance(given, str) and len(given) <= TAG_CHARACTERS and given.isprintable():
         if given == TASK_TAG:
-            raise InvalidTaskError("invalid_option", f"reply_tag is {TASK_TAG!r}, which renderers lease")
+            raise InvalidTaskError("invalid_option", f"reply_tag is {TASK_TAG!r}, which renderers lease", "reply_tag")
         return given
     allowed = f"printable text of at most {TAG_CHARACTERS} characters"
-    raise InvalidTaskError("invalid_option", f"reply_tag is {_shown(given)}; allowed: {allowed}")
+    raise InvalidTaskError("invalid_option", f"reply_tag is {_shown(given)}; allowed: {allowed}", "reply_tag")
 
 
 def _shown(value: object) -> str:

@@ -238,9 +238,11 @@ class Worker:
                 outcome = await self._fail(lease, error.code, str(error), "rejected")
             except LeaseLostError as error:
                 log.warning("nothing delivered", reason=str(error))
+                self._observer.failure(task.id, "lease_lost", str(error), "lost")
                 outcome = "lost"
             except QueueError as error:
                 log.warning("task not settled; it comes back when its lease ends", error=str(error))
+                self._observer.failure(task.id, "not_settled", str(error), "unsettled")
                 outcome = "unsettled"
             finally:
                 self._observer.in_flight(-1)
@@ -267,6 +269,7 @@ class Worker:
                 return await self._fail(lease, error.code, str(error), "failed")
             delay = round(error.retry_delay * 2**before)
             log.warning("attempt failed; given back", code=error.code, error=str(error), delay=delay)
+            self._observer.failure(lease.task.id, error.code, str(error), "retried")
             await self._leases.release(lease, delay)
             return "retried"
 
@@ -281,6 +284,7 @@ class Worker:
     async def _fail(self, lease: Lease, code: str, message: str, outcome: str) -> str:
         """Answer the task with a failure result."""
         log.warning("answered with a failure", code=code, error=message)
+        self._observer.failure(lease.task.id, code, message, outcome)
         self._leases.confirm(lease)
         await self._settle(lease, tasks.failure(lease.task.id, code, message), tasks.reply_tag_of(lease.task))
         return outcome

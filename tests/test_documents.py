@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from click.testing import CliRunner
+from PIL import Image
 
 from render_trio import settings
 from render_trio.cli import main
@@ -42,6 +43,15 @@ def test_every_resource_is_in_the_readme() -> None:
 def test_the_readme_s_pictures_and_files_are_there() -> None:
     for path in re.findall(r"\]\((?!http|#)([^)]+)\)", README):
         assert (ROOT / path).exists(), path
+
+
+def test_the_screenshots_are_of_one_width_and_small() -> None:
+    pictures = sorted((ROOT / "static" / "screenshots").glob("*.png"))
+    assert [picture.stem for picture in pictures] == ["gallery", "resource", "status"]
+    for picture in pictures:
+        with Image.open(picture) as image:
+            assert image.width == 1280
+        assert picture.stat().st_size < 150_000
 
 
 def test_the_repository_speaks_of_itself() -> None:

@@ -6,36 +6,41 @@ A part is a module here with a function `routes` that takes what the part shows,
 from __future__ import annotations
 
 import structlog
-from quart import Response, request
+from quart import Blueprint, Response, render_template, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
-from render_trio.web import gallery, probes
+from render_trio.desk import Desk
+from render_trio.web import direct, files, gallery, openapi, preview, probes, resource_page
 from render_trio.web.probes import Probes
+from render_trio.web.replies import page_reply, wants_page
 from resources import assets
 
 log = structlog.get_logger(__name__)
 
 
-def create_app(probed: Probes) -> QuartTrio:
-    """Return the application."""
-    app = QuartTrio(
-        "render_trio",
-        static_folder=str(assets.static_directory() / "web"),
-        static_url_path="/static",
-        template_folder=str(assets.template_directory() / "web"),
-    )
+def create_app(probed: Probes, desk: Desk, *operated: Blueprint) -> QuartTrio:
+    """Return the application; `operated` are the parts that need a running service: its status, its queue."""
+    app = QuartTrio("render_trio", static_folder=None, template_folder=str(assets.template_directory() / "web"))
+    shown = files.read(assets.static_directory() / "web")
+    app.jinja_env.globals["asset"] = shown.address
+    app.register_blueprint(shown.routes())
     app.register_blueprint(probes.routes(probed))
-    app.register_blueprint(gallery.routes(probed.health))
+    for part in (gallery, resource_page, preview, direct):
+        app.register_blueprint(part.routes(desk))
+    for own in (openapi.routes(), *operated):
+        app.register_blueprint(own)
     _answer_errors(app)
     return app
 
 
 def _answer_errors(app: QuartTrio) -> None:
-    """Give every error a short text: no traceback, nothing of the inside."""
+    """Give every error a short text, or a page to who reads pages: no traceback, nothing of the inside."""
 
     @app.errorhandler(HTTPException)
     async def refused(error: HTTPException) -> Response:
+        if error.code == 404 and wants_page():
+            return page_reply(await render_template("nowhere.html"), 404)
         return Response(f"{error.code} {error.name}\n", error.code or 500, content_type="text/plain; charset=utf-8")
 
     @app.errorhandler(Exception)

@@ -50,7 +50,10 @@ def guarded(app: Asgi, body_limit: int) -> Asgi:
                 given = {name.lower() for name, _ in message["headers"]}
                 extra = [header for header in SECURITY_HEADERS if header[0] not in given]
                 message = message | {"headers": [*message["headers"], *extra]}
-            await send(message)
+            # With the last message hypercorn ends the exchange, tells the application so, and is then cancelled by it
+            # before the connection is closed, or made ready for the next request: neither would ever happen.
+            with trio.CancelScope(shield=message["type"] == "http.response.body" and not message.get("more_body")):
+                await send(message)
 
         try:
             with trio.fail_after(BODY_SECONDS):

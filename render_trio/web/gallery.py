@@ -1,22 +1,109 @@
-"""The first page: every resource there is."""
+"""The first page: every resource with a picture of its own first page, and a search."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from quart import Blueprint, Response, render_template
+from quart import Blueprint, Response, render_template, request
 
-from render_trio.health import Health
-from resources import REGISTRY
+from render_trio.desk import Desk
+from render_trio.edition import edition
+from render_trio.errors import RenderTrioError
+from render_trio.web import query
+from render_trio.web.direct import not_drawn, resource_of
+from render_trio.web.replies import FOR_EVER, REVALIDATED, Packed, packed, packed_reply
+from resources import REGISTRY, Request, Resource
+from resources.options import Choice
+from resources.paper import PAPERS
+
+PIXELS = 264  # of a thumbnail's longer side
+SEARCH_CHARACTERS = 100
+# What a resource's picture shows where another choice shows more of it than the default does.
+SHOWN: Mapping[str, Mapping[str, str]] = {"sorting_network": {"prefilled_values": "medium"}}
 
 
-def routes(health: Callable[[], Health]) -> Blueprint:
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A resource as the gallery shows it. `words` are what a search looks in; sizes in pixels."""
+
+    name: str
+    slug: str
+    summary: str
+    words: str
+    picture: str
+    width: int
+    height: int
+
+
+def folded(text: str) -> str:
+    """Return the text as it is searched: small letters without accents. The script folds in the same way."""
+    parts = unicodedata.normalize("NFD", text)
+    return "".join(part for part in parts if not unicodedata.combining(part)).lower()
+
+
+def entry_of(resource: Resource) -> Entry:
+    """Return the resource's entry."""
+    words = [resource.name, resource.view.replace("_", " "), resource.summary]
+    for option in resource.options:
+        words.append(option.label)
+        if isinstance(option, Choice):
+            words.extend(option.values.values())
+    paper = PAPERS["a4"].turned(resource.orientation)
+    scale = PIXELS / max(paper.width, paper.height)
+    return Entry(
+        resource.name,
+        resource.slug,
+        resource.summary,
+        folded(" ".join(dict.fromkeys(words))),
+        f"/thumbnails/{resource.slug}.png?v={edition()}",
+        round(paper.width * scale),
+        round(paper.height * scale),
+    )
+
+
+def found(entries: tuple[Entry, ...], sought: str) -> set[str]:
+    """Return the slugs of the entries that hold every word that is sought."""
+    words = folded(sought).split()
+    return {entry.slug for entry in entries if all(word in entry.words for word in words)}
+
+
+def pictured(resource: Resource) -> Request:
+    """Return the request whose first page stands for the resource."""
+    return query.checked(resource, dict(SHOWN.get(resource.view, {})))
+
+
+def routes(desk: Desk) -> Blueprint:
     """Return the routes of the gallery."""
     part = Blueprint("gallery", __name__)
+    entries = tuple(entry_of(resource) for resource in sorted(REGISTRY.values(), key=lambda resource: resource.name))
+    whole: list[Packed] = []  # the page without a search, which is what nearly everybody asks for
+    thumbnails: dict[str, Packed] = {}
+
+    async def page_for(sought: str) -> Packed:
+        slugs = found(entries, sought)
+        html = await render_template("index.html", entries=entries, found=slugs, sought=sought)
+        return packed(html.encode(), "text/html; charset=utf-8")
 
     @part.get("/")
     async def index() -> Response:
-        resources = sorted(REGISTRY.values(), key=lambda resource: resource.name)
-        return Response(await render_template("index.html", resources=resources, health=health()))
+        sought = request.args.get("q", "")[:SEARCH_CHARACTERS].strip()
+        if sought:
+            return packed_reply(await page_for(sought), REVALIDATED)
+        if not whole:
+            whole.append(await page_for(""))
+        return packed_reply(whole[0], REVALIDATED)
+
+    @part.get("/thumbnails/<slug>.png")
+    async def thumbnail(slug: str) -> Response:
+        resource = resource_of(slug)
+        if slug not in thumbnails:
+            try:
+                picture = await desk.page(pictured(resource), 1, PIXELS, patient=True)
+            except RenderTrioError as error:
+                return await not_drawn(error)
+            thumbnails[slug] = packed(picture, "image/png")
+        return packed_reply(thumbnails[slug], FOR_EVER if request.args.get("v") == edition() else REVALIDATED)
 
     return part

@@ -36,7 +36,8 @@ PRODUCER = "render-trio"
 class Drawn:
     """Pages as ReportLab wrote them, uncompressed, with what the finisher needs to know.
 
-    `pages` are those in `pdf`; the finished document repeats them `repeats` times. `size` in pt.
+    `pages` are those in `pdf`; the finished document repeats them `repeats` times. `size` in pt. `varies`: another
+    seed gives another document.
     """
 
     pdf: bytes
@@ -49,6 +50,7 @@ class Drawn:
     pages_per_copy: int
     size: tuple[float, float]
     flip: Flip | None
+    varies: bool = False
 
 
 class Document:
@@ -178,6 +180,7 @@ class Document:
             pages_per_copy=resource.pages(request.choices),
             size=self.paper.points,
             flip=resource.flip if self._has_backs else None,
+            varies=self._varies,
         )
 
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from render_trio.errors import FatalError, RenderCrashedError, RenderTimedOutError
 from render_trio.finisher import FinishedDocument
@@ -90,6 +90,17 @@ async def test_a_process_that_hangs_or_dies_costs_one_attempt(
             await bad.make(REQUEST, 0.7 if way is loop_for_ever else 60)
     assert beside == [produce(REQUEST, lambda: None)]
     assert await process_of(offload) != os.getpid()
+
+
+async def test_one_beside_another_has_places_of_its_own(offload: ProcessOffload) -> None:
+    offload._produce = loop_for_ever
+    beside = offload.beside(1)
+    async with trio.open_nursery() as nursery:
+        for _ in range(2):
+            nursery.start_soon(offload.make, REQUEST, 1000)
+        await wait_all_tasks_blocked()
+        assert await process_of(beside) != os.getpid()
+        nursery.cancel_scope.cancel()
 
 
 async def test_processor_time_is_bounded_by_the_kernel(

@@ -163,3 +163,11 @@ def test_auto_workers_follow_the_control_groups_quota(
     assert allowed_cpus(tmp_path) >= 1
     if quota == 0.5:
         assert allowed_cpus(tmp_path) == 1
+
+
+def test_a_secret_is_never_repeated() -> None:
+    with pytest.raises(SettingError) as raised:
+        settings.read({"ADMIN_TOKEN": "too-short"})
+    assert "too-short" not in str(raised.value)
+    assert "ADMIN_TOKEN is '(not shown)'; allowed: 16 to 200 printable ASCII characters" in str(raised.value)
+    assert raised.value.__cause__ is None

@@ -3,73 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import cast
 
 import httpx
 import pytest
 import trio
 
-from render_trio.health import Health, judge
-from render_trio.metrics import Metrics
-from render_trio.supervisor import Slot, Supervisor
+from render_trio.health import Health
 from render_trio.web import server
-from render_trio.web.app import create_app
-from render_trio.web.bodies import Asgi, guarded
-from render_trio.web.probes import Probes
-from render_trio.web.server import address_of, listening_socket, serve
-from tests.web.edge import edge, read_to_end
+from render_trio.web.bodies import Message, Receive, Send
+from render_trio.web.turnstile import taking_turns
 from tests.web.edge import get as get_request
-
-LIMIT = 1000
-
-
-class Site:
-    """A running web side, with two workers that do as they are told."""
-
-    def __init__(self) -> None:
-        self.budget = 1e9
-        self.progress = "polled"
-        self.supervisor = Supervisor({"worker-1": self.work, "worker-2": self.work}, restart_limit=9, restart_window=60)
-        self.abandoned = 0
-        self.address = ""
-
-    async def work(self, heartbeat: Slot) -> None:
-        heartbeat.progress(self.progress)
-        heartbeat.enter("poll", self.budget)
-        await trio.sleep_forever()
-
-    def probes(self) -> Probes:
-        return Probes(
-            lambda: judge(
-                list(self.supervisor.slots),
-                trio.current_time(),
-                draining=self.supervisor.stopping.is_set(),
-                abandoned=self.abandoned,
-                abandoned_limit=4,
-                queue_silence=30,
-            ),
-            self.supervisor.restart_stalled,
-            Metrics().exposition,
-            show_metrics=True,
-        )
+from tests.web.edge import read_to_end
+from tests.web.operated import LIMIT, Site, get, running
 
 
 @pytest.fixture
 async def site() -> AsyncIterator[Site]:
-    site = Site()
-    listener = listening_socket("127.0.0.1", 0)
-    site.address = address_of(listener, "127.0.0.1")
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(site.supervisor.run)
-        await nursery.start(serve, guarded(cast(Asgi, create_app(site.probes())), LIMIT), listener)
+    async with running(Site()) as site:
         yield site
-        nursery.cancel_scope.cancel()
-    listener.close()
-
-
-async def get(site: Site, path: str, **headers: str) -> httpx.Response:
-    async with httpx.AsyncClient(base_url=site.address, trust_env=False) as client:
-        return await client.get(path, headers=headers)
 
 
 @pytest.mark.parametrize("path", ["/health", "/_ah/health"])
@@ -147,23 +98,59 @@ async def test_a_body_that_is_too_large_leaves_the_connection_usable_or_closed(s
         assert (await client.get("/livez")).status_code == 200
 
 
-async def test_a_page_that_fails_says_nothing_of_the_inside() -> None:
-    def fail() -> Health:
+class FailingSite(Site):
+    """A web side that fails."""
+
+    def health(self) -> Health:
         raise RuntimeError("a secret")
 
-    probes = Probes(fail, list, Metrics().exposition, show_metrics=True)
-    async with edge(cast(Asgi, create_app(probes))) as served:
-        answer = await served.ask(get_request("/health"))
-    assert answer.startswith(b"HTTP/1.1 500")
-    assert answer.endswith(b"500 Internal Server Error\n")
-    assert b"content-security-policy" in answer
+
+async def test_a_page_that_fails_says_nothing_of_the_inside() -> None:
+    async with running(FailingSite()) as site:
+        response = await get(site, "/health")
+    assert response.status_code == 500
+    assert response.text == "500 Internal Server Error\n"
+    assert "content-security-policy" in response.headers
 
 
 @pytest.mark.parametrize("close", [True, False], ids=["told to close", "silent"])
-async def test_a_connection_ends_after_its_page(site: Site, close: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_connection_ends_after_its_page(close: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Quart cancels its own request when the answer is out, and what its server had still to do with it."""
     monkeypatch.setattr(server, "KEEP_ALIVE_SECONDS", 0.2)
-    async with edge(cast(Asgi, create_app(site.probes()))) as served, await served.connect() as stream:
-        await stream.send_all(get_request("/livez", close=close))
-        assert b'"alive"' in await read_to_end(stream)
-        await served.all_closed()
+    async with running(Site()) as site:
+        port = int(site.address.rsplit(":", 1)[1])
+        async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+            await stream.send_all(get_request("/livez", close=close))
+            with trio.fail_after(30):
+                assert b'"alive"' in await read_to_end(stream)
+
+
+async def test_what_pages_link_to_may_be_kept_for_ever_and_is_compressed(site: Site) -> None:
+    page = (await get(site, "/")).text
+    address = page.partition('rel="stylesheet" href="')[2].partition('"')[0]
+    style = await get(site, address)
+    assert "immutable" in style.headers["Cache-Control"]
+    assert style.headers["Content-Encoding"] == "gzip"
+    assert (await get(site, address, **{"If-None-Match": style.headers["ETag"]})).status_code == 304
+    unversioned = await get(site, "/static/style.css", **{"Accept-Encoding": "identity"})
+    assert unversioned.headers["Cache-Control"] == "no-cache"
+    assert unversioned.text == style.text
+
+
+async def test_a_crowd_s_requests_begin_one_by_one_and_a_probe_passes_by() -> None:
+    entered: list[str] = []
+
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        entered.append(scope["path"])
+
+    async def never() -> Message:
+        raise AssertionError
+
+    async def nowhere(message: Message) -> None:
+        raise AssertionError
+
+    served = taking_turns(app)
+    async with trio.open_nursery() as nursery:
+        for path in ["/"] * 50 + ["/health"]:
+            nursery.start_soon(served, {"type": "http", "path": path}, never, nowhere)
+    assert entered == ["/health"] + ["/"] * 50

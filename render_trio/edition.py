@@ -1,0 +1,45 @@
+"""Which edition of the catalogue this process draws: the same request in the same edition gives the same bytes.
+
+It goes into ETags and into the addresses of pictures, so that a new drawing is never hidden by an old copy, nor an
+unchanged one fetched again. The version number alone would not do: drawings change between releases as well.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+import resources
+from render_trio import acceleration
+from resources import assets
+from resources.request import Request
+
+CHARACTERS = 12  # of a hash: enough to tell editions apart
+CODE = (".py", ".mo")
+
+
+@functools.cache
+def edition() -> str:
+    """Return a short name made from the drawing code, its artwork and texts, and the libraries below."""
+    summed = hashlib.sha256(msgspec.json.encode(acceleration.versions()))
+    for path in _sources():
+        summed.update(path.name.encode())
+        summed.update(path.read_bytes())
+    return summed.hexdigest()[:CHARACTERS]
+
+
+def etag(request: Request) -> str:
+    """Return the name of the document that the request gives, known without drawing it."""
+    return hashlib.sha256(f"{edition()} {request!r}".encode()).hexdigest()[:32]
+
+
+def _sources() -> Iterator[Path]:
+    package = Path(resources.__file__).parent
+    yield from sorted(path for path in package.rglob("*") if path.suffix in CODE)
+    for folder in (assets.static_directory(), assets.template_directory()):
+        # What the pages on the web look like changes no document.
+        yield from sorted(path for path in folder.rglob("*") if path.is_file() and path.parent.name != "web")

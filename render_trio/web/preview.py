@@ -1,0 +1,112 @@
+"""The pages of a document as pictures: the list of them as JSON for the script, each as a PNG."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+from quart import Blueprint, Response, abort, request
+
+from render_trio.desk import Desk, one_copy
+from render_trio.edition import edition, etag
+from render_trio.errors import RenderTrioError
+from render_trio.finisher import FinishedDocument
+from render_trio.web import query
+from render_trio.web.direct import not_drawn, resource_of
+from render_trio.web.form import form_of
+from render_trio.web.problems import refusal
+from render_trio.web.replies import FOR_EVER, REVALIDATED, bodiless, json_reply
+from resources import Request, RequestError
+from resources.paper import PAPERS
+from resources.request import PAPER_SIZE
+
+PIXELS = 1100  # of a page's longer side: sharp in half a window, or on the whole of a phone
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A page's picture: where it is, and how large, so that nothing moves when it arrives."""
+
+    address: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a page shows of a document. `told` is how many pages it has, in words; `varies`: it has random numbers, so
+    another seed gives another one.
+    """
+
+    query: str
+    filename: str
+    page_count: int
+    told: str
+    varies: bool
+    sheets: tuple[Sheet, ...]
+
+
+def preview_of(asked: Request, document: FinishedDocument | None) -> Preview:
+    """Return the preview: the pages of the first copy. Not drawn yet, it may vary for all we know."""
+    spelt, slug = query.canonical(asked), asked.resource.slug
+    paper = PAPERS[asked.paper_size].turned(asked.resource.orientation)
+    scale = PIXELS / max(paper.width, paper.height)
+    size = round(paper.width * scale), round(paper.height * scale)
+    # Copies change no page: their pictures are the same.
+    pictured = query.canonical(one_copy(asked))
+    sheets = tuple(
+        Sheet(query.address(f"/resources/{slug}/pages/{number}.png", pictured, v=edition()), *size)
+        for number in range(1, one_copy(asked).page_count + 1)
+    )
+    varies = document is None or document.varies
+    return Preview(spelt, asked.filename, asked.page_count, _told(asked), varies, sheets)
+
+
+def _told(asked: Request) -> str:
+    each, size = one_copy(asked).page_count, asked.paper_size
+    pages = f"{each} page{'' if each == 1 else 's'} of {PAPER_SIZE.values[size]} paper"
+    return pages if asked.copies == 1 else f"{asked.copies} copies of {pages}: {asked.page_count} in all"
+
+
+def routes(desk: Desk) -> Blueprint:
+    """Return the routes of previews."""
+    part = Blueprint("preview", __name__)
+
+    @part.get("/resources/<slug>/preview")
+    async def preview(slug: str) -> Response:
+        """Tell what the form means. A wrong value is no failure here: it is told, and the rest is shown."""
+        resource = resource_of(slug)
+        try:
+            form = form_of(resource, query.given_values(request.args))
+        except RequestError as error:
+            return refusal(error)
+        try:
+            document = await desk.document(one_copy(form.request))
+        except RenderTrioError as error:
+            return await not_drawn(error)
+        shown: dict[str, object] = msgspec.to_builtins(preview_of(form.request, document))
+        beside = {field.name: field.error for field in (*form.own, *form.common) if field.error}
+        return json_reply({**shown, "errors": beside, "notices": form.errors})
+
+    @part.get("/resources/<slug>/pages/<int:number>.png")
+    async def page(slug: str, number: int) -> Response:
+        resource = resource_of(slug)
+        try:
+            asked = one_copy(query.checked(resource, query.given_values(request.args, service_keys=("v",))))
+        except RequestError as error:
+            return refusal(error)
+        if not 1 <= number <= asked.page_count:
+            abort(404)
+        name = f"{etag(asked)}-{number}"
+        kept = FOR_EVER if request.args.get("v") == edition() else REVALIDATED
+        headers = {"ETag": f'"{name}"', "Cache-Control": kept}
+        if request.if_none_match.contains(name):
+            return bodiless(headers, "image/png", 304)
+        if request.method == "HEAD":
+            return bodiless(headers, "image/png")
+        try:
+            return Response(await desk.page(asked, number, PIXELS), 200, headers, content_type="image/png")
+        except RenderTrioError as error:
+            return await not_drawn(error)
+
+    return part

@@ -1,0 +1,79 @@
+"""Settings → the parts of a service: queue client, document store, offload, desk, limits."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import trio
+
+from render_trio.delivery import DirectoryStore
+from render_trio.desk import Desk, DeskLimits, open_desk
+from render_trio.metrics import Metrics
+from render_trio.offload import Offload, ThreadOffload, process_offload
+from render_trio.settings import Settings
+from render_trio.task_queue import TaskQueue
+from render_trio.worker import Limits
+
+
+@asynccontextmanager
+async def open_queue(settings: Settings) -> AsyncIterator[TaskQueue]:
+    """Give a queue client that is closed whatever cancels us."""
+    queue = TaskQueue(
+        settings.queue_url,
+        settings.project_name,
+        settings.queue_name,
+        timeout=settings.queue_timeout,
+        discovery_url=settings.api_discovery_url,
+    )
+    try:
+        yield queue
+    finally:
+        with trio.CancelScope(shield=True):
+            await queue.aclose()
+
+
+@asynccontextmanager
+async def open_offload(settings: Settings, metrics: Metrics) -> AsyncIterator[Offload]:
+    """Give where documents are made, as RENDER_ISOLATION says. Raises FatalError when no process can be started."""
+    if settings.render_isolation == "thread":
+        yield ThreadOffload(metrics, settings.render_workers, settings.abandoned_limit)
+        return
+    async with process_offload(
+        metrics,
+        settings.render_workers,
+        memory_limit=settings.render_memory_limit,
+        jobs_per_process=settings.render_jobs_per_process,
+        recycle_memory=settings.render_recycle_memory,
+        static=settings.static_directory,
+        templates=settings.template_directory,
+    ) as offload:
+        yield offload
+
+
+def open_web_desk(settings: Settings, offload: Offload, metrics: Metrics) -> AbstractAsyncContextManager[Desk]:
+    """Give the desk of those who wait for a document on the web; its places are none of the workers'."""
+    s = settings
+    limits = DeskLimits(s.web_renders, s.web_waiting, s.web_render_seconds, s.web_shelf)
+    return open_desk(offload.beside(s.web_renders), limits, metrics)
+
+
+def document_store(settings: Settings) -> DirectoryStore | None:
+    """Return the store for documents that are too large for the queue, None when there is none."""
+    if settings.document_store is None:
+        return None
+    inner = settings.bucket_save_directory
+    prefix = settings.document_url_prefix
+    if not prefix and settings.cloud_storage_bucket_name:
+        prefix = f"https://storage.googleapis.com/{settings.cloud_storage_bucket_name}"
+    if prefix and inner:
+        prefix = f"{prefix}/{inner}"
+    return DirectoryStore(settings.document_store / inner, prefix)
+
+
+def worker_limits(settings: Settings) -> Limits:
+    """Return the limits that a worker keeps."""
+    s = settings
+    return Limits(
+        s.task_count, s.task_seconds, s.task_time_mult, s.task_retry_limit, s.render_sleep_time, s.queue_timeout
+    )

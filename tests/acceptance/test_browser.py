@@ -1,0 +1,100 @@
+"""The pages in a real browser, in front of a real queue and a real service."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pikepdf
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from render_trio.producer import task_values
+from tests.browser import browser as run_browser
+from tests.browser import grave_violations, overflow, visit
+from tests.processes import Running, queue, start_service
+
+TOKEN = "a-token-for-tests"
+PAGES = ("/", "/resources/sorting-network", "/status", "/health")
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("browser")
+    with queue(f"sqlite:///{folder / 'queue.sqlite3'}") as running_queue:
+        running = start_service(running_queue.address, folder / "log", RENDER_WORKERS=2, ADMIN_TOKEN=TOKEN)
+        yield running
+        assert running.end(signal.SIGTERM) == 0, (folder / "log").read_text()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with run_browser() as running:
+        yield running
+
+
+def submit(service: Running, **options: Any) -> str:
+    """Put a task on the queue, and return the address of its page."""
+    task = {"kind": "task#render", **task_values("parity_cards", options)[1]}
+    response = httpx.post(f"{service.address}/tasks", json=task, trust_env=False)
+    assert response.status_code == 202
+    return service.address + response.headers["Location"]
+
+
+def count(page: Page, name: str) -> int:
+    return int(page.locator(f"#{name}").inner_text())
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", PAGES)
+def test_everybody_can_use_the_pages(service: Running, browser: Browser, path: str, scheme: str) -> None:
+    for width in (390, 1280):
+        with visit(browser, service.address + path, scheme=scheme, width=width) as page:
+            assert grave_violations(page) == []
+            assert overflow(page) == 0
+
+
+def test_the_status_moves_while_tasks_run(service: Running, browser: Browser) -> None:
+    with visit(browser, f"{service.address}/status") as page:
+        expect(page.locator("[data-connection]")).to_have_text("Live.")
+        page.evaluate("window.notLoadedAgain = true")
+        before = count(page, "last-hour")
+        for number in range(3):
+            submit(service, seed=number)
+        expect(page.locator("#last-hour")).to_have_text(str(before + 3))
+        expect(page.get_by_role("img", name=f"The last hour: {before + 3} tasks done")).to_be_visible()
+        assert page.evaluate("window.notLoadedAgain")
+
+
+def test_the_status_can_be_read_without_scripts(service: Running, browser: Browser) -> None:
+    with visit(browser, f"{service.address}/status", script=False) as page:
+        assert "worker-2" in page.inner_text("main")
+        assert page.locator('meta[http-equiv="refresh"]').count() == 1
+
+
+def test_the_operator_restarts_a_worker(service: Running, browser: Browser) -> None:
+    with visit(browser, f"{service.address}/status") as page:
+        page.get_by_label("Worker", exact=True).select_option("worker-2")
+        page.get_by_label("Token of the operator").fill(TOKEN)
+        page.get_by_role("button", name="Restart").click()
+        expect(page.get_by_role("status")).to_have_text("worker-2 is being restarted.")
+        expect(page.get_by_role("row", name="worker-2")).to_contain_text("restarted by the operator")
+
+
+def test_a_task_arrives_and_its_document_is_downloaded(service: Running, browser: Browser, tmp_path: Path) -> None:
+    with visit(browser, f"{service.address}/resources/parity-cards") as page:
+        page.get_by_label("Header").fill("Room Four")
+        page.get_by_role("button", name="Make it in the background").click()
+        expect(page).to_have_url(re.compile("/tasks/web-[0-9a-f]{32}$"))
+        expect(page.locator("#state")).to_have_text("Done.")
+        with page.expect_download() as downloading:
+            page.get_by_role("link", name="Download").click()
+        assert downloading.value.suggested_filename == "Parity Cards (black back - a4).pdf"
+        downloading.value.save_as(tmp_path / "document.pdf")
+        assert grave_violations(page) == []
+    with pikepdf.open(tmp_path / "document.pdf") as pdf:
+        assert len(pdf.pages) == 2

@@ -1,0 +1,62 @@
+"""The web side in front of a desk, without workers: for tests of pages and documents."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import cast
+
+import httpx
+import trio
+
+from render_trio.desk import DeskLimits, open_desk
+from render_trio.health import judge
+from render_trio.metrics import Metrics
+from render_trio.offload import Offload, ThreadOffload
+from render_trio.web.app import create_app
+from render_trio.web.bodies import Asgi, guarded
+from render_trio.web.probes import Probes
+from render_trio.web.server import address_of, listening_socket, serve
+
+LIMITS = DeskLimits(at_once=2, waiting=100, seconds=30, shelf_bytes=2**24)
+PAGE = "text/html,application/xhtml+xml,*/*;q=0.8"  # what a browser accepts
+
+
+@dataclass(frozen=True)
+class Site:
+    """A running web side, and a client of it that follows no redirection."""
+
+    client: httpx.AsyncClient
+    metrics: Metrics
+
+    async def get(self, path: str, **headers: str) -> httpx.Response:
+        """Ask as a program does, or with `Accept=PAGE` as a browser does."""
+        return await self.client.get(path, headers=headers)
+
+    def orders(self, kind: str, outcome: str) -> float:
+        """Return how many orders of the desk ended so."""
+        labels = {"kind": kind, "outcome": outcome}
+        return self.metrics.registry.get_sample_value("render_web_orders_total", labels) or 0
+
+
+@asynccontextmanager
+async def running(offload: Offload | None = None, limits: DeskLimits = LIMITS) -> AsyncIterator[Site]:
+    """Give a running site."""
+    metrics = Metrics()
+    probes = Probes(
+        lambda: judge([], trio.current_time(), draining=False, abandoned=0, abandoned_limit=4, queue_silence=30),
+        list,
+        metrics.exposition,
+        show_metrics=True,
+    )
+    listener = listening_socket("127.0.0.1", 0)
+    address = address_of(listener, "127.0.0.1")
+    desk_open = open_desk(offload or ThreadOffload(metrics, 2, 4), limits, metrics)
+    async with desk_open as desk, trio.open_nursery() as nursery:
+        await nursery.start(serve, guarded(cast(Asgi, create_app(probes, desk)), 2**16), listener)
+        unlimited = httpx.Limits(max_connections=None)
+        async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=60, limits=unlimited) as client:
+            yield Site(client, metrics)
+        nursery.cancel_scope.cancel()
+    listener.close()
