@@ -13,7 +13,7 @@ from hypercorn.trio.tcp_server import TCPServer
 
 from render_trio.web.bodies import Asgi
 
-BACKLOG = 256
+BACKLOG = 1024  # connections that may wait to be accepted: one too many is tried again only after a second
 # Each accepts one connection in a round of Trio's: a single one would let a crowd's connections, and whoever asks for
 # our health behind them, wait for the requests of those before.
 ACCEPTORS = 8
@@ -67,6 +67,7 @@ async def serve(app: Asgi, listener: socket.socket, *, task_status: trio.TaskSta
     config = Config()
     # hypercorn closes the descriptors that it is given.
     config.bind = [f"fd://{listener.dup().detach()}" for _ in range(ACCEPTORS)]
+    config.backlog = BACKLOG  # hypercorn listens anew, with its own otherwise
     config.graceful_timeout = GRACEFUL_SECONDS
     config.keep_alive_timeout = KEEP_ALIVE_SECONDS
     config.h11_max_incomplete_size = HEADER_BYTES
