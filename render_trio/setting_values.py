@@ -183,7 +183,10 @@ def path_of(what: str) -> Reader[Path | None]:
             text = unquote(parts.path)
         elif "://" in text:
             raise ValueError(text)
-        return Path(text).expanduser()
+        try:
+            return Path(text).expanduser()
+        except RuntimeError as error:  # the home of a user that does not exist
+            raise ValueError(text) from error
 
     return Reader(f"a {what}'s path or file:// address, or nothing", read)
 

@@ -195,7 +195,7 @@ class Settings:
         "Token with which a worker can be restarted on `/status`; nobody can without one.",
     )
     web_body_limit: int = _setting("64 KiB", size(0, 64 * MIB), "Largest request body taken.")
-    web_renders: int = _setting("2", whole(1, 256), "Documents drawn at once for those who ask on the web.")
+    web_renders: int = _setting("1", whole(1, 256), "Documents drawn at once for those who ask on the web.")
     web_waiting: int = _setting("64", whole(0, 100_000), "Further ones that may wait; beyond that the answer is 503.")
     web_render_seconds: float = _setting("20 s", seconds(1, 300), "Time limit of a document that is asked for there.")
     web_shelf: int = _setting(

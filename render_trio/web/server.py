@@ -15,7 +15,7 @@ from hypercorn.utils import wrap_app
 from render_trio.web.bodies import Asgi
 from render_trio.web.connection import Connection, Connections
 
-BACKLOG = 256
+BACKLOG = 1024  # connections that may wait to be accepted: one too many is tried again only after a second
 ACCEPTORS = 8  # each takes in one connection a round of Trio's: a probe behind a crowd would wait for all before it
 CONNECTIONS_MOST = 500  # at once; below the 1,024 descriptors that many systems grant, the queue's connections apart
 ACKNOWLEDGE_SECONDS = 20  # that a client's host may be silent before the kernel gives it up

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from render_trio import settings
@@ -106,6 +106,7 @@ def test_a_long_bad_value_is_shortened() -> None:
     assert len(str(caught.value)) < 120
 
 
+@example("~0", "DOCUMENT_STORE")  # the home of a user that does not exist
 @given(st.text(), st.sampled_from([setting.name for setting in settings.TABLE]))
 def test_any_text_is_either_a_value_or_a_setting_error_in_one_line(text: str, name: str) -> None:
     told = ""

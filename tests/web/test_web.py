@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator
 
 import httpx
@@ -154,3 +155,11 @@ async def test_a_crowd_s_requests_begin_one_by_one_and_a_probe_passes_by() -> No
         for path in ["/"] * 50 + ["/health"]:
             nursery.start_soon(served, {"type": "http", "path": path}, never, nowhere)
     assert entered == ["/health"] + ["/"] * 50
+
+
+async def test_a_crowd_s_connections_are_taken_while_the_service_is_busy(site: Site) -> None:
+    port = int(site.address.rsplit(":", 1)[1])
+    # Nothing is accepted meanwhile: this test holds the event loop. What finds no room is tried again after a second.
+    crowd = [socket.create_connection(("127.0.0.1", port), timeout=0.9) for _ in range(300)]
+    for connection in crowd:
+        connection.close()
