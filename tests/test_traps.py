@@ -1,4 +1,4 @@
-"""Six traps of the libraries in use: each is shown to be there in the bare library, and not to be here.
+"""Seven traps of the libraries in use: each is shown to be there in the bare library, and not to be here.
 
 Seen with hypercorn 0.18.0, httpx 0.28.1 on httpcore 1.0.9, redis 8.1.0, quart-trio 0.12.0. When a test of a
 bare library fails after an upgrade, the trap is gone, and the remedy may go too.
@@ -256,3 +256,40 @@ def test_nothing_of_ours_runs_in_the_application() -> None:
     for path in [*(ROOT / "render_trio").rglob("*.py"), *(ROOT / "emulator").rglob("*.py")]:
         names = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
         assert not names & {"nursery", "add_background_task", "before_serving", "while_serving"}, path
+
+
+# 7. Quart cancels its request when the answer is out, and hypercorn with it, before it has closed the connection.
+
+
+async def test_a_connection_that_is_to_be_closed_stays_open_in_a_bare_hypercorn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = QuartTrio(__name__)
+
+    @app.get("/")
+    async def page() -> str:
+        return "all is well"
+
+    async with (
+        bare_hypercorn(cast(Asgi, app), monkeypatch) as (port, _),
+        await trio.open_tcp_stream("127.0.0.1", port) as stream,
+    ):
+        await stream.send_all(get())
+        received = b""
+        while b"all is well" not in received:
+            received += await stream.receive_some()
+        with trio.move_on_after(0.3) as waiting:
+            await stream.receive_some()
+        assert waiting.cancelled_caught, "no end comes"
+
+
+async def test_a_connection_that_is_to_be_closed_is_closed_here() -> None:
+    app = QuartTrio(__name__)
+
+    @app.get("/")
+    async def page() -> str:
+        return "all is well"
+
+    async with edge(cast(Asgi, app)) as site:
+        assert (await site.ask(get())).endswith(b"all is well")
+        await site.all_closed()

@@ -72,7 +72,6 @@ class World:
     """Everything that runs. `stack` ends it; what a fault changes is healed before the next one."""
 
     def __init__(self, stack: ExitStack, folder: Path, store: str, isolation: str) -> None:
-        self._stack = stack
         self._queue_clock, self._service_clock = folder / "queue clock", folder / "service clock"
         self._queue_clock.write_text("0")
         self._service_clock.write_text("0")
@@ -86,7 +85,7 @@ class World:
             "RENDER_WORKERS": 4,
             "TASK_SECONDS": 3,
             "QUEUE_TIMEOUT": 2,
-            "MAX_QUEUE_TASK_SIZE": "24 KiB",  # about half of the documents are larger, and go to the store
+            "MAX_QUEUE_TASK_SIZE": "14 KiB",  # about half of the documents are larger, and go to the store
             "DOCUMENT_STORE": str(self._store_link),
             "DOCUMENT_URL_PREFIX": "https://files.example.org",
         }
