@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from emulator.calls import Call
 from emulator.errors import ApiError, invalid, required
 from emulator.store import SECOND, NewTask, QueueKey
 
@@ -72,14 +73,21 @@ def tag(value: object, location: str = "tag") -> str | None:
     return value
 
 
-def body_object(raw: bytes) -> dict[str, Any]:
+def body_object(call: Call) -> dict[str, Any]:
     """Return the body's JSON object. Raises ApiError."""
+    if not call.body:
+        if "content-length" in call.headers or "transfer-encoding" in call.headers:
+            raise ApiError(400, "the body is empty; send a JSON object", "parseError")
+        raise ApiError(411, "Content-Length is missing; send a JSON object as the body, and its length")
+    encoding = call.headers.get("content-encoding", "identity")
+    if encoding != "identity":
+        raise invalid("Content-Encoding", encoding, "identity: send the body uncompressed", location_type="header")
     try:
-        value = msgspec.json.decode(raw)
+        value = msgspec.json.decode(call.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ApiError(400, f"the body is not JSON: {error}", "parseError") from None
     if not isinstance(value, dict):
-        raise ApiError(400, "the body is not a JSON object", "parseError")
+        raise ApiError(400, "the body is not a JSON object; send one, {...}", "parseError")
     return value
 
 

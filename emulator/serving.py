@@ -12,7 +12,6 @@ import signal
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
 
 import trio
 from hypercorn.config import Config
@@ -21,7 +20,7 @@ from hypercorn.trio import serve as hypercorn_serve
 from hypercorn.trio.tcp_server import TCPServer
 
 from emulator.app import create_app
-from emulator.bodies import Asgi, whole_bodies
+from emulator.bodies import Asgi
 from emulator.store import open_store
 
 log = logging.getLogger(__name__)
@@ -90,7 +89,7 @@ async def serve(settings: EmulatorSettings, *, task_status: trio.TaskStatus[str]
     config.errorlog = None
     try:
         async with trio.open_nursery() as nursery:
-            await nursery.start(_serve_app, whole_bodies(cast(Asgi, create_app(store))), config)
+            await nursery.start(_serve_app, create_app(store), config)
             task_status.started(address)
     finally:
         listener.detach()  # hypercorn closed the descriptor, or the process ends
