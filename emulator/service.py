@@ -31,7 +31,7 @@ class QueueService:
     def __init__(self, store: Store) -> None:
         self.store = store
         self._limiter = trio.CapacityLimiter(STORE_THREADS)
-        self._waiters = longpoll.Waiters()
+        self._waiters = longpoll.Waiters(store, self.ask)
 
     def queue(self, call: Call, project: str, name: str) -> QueueKey:
         """Return the queue that a call is about. Raises ApiError."""
@@ -55,7 +55,7 @@ class QueueService:
 
     async def lease(self, queue: QueueKey, order: LeaseOrder, wait_seconds: int = 0) -> list[Task]:
         """Lease tasks; when there are none, wait for them."""
-        return await self._waiters.lease(queue, lambda: self.ask(self.store.lease, queue, order), wait_seconds)
+        return await self._waiters.lease(queue, order, wait_seconds)
 
     def wake(self, queue: QueueKey) -> None:
         """Let those look again who wait for this queue: a task came, or was given back."""
