@@ -1,0 +1,176 @@
+"""The SQLite file behind a store: one connection behind a lock, transactions, the clock, what a queue is there.
+
+What was purged is swept away here, by a thread with a connection of its own, in steps so short that nobody
+waits for them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from emulator import sqlite_schema
+from emulator.store import QueueKey, StoreUnavailableError
+
+BUSY_SECONDS = 10  # how long to wait for another process's transaction, each being well under 1 ms
+SWEPT_ROWS = 500  # of a purged queue in one transaction
+SWEEP_PAUSE = 0.005  # s between two of them, for whoever waits for the file
+
+_FAILURES = (sqlite3.OperationalError, sqlite3.ProgrammingError)
+_KNOWN = (
+    "SELECT offset_us, number, live, dead, live_count, dead_count, paused, awaited "
+    "FROM clock LEFT JOIN queues ON project = ? AND name = ?"
+)
+# Queues are forgotten all at once, and numbers only grow.
+_FORGOTTEN = "queue < (SELECT coalesce(min(number), 9223372036854775807) FROM queues)"
+# What is garbage of each table, a few rows at a time.
+_SWEEPS = (
+    "DELETE FROM tasks WHERE rowid IN "
+    f"(SELECT t.rowid FROM garbage g JOIN tasks t ON t.part = g.part LIMIT {SWEPT_ROWS})",
+    "DELETE FROM tombstones WHERE (queue, id) IN "
+    f"(SELECT queue, id FROM tombstones WHERE {_FORGOTTEN} LIMIT {SWEPT_ROWS})",
+    "DELETE FROM lease_counts WHERE (queue, second) IN "
+    f"(SELECT queue, second FROM lease_counts WHERE {_FORGOTTEN} LIMIT {SWEPT_ROWS})",
+    "DELETE FROM garbage WHERE NOT EXISTS (SELECT 1 FROM tasks t WHERE t.part = garbage.part)",
+)
+
+Ring = Callable[[QueueKey | None], None]
+
+
+class Queue(NamedTuple):
+    """A queue's row: its number, the parts that its tasks and dead letters lie in, its counts and states."""
+
+    number: int
+    live: int
+    dead: int
+    live_count: int
+    dead_count: int
+    paused: int
+    awaited: int
+
+
+class SqliteFile:
+    """One file. `read` and `write` are transactions, and hold the lock that all else here needs held."""
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._rings: list[Ring] = []
+        self._dirty = threading.Event()
+        self._closing = threading.Event()
+        self._sweeper: threading.Thread | None = None
+        try:
+            Path(path).resolve().parent.mkdir(parents=True, exist_ok=True)
+            self.database = self._connect()
+            with self.write() as database:
+                sqlite_schema.prepare(database)
+                left = database.execute("SELECT 1 FROM garbage").fetchone()
+        except (sqlite3.Error, OSError) as error:
+            raise StoreUnavailableError(f"{path} can't be used as a store: {error}") from error
+        if left:
+            self.sweep()
+
+    def _connect(self) -> sqlite3.Connection:
+        database = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = NORMAL")
+        return database
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """One transaction that may write; an error undoes it. Raises StoreUnavailableError."""
+        return self._transaction("BEGIN IMMEDIATE")
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """One transaction that sees one state. Raises StoreUnavailableError."""
+        return self._transaction("BEGIN")
+
+    def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                self.database.execute(begin)
+                try:
+                    yield self.database
+                except Exception:
+                    self.database.execute("ROLLBACK")
+                    raise
+                self.database.execute("COMMIT")
+            except _FAILURES as error:
+                raise StoreUnavailableError(f"the store does not answer: {error}") from error
+
+    def now_us(self) -> int:
+        """Return the store's time."""
+        (offset,) = self.database.execute("SELECT offset_us FROM clock").fetchone()
+        return time.time_ns() // 1000 + int(offset)
+
+    def known(self, queue: QueueKey) -> tuple[Queue | None, int]:
+        """Return the queue, None if it isn't known, and the time."""
+        offset, number, *values = self.database.execute(_KNOWN, (queue.project, queue.name)).fetchone()
+        now = time.time_ns() // 1000 + offset
+        return (None if number is None else Queue(number, *values)), now
+
+    def declared(self, queue: QueueKey) -> tuple[Queue, int]:
+        """Return the queue, made known if it isn't, and the time."""
+        known, now = self.known(queue)
+        while known is None:
+            self.database.execute(
+                "INSERT INTO queues (project, name, live, dead) SELECT ?, ?, next_part, next_part + 1 FROM clock",
+                (queue.project, queue.name),
+            )
+            self.database.execute("UPDATE clock SET next_part = next_part + 2")
+            known, now = self.known(queue)
+        return known, now
+
+    def watch(self, ring: Ring) -> None:
+        """Call `ring` when a queue that somebody waits for may have work."""
+        self._rings.append(ring)
+        ring(None)
+
+    def tell(self, queue: QueueKey, known: Queue | None) -> None:
+        """Ring for this queue, if somebody waited for it before the transaction that is over."""
+        if known is not None and known.awaited:
+            for ring in self._rings:
+                ring(queue)
+
+    def tell_all(self) -> None:
+        """Ring for any queue."""
+        for ring in self._rings:
+            ring(None)
+
+    def sweep(self) -> None:
+        """Let what is garbage be deleted, in the background."""
+        self._dirty.set()
+        if self._sweeper is None:
+            self._sweeper = threading.Thread(target=self._sweep, name="sqlite-sweeper", daemon=True)
+            self._sweeper.start()
+
+    def _sweep(self) -> None:
+        database = self._connect()
+        while not self._closing.is_set():
+            self._dirty.wait()
+            self._dirty.clear()
+            for statement in _SWEEPS:
+                while not self._closing.is_set():
+                    try:
+                        swept = database.execute(statement).rowcount
+                    except sqlite3.OperationalError:
+                        break  # the file is busy or gone; whoever purges next tries again
+                    if swept < SWEPT_ROWS:
+                        break
+                    self._closing.wait(SWEEP_PAUSE)
+        database.close()
+
+    def close(self) -> None:
+        """Close the file; what is left to sweep waits for the next who opens it."""
+        self._closing.set()
+        self._dirty.set()
+        if self._sweeper is not None:
+            self._sweeper.join()
+        with self._lock:
+            self.database.close()
