@@ -56,9 +56,10 @@ def methods(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 def _load(service: QueueService, path: Path) -> Api:
     name, version = path.stem.rsplit("_", 1)
     document = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-    specification = importlib.util.spec_from_file_location(f"emulator.api_data.{path.stem}", path.with_suffix(".py"))
-    if specification is None or specification.loader is None:
-        raise ValueError(f"{path.name} has no {path.stem}.py beside it")
+    module_path = path.with_suffix(".py")
+    specification = importlib.util.spec_from_file_location(f"emulator.api_data.{path.stem}", module_path)
+    if not module_path.is_file() or specification is None or specification.loader is None:
+        raise ValueError(f"{path.name} has no {module_path.name} beside it")
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
     verbs: Mapping[str, Verb] = module.verbs(service)

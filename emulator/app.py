@@ -1,4 +1,4 @@
-"""The application put together: every API of api_data/, discovery, health, pages; all behind one edge."""
+"""The application put together: every API of api_data/, discovery, batches, health, pages; all behind one edge."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import cast
 
 from quart_trio import QuartTrio
 
-from emulator import apis
+from emulator import apis, batches
+from emulator.access import Access, Need
 from emulator.bodies import Asgi
 from emulator.calls import Call, Reply, Route
 from emulator.dispatch import Dispatcher
@@ -16,20 +17,24 @@ from emulator.routing import Routes
 from emulator.service import QueueService
 from emulator.store import Store
 
+EVERYTHING_OPEN = Access()
 
-def create_app(store: Store, api_data: Path = apis.API_DATA) -> Asgi:
-    """Return the application on this store."""
-    service = QueueService(store)
+
+def create_app(store: Store, access: Access = EVERYTHING_OPEN, api_data: Path = apis.API_DATA) -> Asgi:
+    """Return the application on this store. Raises ValueError for a pair of api_data/ that doesn't fit."""
+    service = QueueService(store, access)
     loaded = apis.load(service, api_data)
     routes = Routes()
+    styles = {route.path[1:].partition("/")[0]: api.errors for api in loaded for route in api.routes}
+    schemas = {name: schema for api in loaded for name, schema in api.schemas().items()}
+    dispatcher = Dispatcher(routes, styles, schemas)
     for api in loaded:
         routes.add(api.routes)
     routes.add(apis.discovery_routes(loaded))
+    routes.add(batches.routes(dispatcher.answer))
     routes.add(_probes(service))
-    styles = {route.path[1:].partition("/")[0]: api.errors for api in loaded for route in api.routes}
-    schemas = {name: schema for api in loaded for name, schema in api.schemas().items()}
     pages = QuartTrio("emulator", static_folder=None)
-    return edge(Dispatcher(routes, styles, schemas), cast(Asgi, pages))
+    return edge(dispatcher, cast(Asgi, pages), lambda call: access.check(call, Need.MANAGE))
 
 
 def _probes(service: QueueService) -> list[Route]:

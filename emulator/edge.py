@@ -7,11 +7,14 @@ it is a call (too long, too large, too slow) is told in the same shape as every 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import trio
 
 from emulator import replies
+from emulator.batches import BATCH_BYTES
+from emulator.batches import PATH as BATCH_PATH
 from emulator.bodies import Asgi, ClientGoneError, Message, Receive, Send, read_body
 from emulator.calls import Call, Reply
 from emulator.dispatch import Dispatcher, parse_query
@@ -26,8 +29,11 @@ _HOST = re.compile(r"[A-Za-z0-9._-]{1,255}(:[0-9]{1,5})?|\[[0-9a-fA-F:.]{2,45}\]
 PAGE_PATHS = re.compile(r"/|/queues/.*|/static/.*", re.ASCII)
 
 
-def edge(dispatcher: Dispatcher, pages: Asgi) -> Asgi:
-    """Return the ASGI application: pages for people are answered by `pages`, all else by the dispatcher."""
+def edge(dispatcher: Dispatcher, pages: Asgi, admit_to_pages: Callable[[Call], None]) -> Asgi:
+    """Return the ASGI application: pages for people are answered by `pages`, all else by the dispatcher.
+
+    `admit_to_pages` raises ApiError when who asks may not see them.
+    """
 
     async def serve(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -35,14 +41,18 @@ def edge(dispatcher: Dispatcher, pages: Asgi) -> Asgi:
             return
         path = scope["raw_path"].decode("ascii")
         try:
-            body = await read_body(receive, BODY_BYTES)
+            body = await read_body(receive, BATCH_BYTES if path.startswith(BATCH_PATH) else BODY_BYTES)
             call = _call(scope, path, body)
+            _refuse_other_sites(call)
+            for_people = PAGE_PATHS.fullmatch(path)
+            if for_people:
+                admit_to_pages(call)
         except ClientGoneError:
             return
         except ApiError as error:
             await _send(send, replies.encoded(replies.error_reply(error, dispatcher.style(path))))
             return
-        if PAGE_PATHS.fullmatch(path):
+        if for_people:
             await pages(scope, _whole(body, receive), send)
         elif "prefer" in call.headers:
             await _answer_while_there(dispatcher, call, receive, send)
@@ -93,6 +103,19 @@ def _root(scope: Message, headers: dict[str, str]) -> str:
     forwarded = headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
     scheme = forwarded if forwarded in ("http", "https") else scope["scheme"]
     return f"{scheme}://{host}/"
+
+
+def _refuse_other_sites(call: Call) -> None:
+    """Raise ApiError when a page of another site makes a browser send this: it could use the browser's rights."""
+    if call.method in ("GET", "HEAD"):
+        return
+    site, origin = call.headers.get("sec-fetch-site"), call.headers.get("origin")
+    if site is not None:
+        foreign = site not in ("same-origin", "none")
+    else:
+        foreign = origin is not None and origin.partition("://")[2].lower() != call.headers.get("host", "").lower()
+    if foreign:
+        raise ApiError(403, "this was sent by a page of another site; send it from this service's own, or no browser")
 
 
 def _whole(body: bytes, receive: Receive) -> Receive:

@@ -8,6 +8,7 @@ from typing import TypeVar
 import trio
 
 from emulator import longpoll, parameters
+from emulator.access import Access, Need
 from emulator.calls import Call
 from emulator.errors import ApiError
 from emulator.store import (
@@ -28,14 +29,21 @@ T = TypeVar("T")
 class QueueService:
     """The queues of one store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, access: Access) -> None:
         self.store = store
+        self.access = access
         self._limiter = trio.CapacityLimiter(STORE_THREADS)
         self._waiters = longpoll.Waiters(store, self.ask)
 
-    def queue(self, call: Call, project: str, name: str) -> QueueKey:
-        """Return the queue that a call is about. Raises ApiError."""
-        return parameters.queue_key(project, name)
+    def queue(self, call: Call, project: str, name: str, need: Need) -> QueueKey:
+        """Return the queue that a call is about. Raises ApiError when there is none, or the call may not do this."""
+        queue = parameters.queue_key(project, name)
+        self.access.check(call, need, queue)
+        return queue
+
+    def retry_limit(self, queue: QueueKey) -> int | None:
+        """Return how often a task of the queue is leased at most, None for no limit."""
+        return self.access.rule(queue).retry_limit
 
     async def ask(self, verb: Callable[..., T], *arguments: object) -> T:
         """Call the store in a thread. Never abandoned: what changes state must be known to have ended.

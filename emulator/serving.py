@@ -12,6 +12,7 @@ import signal
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import trio
 from hypercorn.config import Config
@@ -19,9 +20,12 @@ from hypercorn.trio import run as hypercorn_run
 from hypercorn.trio import serve as hypercorn_serve
 from hypercorn.trio.tcp_server import TCPServer
 
+from emulator.access import Access
 from emulator.app import create_app
 from emulator.bodies import Asgi
+from emulator.queue_file import read_queue_file
 from emulator.store import open_store
+from emulator.tokens import read_token_file
 
 log = logging.getLogger(__name__)
 BACKLOG = 1024
@@ -37,6 +41,17 @@ class EmulatorSettings:
     host: str = "127.0.0.1"
     port: int = 5052
     store: str = "sqlite:///queue.sqlite3"
+    queue_file: str | None = None
+    token_file: str | None = None
+    test_verbs: bool = False
+
+    def access(self) -> Access:
+        """Return who may do what, by the files. Raises QueueFileError, TokenFileError, OSError."""
+        return Access(
+            read_queue_file(Path(self.queue_file)) if self.queue_file else None,
+            read_token_file(Path(self.token_file)) if self.token_file else None,
+            self.test_verbs,
+        )
 
 
 class GuardedServer(TCPServer):
@@ -75,6 +90,7 @@ async def serve(settings: EmulatorSettings, *, task_status: trio.TaskStatus[str]
 
     Raises OSError when the port is taken, ValueError or StoreUnavailableError for a bad store.
     """
+    access = settings.access()
     store = await trio.to_thread.run_sync(open_store, settings.store)
     listener = listening_socket(settings.host, settings.port)
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -89,7 +105,7 @@ async def serve(settings: EmulatorSettings, *, task_status: trio.TaskStatus[str]
     config.errorlog = None
     try:
         async with trio.open_nursery() as nursery:
-            await nursery.start(_serve_app, create_app(store), config)
+            await nursery.start(_serve_app, create_app(store, access), config)
             task_status.started(address)
     finally:
         listener.detach()  # hypercorn closed the descriptor, or the process ends

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from emulator import longpoll, parameters
+from emulator.access import Need
 from emulator.calls import NO_CONTENT, Call, Reply, Verb
 from emulator.errors import ApiError, by_reason
 from emulator.service import QueueService
@@ -54,8 +55,8 @@ class TaskQueueApi:
         self._store = service.store
         self._legacy = legacy
 
-    def _queue(self, call: Call) -> QueueKey:
-        return self._service.queue(call, call.parameters["project"], call.parameters["taskqueue"])
+    def _queue(self, call: Call, need: Need = Need.USE) -> QueueKey:
+        return self._service.queue(call, call.parameters["project"], call.parameters["taskqueue"], need)
 
     def _listed(self, kind: str, items: list[dict[str, Any]]) -> Reply:
         """Return a list as the service gave it: without `items` when there are none, unless old clients need it."""
@@ -66,7 +67,11 @@ class TaskQueueApi:
     async def get_queue(self, call: Call) -> Reply:
         """Return the queue, and its figures when asked for."""
         queue = self._queue(call)
-        resource: dict[str, Any] = {"kind": "taskqueues#taskqueue", "id": long_name(queue), "maxLeases": 0}
+        resource: dict[str, Any] = {
+            "kind": "taskqueues#taskqueue",
+            "id": long_name(queue),
+            "maxLeases": self._service.retry_limit(queue) or 0,
+        }
         if parameters.flag(call.query, "getStats"):
             stats = await self._service.ask(self._store.stats, queue)
             resource["stats"] = {
@@ -85,7 +90,7 @@ class TaskQueueApi:
 
     async def insert_task(self, call: Call) -> Reply:
         """Insert a task."""
-        queue = self._queue(call)
+        queue = self._queue(call, Need.INSERT)
         new = parameters.new_task(parameters.body_object(call), queue, uuid.uuid4().hex, time.time_ns() // 1000)
         task = await self._service.ask(self._store.insert, queue, new)
         self._service.wake(queue)

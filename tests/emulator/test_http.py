@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,37 +10,8 @@ import httpx
 import pytest
 import trio
 
-from emulator.serving import EmulatorSettings, serve
+from tests.emulator.running import PAYLOAD, TASKS, emulator, error_of, insert
 from tests.redis_server import free_port
-
-TASKS = "/taskqueue/v1beta2/projects/s~shop/taskqueues/print/tasks"
-PAYLOAD = base64.b64encode(b'{"a": 1}').decode()
-
-
-@asynccontextmanager
-async def emulator(store: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with trio.open_nursery() as nursery:
-        address = await nursery.start(serve, EmulatorSettings(port=0, store=store))
-        async with httpx.AsyncClient(base_url=address, trust_env=False) as client:
-            yield client
-        nursery.cancel_scope.cancel()
-
-
-@pytest.fixture
-async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    async with emulator(f"sqlite:///{tmp_path / 'q.sqlite3'}") as client:
-        yield client
-
-
-async def insert(client: httpx.AsyncClient, **fields: Any) -> httpx.Response:
-    return await client.post(TASKS, json={"queueName": "print", "payloadBase64": PAYLOAD, **fields})
-
-
-def _error(response: httpx.Response) -> dict[str, Any]:
-    body = response.json()["error"]
-    assert body["code"] == response.status_code
-    assert body["message"] == body["errors"][0]["message"]
-    return dict(body["errors"][0])
 
 
 async def test_a_task_goes_through_its_whole_life(client: httpx.AsyncClient) -> None:
@@ -60,7 +29,7 @@ async def test_a_task_goes_through_its_whole_life(client: httpx.AsyncClient) -> 
     assert int(renewed.json()["leaseTimestamp"]) > int(task["leaseTimestamp"])
     assert renewed.json()["retry_count"] == 1
     stale = await client.patch(f"{TASKS}/one", params={"newLeaseSeconds": 120}, json=body)
-    assert (stale.status_code, _error(stale)["reason"]) == (400, "leaseConflict")
+    assert (stale.status_code, error_of(stale)["reason"]) == (400, "leaseConflict")
     deleted = await client.delete(f"{TASKS}/one?")
     assert (deleted.status_code, deleted.content) == (204, b"")
     assert (await client.delete(f"{TASKS}/one")).status_code == 404
@@ -101,7 +70,7 @@ async def test_the_discovery_document_names_this_host(client: httpx.AsyncClient)
     assert document["rootUrl"] == f"{client.base_url}/".replace("//", "/").replace(":/", "://", 1)
     assert document["servicePath"] == "taskqueue/v1beta2/projects/"
     unknown = await client.get("/api/taskqueue/v9")
-    assert (unknown.status_code, _error(unknown)["reason"]) == (404, "notFound")
+    assert (unknown.status_code, error_of(unknown)["reason"]) == (404, "notFound")
 
 
 @pytest.mark.parametrize(
@@ -128,7 +97,7 @@ async def test_what_is_wrong_is_named(
 ) -> None:
     response = await client.request(method, TASKS + path, json=body)
     assert response.status_code == 400
-    error = _error(response)
+    error = error_of(response)
     assert error["location"] == location
     assert location in error["message"]
 
@@ -136,7 +105,7 @@ async def test_what_is_wrong_is_named(
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"text"', b"\xff\xfe", b"[" * 100_000])
 async def test_a_body_that_is_no_object_is_refused(client: httpx.AsyncClient, body: bytes) -> None:
     response = await client.post(TASKS, content=body)
-    assert (response.status_code, _error(response)["reason"]) == (400, "parseError")
+    assert (response.status_code, error_of(response)["reason"]) == (400, "parseError")
 
 
 @pytest.mark.parametrize(
@@ -146,14 +115,14 @@ async def test_a_body_that_is_no_object_is_refused(client: httpx.AsyncClient, bo
 async def test_errors_have_one_shape(client: httpx.AsyncClient, method: str, path: str, status: int) -> None:
     response = await client.request(method, path)
     assert response.status_code == status
-    _error(response)
+    error_of(response)
 
 
 async def test_a_body_that_is_too_large_is_refused_and_the_connection_goes_on(client: httpx.AsyncClient) -> None:
     large = await client.post(TASKS, content=b"x" * 3_000_000)
-    assert (large.status_code, _error(large)["reason"]) == (413, "uploadTooLarge")
+    assert (large.status_code, error_of(large)["reason"]) == (413, "uploadTooLarge")
     over = await insert(client, payloadBase64=base64.b64encode(bytes(1024 * 1024 + 1)).decode())
-    assert (over.status_code, _error(over)["location"]) == (400, "payloadBase64")
+    assert (over.status_code, error_of(over)["location"]) == (400, "payloadBase64")
     assert (await insert(client, payloadBase64=base64.b64encode(bytes(1024 * 1024)).decode())).status_code == 200
 
 
@@ -187,7 +156,7 @@ async def test_a_waiting_lease_ends_empty(client: httpx.AsyncClient) -> None:
 async def test_without_its_store_the_service_says_try_again() -> None:
     async with emulator(f"redis://127.0.0.1:{free_port()}/0") as client:
         response = await insert(client)
-        assert (response.status_code, _error(response)["reason"]) == (503, "backendError")
+        assert (response.status_code, error_of(response)["reason"]) == (503, "backendError")
         assert response.headers["Retry-After"] == "1"
         assert (await client.get("/health")).status_code == 503
 

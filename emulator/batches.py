@@ -1,0 +1,120 @@
+"""Many calls in one request: `POST /batch`, multipart/mixed of application/http parts, answered part by part.
+
+The calls are made one after the other. What is wrong with one part is told in that part's reply.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import uuid
+from collections.abc import Awaitable, Callable
+from email import message_from_bytes
+from email.message import Message
+from email.parser import BytesHeaderParser
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from emulator import replies
+from emulator.calls import Call, Reply, Route
+from emulator.dispatch import parse_query
+from emulator.errors import ApiError, by_reason, invalid, shown
+from emulator.parameters import BODY_BYTES
+
+CALLS_MOST = 1000
+BATCH_BYTES = 16 * 1024 * 1024
+PATH = "/batch"
+# Of the batch's own headers, those that each of its calls does not inherit.
+OWN_HEADERS = ("content-", "prefer", "x-http-method-override", "transfer-encoding", "expect")
+_BLANK_LINE = re.compile(rb"\r?\n\r?\n")
+
+
+def routes(answer: Callable[[Call], Awaitable[Reply]]) -> list[Route]:
+    """Return the routes of the batch; `answer` is what answers each call."""
+
+    async def batch(call: Call) -> Reply:
+        parts = _parts(call)
+        boundary = f"batch_{uuid.uuid4().hex}"
+        lines: list[bytes] = []
+        for part in parts:
+            reply = await _answer_part(call, part, answer)
+            lines.append(f"--{boundary}\r\nContent-Type: application/http\r\n{_reply_id(part)}\r\n".encode())
+            lines.append(_http(reply))
+            lines.append(b"\r\n")
+        lines.append(f"--{boundary}--\r\n".encode())
+        kind = f"multipart/mixed; boundary={boundary}"
+        return Reply(200, None, (("Content-Type", kind), ("Cache-Control", "no-store")), b"".join(lines))
+
+    # The second is where newer clients look for it.
+    return [Route("", "POST", path, batch) for path in (PATH, f"{PATH}/{{api}}/{{version}}")]
+
+
+def _parts(call: Call) -> list[Message]:
+    """Return the parts of a batch. Raises ApiError."""
+    kind = call.headers.get("content-type", "")
+    whole = message_from_bytes(b"Content-Type: " + kind.encode("latin-1", "replace") + b"\r\n\r\n" + call.body)
+    if whole.get_content_type() != "multipart/mixed" or not whole.get_boundary():
+        raise invalid("Content-Type", kind, "multipart/mixed with a boundary", location_type="header")
+    parts = whole.get_payload()
+    if not isinstance(parts, list):
+        raise ApiError(400, "the batch has no parts; send one application/http part for each call", "parseError")
+    if len(parts) > CALLS_MOST:
+        raise ApiError(400, f"the batch has {len(parts)} calls; allowed: {CALLS_MOST}", "invalid")
+    return [part for part in parts if isinstance(part, Message)]
+
+
+async def _answer_part(outer: Call, part: Message, answer: Callable[[Call], Awaitable[Reply]]) -> Reply:
+    try:
+        call = _call(outer, part)
+    except ApiError as error:
+        return replies.encoded(replies.error_reply(error, by_reason))
+    return await answer(call)
+
+
+def _call(outer: Call, part: Message) -> Call:
+    """Return the call that a part holds. Raises ApiError."""
+    content = part.get_payload(decode=True)
+    if part.get_content_type() != "application/http" or not isinstance(content, bytes):
+        raise ApiError(400, f"the part is {part.get_content_type()[:60]}; allowed: application/http", "invalid")
+    head, *rest = _BLANK_LINE.split(content.lstrip(b"\r\n"), maxsplit=1)
+    first, _, fields = head.partition(b"\n")
+    body = rest[0] if rest else b""
+    line = first.decode("ascii", "replace").strip()
+    words = line.split()
+    if len(words) not in (2, 3):
+        raise ApiError(400, f"the part begins with {shown(line)}; allowed: METHOD /path HTTP/1.1", "parseError")
+    try:
+        target = urlsplit(words[1])
+    except ValueError:
+        raise ApiError(400, f"the part's address is {shown(words[1])}; allowed: /path?query", "invalid") from None
+    if not target.path.startswith("/") or target.path.startswith(PATH):
+        raise ApiError(400, f"the part's path is {shown(target.path)}; allowed: a method's, no batch", "invalid")
+    if len(body) > BODY_BYTES:
+        raise ApiError(413, f"the part's body is larger than {BODY_BYTES} bytes; send less")
+    inherited = {name: value for name, value in outer.headers.items() if not name.startswith(OWN_HEADERS)}
+    given = reversed(BytesHeaderParser().parsebytes(fields).items())
+    own = {name.lower(): str(value) for name, value in given if name.lower() != "prefer"}
+    return dataclasses.replace(
+        outer,
+        method=words[0].upper(),
+        path=target.path,
+        query=parse_query(target.query.encode()) if target.query else {},
+        headers=inherited | {"content-length": str(len(body))} | own,
+        body=body,
+        parameters={},
+    )
+
+
+def _reply_id(part: Message) -> str:
+    """Return the header that tells which part is answered."""
+    given = "".join(character for character in str(part.get("Content-ID", "")) if character.isprintable())
+    given = given.strip().removeprefix("<").removesuffix(">")
+    return f"Content-ID: <response-{given}>\r\n" if given else ""
+
+
+def _http(reply: Reply) -> bytes:
+    """Return a reply as it would stand on the wire."""
+    head = [f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}"]
+    head += [f"{name}: {value}" for name, value in reply.headers]
+    head.append(f"Content-Length: {len(reply.body)}")
+    return "\r\n".join(head).encode() + b"\r\n\r\n" + reply.body
