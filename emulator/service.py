@@ -10,8 +10,9 @@ import trio
 from emulator import longpoll, parameters
 from emulator.access import Access, Need
 from emulator.calls import Call
-from emulator.errors import ApiError
+from emulator.errors import ApiError, invalid
 from emulator.store import (
+    SECOND,
     LeaseConflictError,
     LeaseExpiredError,
     LeaseOrder,
@@ -44,6 +45,31 @@ class QueueService:
     def retry_limit(self, queue: QueueKey) -> int | None:
         """Return how often a task of the queue is leased at most, None for no limit."""
         return self.access.rule(queue).retry_limit
+
+    def may(self, call: Call, need: Need, queue: QueueKey) -> bool:
+        """Return whether the call may do this on the queue."""
+        try:
+            self.access.check(call, need, queue)
+        except ApiError:
+            return False
+        return True
+
+    async def known(self, project: str) -> list[QueueKey]:
+        """Return the project's queues by name: those of the queue file, or without one those used so far."""
+        if self.access.queues is not None:
+            return [QueueKey(project, name) for name in sorted(self.access.queues.rules)]
+        return [queue for queue in await self.ask(self.store.queues) if queue.project == project]
+
+    async def due(self, eta_us: int, location: str) -> int | None:
+        """Return when a new task is to fall due, None for now: one that lies back must not jump the queue.
+
+        Raises ApiError when it lies too far ahead.
+        """
+        now = await self.ask(self.store.now_us)
+        if eta_us > now + parameters.ETA_AHEAD_DAYS * 86_400 * SECOND:
+            allowed = f"at most {parameters.ETA_AHEAD_DAYS} days ahead"
+            raise invalid(location, eta_us, allowed, location_type="field")
+        return eta_us if eta_us > now else None
 
     async def ask(self, verb: Callable[..., T], *arguments: object) -> T:
         """Call the store in a thread. Never abandoned: what changes state must be known to have ended.
