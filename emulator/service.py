@@ -17,6 +17,7 @@ from emulator.store import (
     LeaseExpiredError,
     LeaseOrder,
     QueueKey,
+    QueueStats,
     Store,
     Task,
     TaskExistsError,
@@ -59,6 +60,10 @@ class QueueService:
         if self.access.queues is not None:
             return [QueueKey(project, name) for name in sorted(self.access.queues.rules)]
         return [queue for queue in await self.ask(self.store.queues) if queue.project == project]
+
+    async def figures(self) -> list[tuple[QueueKey, QueueStats]]:
+        """Return the queues used so far, with their figures."""
+        return [(queue, await self.ask(self.store.stats, queue)) for queue in await self.ask(self.store.queues)]
 
     async def due(self, eta_us: int, location: str) -> int | None:
         """Return when a new task is to fall due, None for now: one that lies back must not jump the queue.
