@@ -35,7 +35,7 @@ class QueueService:
         self.store = store
         self.access = access
         self._limiter = trio.CapacityLimiter(STORE_THREADS)
-        self._waiters = longpoll.Waiters()
+        self._waiters = longpoll.Waiters(store, self.ask)
 
     def queue(self, call: Call, project: str, name: str, need: Need) -> QueueKey:
         """Return the queue that a call is about. Raises ApiError when there is none, or the call may not do this."""
@@ -94,7 +94,7 @@ class QueueService:
 
     async def lease(self, queue: QueueKey, order: LeaseOrder, wait_seconds: int = 0) -> list[Task]:
         """Lease tasks; when there are none, wait for them."""
-        return await self._waiters.lease(queue, lambda: self.ask(self.store.lease, queue, order), wait_seconds)
+        return await self._waiters.lease(queue, order, wait_seconds)
 
     def wake(self, queue: QueueKey) -> None:
         """Let those look again who wait for this queue: a task came, or was given back."""

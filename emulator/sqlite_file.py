@@ -9,12 +9,13 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from emulator import sqlite_schema
+from emulator.sqlite_bell import Bell, Ring, send
 from emulator.store import QueueKey, StoreUnavailableError
 
 BUSY_SECONDS = 10  # how long to wait for another process's transaction, each being well under 1 ms
@@ -39,8 +40,6 @@ _SWEEPS = (
     "DELETE FROM garbage WHERE NOT EXISTS (SELECT 1 FROM tasks t WHERE t.part = garbage.part)",
 )
 
-Ring = Callable[[QueueKey | None], None]
-
 
 class Queue(NamedTuple):
     """A queue's row: its number, the parts that its tasks and dead letters lie in, its counts and states."""
@@ -60,7 +59,7 @@ class SqliteFile:
     def __init__(self, path: str | Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._rings: list[Ring] = []
+        self._bell = Bell(self._enter_listener)
         self._dirty = threading.Event()
         self._closing = threading.Event()
         self._sweeper: threading.Thread | None = None
@@ -129,19 +128,24 @@ class SqliteFile:
 
     def watch(self, ring: Ring) -> None:
         """Call `ring` when a queue that somebody waits for may have work."""
-        self._rings.append(ring)
-        ring(None)
+        self._bell.listen(ring)
 
-    def tell(self, queue: QueueKey, known: Queue | None) -> None:
-        """Ring for this queue, if somebody waited for it before the transaction that is over."""
-        if known is not None and known.awaited:
-            for ring in self._rings:
-                ring(queue)
+    def tell(self, queue: QueueKey | None, known: Queue | None = None) -> None:
+        """Ring in every process for this queue, if somebody waited for it when it was read; for any queue if None."""
+        if queue is not None and (known is None or not known.awaited):
+            return
+        self._bell.ring(queue)
+        with self.read() as database:
+            rows = database.execute("SELECT port FROM listeners WHERE until_us > ?", (time.time_ns() // 1000,))
+            others = [port for (port,) in rows if port != self._bell.port]
+        if others:
+            send(others, queue)
 
-    def tell_all(self) -> None:
-        """Ring for any queue."""
-        for ring in self._rings:
-            ring(None)
+    def _enter_listener(self, port: int, until_us: int) -> None:
+        with self.write() as database:
+            database.execute("DELETE FROM listeners WHERE port = ? OR until_us <= ?", (port, time.time_ns() // 1000))
+            if until_us:
+                database.execute("INSERT INTO listeners VALUES (?, ?)", (port, until_us))
 
     def sweep(self) -> None:
         """Let what is garbage be deleted, in the background."""
@@ -168,6 +172,7 @@ class SqliteFile:
 
     def close(self) -> None:
         """Close the file; what is left to sweep waits for the next who opens it."""
+        self._bell.close()
         self._closing.set()
         self._dirty.set()
         if self._sweeper is not None:

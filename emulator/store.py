@@ -130,8 +130,8 @@ class Store(Protocol):
         """
         ...
 
-    def next_eta(self, queue: QueueKey) -> int | None:
-        """Return the earliest ETA that is still ahead: when a task falls due by itself. None: never."""
+    def due_in(self, queue: QueueKey) -> int | None:
+        """Return the microseconds until the next task falls due by itself, None when none will."""
         ...
 
     def renew(self, queue: QueueKey, task_id: str, lease_us: int | None, seconds: int) -> Task:

@@ -118,9 +118,9 @@ class RedisStore:
             if rows or not more_buried:
                 return [_task(row) for row in rows]
 
-    def next_eta(self, queue: QueueKey) -> int | None:
-        eta = self._run("next_eta", queue)
-        return int(eta) if eta else None
+    def due_in(self, queue: QueueKey) -> int | None:
+        ahead = self._run("due_in", queue)
+        return int(ahead) if ahead else None
 
     def renew(self, queue: QueueKey, task_id: str, lease_us: int | None, seconds: int) -> Task:
         return _task(self._known("renew", queue, task_id, "" if lease_us is None else lease_us, seconds))

@@ -114,7 +114,7 @@ class SqliteStore:
                 database.execute("UPDATE queues SET awaited = 1 WHERE number = ?", (known.number,))
             return [], len(buried)
 
-    def next_eta(self, queue: QueueKey) -> int | None:
+    def due_in(self, queue: QueueKey) -> int | None:
         with self._file.read() as database:
             known, now = self._file.known(queue)
             if known is None:
@@ -122,7 +122,7 @@ class SqliteStore:
             row = database.execute(
                 "SELECT eta_us FROM tasks WHERE part = ? AND eta_us > ? ORDER BY eta_us LIMIT 1", (known.live, now)
             ).fetchone()
-            return None if row is None else int(row[0])
+            return None if row is None else int(row[0]) - now
 
     def renew(self, queue: QueueKey, task_id: str, lease_us: int | None, seconds: int) -> Task:
         with self._file.write() as database:
@@ -248,7 +248,7 @@ class SqliteStore:
         with self._file.write() as database:
             database.execute("UPDATE clock SET offset_us = offset_us + ?", (ahead,))
             now = self._file.now_us()
-        self._file.tell_all()
+        self._file.tell(None)
         return now
 
     def now_us(self) -> int:

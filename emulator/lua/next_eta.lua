@@ -1,3 +1,0 @@
--- → the earliest ETA that is ahead, or ''
-local ahead = redis.call('ZRANGEBYSCORE', ETA, '(' .. whole(now), '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
-return ahead[2] and whole(tonumber(ahead[2])) or ''
