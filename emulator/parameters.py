@@ -18,6 +18,8 @@ LEASE_SECONDS_MOST = 604_800
 TASKS_MOST = 1000
 TAG_CHARACTERS = 500
 ETA_AHEAD_DAYS = 30
+LEASE_REPLY_BYTES = 32 * 1024 * 1024
+TASK_BYTES = 3 * 1024  # that a task takes beside its payload, at most: its name, its tag, times, indentation
 # Base64 of the largest payload, its JSON, and slack for fields that are ignored.
 BODY_BYTES = PAYLOAD_BYTES * 4 // 3 + 64 * 1024
 
@@ -54,6 +56,11 @@ def whole(arguments: Mapping[str, str], name: str, lowest: int, highest: int) ->
     if not re.fullmatch(r"[0-9]{1,9}", text, re.ASCII) or not lowest <= int(text) <= highest:
         raise invalid(name, text, allowed)
     return int(text)
+
+
+def payload_bytes(count: int) -> int:
+    """Return how many bytes of payloads a lease of so many tasks may bring, so that its reply is within 32 MiB."""
+    return LEASE_REPLY_BYTES - count * TASK_BYTES
 
 
 def flag(arguments: Mapping[str, str], name: str) -> bool:

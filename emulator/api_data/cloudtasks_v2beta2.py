@@ -203,9 +203,11 @@ class Tasks:
         queue, queue_name = queue_of(self._service, call, Need.USE)
         body = parameters.body_object(call)
         full = wants_full(body)
+        count = values.whole_of(body, "maxTasks", 1, parameters.TASKS_MOST)
         order = LeaseOrder(
-            count=values.whole_of(body, "maxTasks", 1, parameters.TASKS_MOST),
+            count=count,
             seconds=values.duration_of(body, "leaseDuration", parameters.LEASE_SECONDS_MOST),
+            most_bytes=parameters.payload_bytes(count),
             retry_limit=self._service.retry_limit(queue),
         )
         wanted = body.get("filter")

@@ -153,10 +153,12 @@ def _lease_order(query: Mapping[str, str], retry_limit: int | None) -> LeaseOrde
     tag = parameters.tag(query.get("tag"))
     if tag is not None and not group:
         raise ApiError(400, "tag needs groupByTag=true", "invalidParameter", "tag")
+    count = parameters.whole(query, "numTasks", 1, parameters.TASKS_MOST)
     return LeaseOrder(
-        count=parameters.whole(query, "numTasks", 1, parameters.TASKS_MOST),
+        count=count,
         seconds=parameters.whole(query, "leaseSecs", 0, parameters.LEASE_SECONDS_MOST),
         group_by_tag=group,
         tag=tag,
+        most_bytes=parameters.payload_bytes(count),
         retry_limit=retry_limit,
     )
