@@ -13,7 +13,7 @@ from typing import Any
 
 from emulator.errors import ApiError, shown
 
-SELECTION_CHARACTERS = 2000
+SELECTION_CHARACTERS = 8000
 NESTING_MOST = 8
 _TOKEN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[*/,()]", re.ASCII)
 

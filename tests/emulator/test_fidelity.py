@@ -163,28 +163,23 @@ async def test_fields_look_into_lists(client: httpx.AsyncClient, fields: str) ->
     assert stats.json() == {"stats": {"totalTasks": 1}}
 
 
-@pytest.mark.parametrize(
-    "fields",
-    [
-        "nothing",
-        "id/nothing",
-        "items(nothing)",
-        "items/nothing",
-        "items(id",
-        "items)id",
-        "a,,b",
-        ",",
-        "/",
-        "items//id",
-        "id tag",
-        "é",
-        "(" * 30,
-        "items(" * 12,
-        "items/" * 12 + "id",
-        "*/" * 20 + "*",
-        "x" * 2001,
-    ],
+DEEP = ("(" * 30, "items(" * 12, "items/" * 12 + "id", "*/" * 20 + "*", "x" * 8001)
+WRONG = (
+    "nothing",
+    "id/nothing",
+    "items(nothing)",
+    "items/nothing",
+    "items(id",
+    "items)id",
+    "a,,b",
+    ",",
+    "/",
+    "é",
+    "id tag",
 )
+
+
+@pytest.mark.parametrize("fields", [*WRONG, *DEEP])
 async def test_a_selection_that_is_wrong_changes_nothing(client: httpx.AsyncClient, fields: str) -> None:
     await insert(client)
     response = await client.post(f"{TASKS}/lease", params=LEASE | {"fields": fields})
