@@ -49,11 +49,12 @@ def render_trio(*arguments: str, **settings: str | int) -> subprocess.CompletedP
 
 
 @contextmanager
-def queue(store: str) -> Iterator[Running]:
+def queue(store: str, processes: int = 1) -> Iterator[Running]:
     """Run the queue service on a free port."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "emulator", "--port", "0", "--store", store], stdout=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, "-m", "emulator", "--port", "0", "--store", store]
+    if processes > 1:
+        command += ["--processes", str(processes)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     found = re.search(r"http://\S+", process.stdout.readline())
     assert found, "the queue did not start"

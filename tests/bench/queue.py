@@ -1,0 +1,170 @@
+"""The queue under load: inserts/s, lease+delete pairs/s, how soon a waiting lease is answered; depth on demand.
+
+usage: scripts/bench queue [--store sqlite redis] [--processes 1 2] [--batch 1 20] [--clients 4] [--tasks 2000]
+       scripts/bench queue --depth 1000 1000000     what a lease costs with so many tasks waiting
+
+Clients are processes of their own, on this machine: their cost is in the figures. Every run checks that what
+was leased is what was inserted, each task once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import random
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from emulator.store import LeaseOrder, NewTask, QueueKey, open_store
+from tests.bench.queue_client import PAYLOAD, Client, Times, percentiles
+from tests.processes import queue
+from tests.redis_server import RedisServer
+
+WAITS = 50
+LEASES = 300
+context = multiprocessing.get_context("fork")
+
+
+@contextmanager
+def store_url(kind: str) -> Iterator[str]:
+    """Give the address of an empty store."""
+    with tempfile.TemporaryDirectory() as folder:
+        if kind == "sqlite":
+            yield f"sqlite:///{folder}/queue.sqlite3"
+            return
+        server = RedisServer(Path(folder))
+        server.start()
+        yield server.url
+        server.stop()
+
+
+def together(address: str, name: str, jobs: list[Callable[[Client], None]]) -> tuple[float, list[Times]]:
+    """Run each job in a process with a connection of its own; return the seconds of all and what each did."""
+    ready, results = context.Barrier(len(jobs) + 1), context.SimpleQueue()
+
+    def run(job: Callable[[Client], None]) -> None:
+        client = Client(address, name)
+        ready.wait()
+        try:
+            job(client)
+        finally:
+            results.put(client.times)
+
+    processes = [context.Process(target=run, args=(job,)) for job in jobs]
+    for process in processes:
+        process.start()
+    ready.wait()
+    begun = time.perf_counter()
+    times = [results.get() for _ in jobs]
+    seconds = time.perf_counter() - begun
+    for process in processes:
+        process.join()
+        if process.exitcode:
+            raise RuntimeError("a client failed")
+    return seconds, times
+
+
+def measure(address: str, clients: int, tasks: int, batch: int) -> str:
+    """Insert, then lease and delete; return a line of figures."""
+    name = f"batch-{batch}"
+    share = tasks // clients
+
+    def inserting(number: int) -> Callable[[Client], None]:
+        return lambda client: [client.insert(f"t-{number}-{i}") for i in range(share)] and None
+
+    insert_seconds, inserted = together(address, name, [inserting(number) for number in range(clients)])
+    pair_seconds, worked = together(address, name, [lambda client: client.work(batch)] * clients)
+    leased = [task_id for times in worked for task_id in times.ids]
+    if not len(leased) == len(set(leased)) == share * clients:
+        raise RuntimeError(f"inserted {share * clients}, leased {len(leased)}, unique {len(set(leased))}")
+    insert, lease, delete = (
+        percentiles([second for times in group for second in times.seconds[kind]])
+        for kind, group in (("insert", inserted), ("lease", worked), ("delete", worked))
+    )
+    return (
+        f"  batch {batch:>2}: {len(leased) / insert_seconds:>5.0f} inserts/s ({insert}); "
+        f"{len(leased) / pair_seconds:>5.0f} pairs/s (lease {lease}; delete {delete}); leased = unique = inserted"
+    )
+
+
+def measure_wait(address: str) -> str:
+    """Return a line on the time from an insert to the answer of a lease that waits for it."""
+    answered: Any = context.SimpleQueue()
+
+    def wait() -> None:
+        client = Client(address, "wait")
+        for _ in range(WAITS):
+            (task_id,) = client.lease(1, wait=60)
+            answered.put(time.monotonic())
+            client.delete(task_id)
+
+    process = context.Process(target=wait)
+    process.start()
+    client = Client(address, "wait")
+    seconds = []
+    for number in range(WAITS):
+        time.sleep(random.uniform(0.02, 0.06))  # the lease waits by now
+        begun = time.monotonic()
+        client.insert(f"t{number}")
+        seconds.append(answered.get() - begun)
+    process.join()
+    client.close()
+    return f"  insert to waiting lease: {percentiles(seconds)}"
+
+
+def measure_depth(url: str, address: str, depth: int) -> str:
+    """Fill a queue, and return a line on what leases and figures cost then."""
+    store, key = open_store(url), QueueKey("bench", f"depth-{depth}")
+    for number in range(depth):
+        store.insert(key, NewTask(f"t-{number:07}-{random.getrandbits(40):x}", PAYLOAD, f"tag{number % 7}"))
+    client = Client(address, key.name)
+    for _ in range(LEASES):
+        client.lease(1)
+    line = f"  {depth:>8} waiting: lease over HTTP {percentiles(client.times.seconds['lease'])}"
+    verbs: dict[str, Callable[[], object]] = {
+        "lease": lambda: store.lease(key, LeaseOrder(1, 600)),
+        "by tag": lambda: store.lease(key, LeaseOrder(1, 600, group_by_tag=True)),
+        "stats": lambda: store.stats(key),
+        "page": lambda: store.peek(key, 100),
+        "purge": lambda: store.purge(key),
+    }
+    for verb, act in verbs.items():
+        taken = []
+        for _ in range(1 if verb == "purge" else LEASES):
+            begun = time.perf_counter()
+            act()
+            taken.append(time.perf_counter() - begun)
+        line += f"; {verb} {sorted(taken)[len(taken) // 2] * 1e6:.0f} µs"
+    client.close()
+    store.close()
+    return line
+
+
+def main() -> None:
+    """Print a line for each measurement."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--store", nargs="+", choices=("sqlite", "redis"), default=["sqlite", "redis"])
+    parser.add_argument("--processes", nargs="+", type=int, default=[1, 2])
+    parser.add_argument("--batch", nargs="+", type=int, default=[1, 20])
+    parser.add_argument("--clients", type=int, default=4)
+    parser.add_argument("--tasks", type=int, default=2000)
+    parser.add_argument("--depth", nargs="+", type=int, default=[])
+    chosen = parser.parse_args()
+    for kind in chosen.store:
+        for processes in chosen.processes if not chosen.depth else [1]:
+            with store_url(kind) as url, queue(url, processes) as running:
+                print(f"{kind}, {processes} process{'es' * (processes > 1)}:", flush=True)
+                for depth in chosen.depth:
+                    print(measure_depth(url, running.address, depth), flush=True)
+                if not chosen.depth:
+                    for batch in chosen.batch:
+                        print(measure(running.address, chosen.clients, chosen.tasks, batch), flush=True)
+                    print(measure_wait(running.address), flush=True)
+
+
+if __name__ == "__main__":
+    main()
