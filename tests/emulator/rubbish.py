@@ -146,9 +146,7 @@ RAW = (
     b"\0" * 100,
 )
 RAW += (b"verb=purge", b"verb=delete&task=%ff", b"--x\r\n", b"--x--", b"--x\r\n\r\n\r\n--x--\r\n", b"a=" + b"&" * 3000)
-RAW += (
-    b"--x\r\nContent-Type: application/http\r\n\r\nGET / HTTP/9\r\n: :\r\n\r\n--x\r\n\r\n--x--\r\n",
-)
+RAW += (b"--x\r\nContent-Type: application/http\r\n\r\nGET / HTTP/9\r\n: :\r\n\r\n--x\r\n\r\n--x--\r\n",)
 RAW += (
     b'--x\r\nContent-Disposition: form-data; name="verb"\r\n\r\npause\r\n--x--\r\n',
     b"--x\r\nContent-Disposition: \xff\r\n",

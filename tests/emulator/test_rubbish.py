@@ -16,7 +16,7 @@ from tests.emulator.rubbish import no_http, well_framed
 from tests.processes import Running, queue
 
 CLIENTS = 8
-ANSWER_SECONDS = 5
+ANSWER_SECONDS = 20
 PAGES = (b" / ", b" /?", b" /queues/", b" /static/")
 
 
@@ -109,12 +109,12 @@ def check_answer(request: bytes, answer: bytes) -> None:
 def check_rubbish(request: bytes, answer: bytes) -> None:
     """See that the server's answer, if it gave one, blames who asked."""
     if answer.startswith(b"HTTP/1.1 5"):
-        assert answer.startswith(b"HTTP/1.1 501"), (request[:300], answer[:300])
+        assert answer.startswith((b"HTTP/1.1 501", b"HTTP/1.1 505")), (request[:300], answer[:300])
 
 
 def test_whatever_is_asked_is_answered_and_nothing_is_left_open(running: Running) -> None:
-    send_all(running, 4000, 1, well_framed, check_answer)
+    send_all(running, 3000, 1, well_framed, check_answer)
 
 
 def test_what_is_no_request_harms_nobody(running: Running) -> None:
-    send_all(running, 1600, 2, no_http, check_rubbish)
+    send_all(running, 1200, 2, no_http, check_rubbish)
