@@ -10,17 +10,23 @@ from typing import Any
 import click
 
 from emulator.serving import EmulatorSettings
+from emulator.store import TOMBSTONE_SECONDS
 
 _FILE = click.Path(exists=True, dir_okay=False)
 
 OPTIONS = (
     click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on."),
     click.option("--port", default=5052, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one."),
-    click.option(
-        "--store", default="sqlite:///queue.sqlite3", show_default=True, help="sqlite:///FILE or redis://\u2026."
-    ),
+    click.option("--store", default="sqlite:///queue.sqlite3", show_default=True, help="sqlite:///FILE or redis://…."),
     click.option("--queues", "queue_file", type=_FILE, help="queue.yaml: the queues that there are."),
     click.option("--token-file", type=_FILE, help="EMAIL: TOKEN, a line each; who may do what."),
+    click.option(
+        "--tombstone-seconds",
+        default=TOMBSTONE_SECONDS,
+        show_default=True,
+        type=click.IntRange(0, 604_800),
+        help="How long a deleted task's name stays taken.",
+    ),
     click.option("--test-verbs", is_flag=True, help="Serve /admin/reset and /admin/clock, for tests."),
 )
 

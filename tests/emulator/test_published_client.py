@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import httplib2
-import httpx
 import pytest
 import trio
 from googleapiclient import discovery
 from googleapiclient.errors import HttpError
 
-from tests.emulator.running import PAYLOAD
+from tests.emulator.running import PAYLOAD, emulator
+from tests.redis_server import RedisServer
 
 QUEUE = {"project": "s~shop", "taskqueue": "print"}
 
@@ -94,6 +94,10 @@ def live_a_cloud_tasks_life(base_url: str) -> None:
             tasks.delete(name=again["name"]).execute()
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
 @pytest.mark.parametrize("life", [live_a_task_queue_life, send_a_batch, live_a_cloud_tasks_life])
-async def test_the_published_client_works(client: httpx.AsyncClient, life: Any) -> None:
-    await trio.to_thread.run_sync(life, str(client.base_url))
+async def test_the_published_client_works(life: Any, kind: str, store: str, redis_server: RedisServer) -> None:
+    address = store if kind == "sqlite" else redis_server.url
+    async with emulator(address, test_verbs=True) as client:
+        await client.post("/admin/reset")
+        await trio.to_thread.run_sync(life, str(client.base_url))
