@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import cast
 
-from quart_trio import QuartTrio
-
-from emulator import apis, batches
+from emulator import admin, apis, batches
 from emulator.access import Access, Need
 from emulator.bodies import Asgi
-from emulator.calls import Call, Reply, Route
 from emulator.dispatch import Dispatcher
 from emulator.edge import edge
+from emulator.page import create_pages
 from emulator.routing import Routes
 from emulator.service import QueueService
 from emulator.store import Store
@@ -32,14 +30,5 @@ def create_app(store: Store, access: Access = EVERYTHING_OPEN, api_data: Path = 
         routes.add(api.routes)
     routes.add(apis.discovery_routes(loaded))
     routes.add(batches.routes(dispatcher.answer))
-    routes.add(_probes(service))
-    pages = QuartTrio("emulator", static_folder=None)
-    return edge(dispatcher, cast(Asgi, pages), lambda call: access.check(call, Need.MANAGE))
-
-
-def _probes(service: QueueService) -> list[Route]:
-    async def health(_: Call) -> Reply:
-        await service.ask(service.store.ping)
-        return Reply(value={"status": "ok"})
-
-    return [Route("", "GET", "/health", health)]
+    routes.add(admin.routes(service))
+    return edge(dispatcher, cast(Asgi, create_pages(service)), lambda call: access.check(call, Need.MANAGE))

@@ -63,12 +63,12 @@ class Connection:
         while not self._closing.begun.is_set():
             try:
                 request = await self._next_request()
+                if request is None:
+                    return
+                await self._app(self._scope(request), self._receive, self._send)
             except h11.RemoteProtocolError as error:
                 await self._refuse(error)
                 return
-            if request is None:
-                return
-            await self._app(self._scope(request), self._receive, self._send)
             if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
                 await self._linger()
                 return
@@ -85,6 +85,7 @@ class Connection:
             self._http.receive_data(data)
         if not isinstance(event, h11.Request):
             return None
+        self._method = event.method
         if not event.http_version.startswith(b"1."):
             raise h11.RemoteProtocolError("its version is not spoken here", error_status_hint=505)
         return event
@@ -102,7 +103,6 @@ class Connection:
         return None
 
     def _scope(self, request: h11.Request) -> Message:
-        self._method = request.method
         path, _, query = request.target.partition(b"?")
         return {
             "type": "http",
@@ -120,7 +120,10 @@ class Connection:
         }
 
     async def _receive(self) -> Message:
-        """Return the next part of the body; after it, wait until the client has gone or the server closes."""
+        """Return the next part of the body; after it, wait until the client has gone or the server closes.
+
+        Raises RemoteProtocolError for a body that is framed wrongly; it passes through the application.
+        """
         if self._body_read:
             await self._until_gone()
             return {"type": "http.disconnect"}
@@ -128,10 +131,7 @@ class Connection:
             await self._write(self._http.send(h11.InformationalResponse(status_code=100, headers=[])))
         parts: list[bytes] = []
         while True:
-            try:
-                event = self._http.next_event()
-            except h11.RemoteProtocolError:
-                return {"type": "http.disconnect"}
+            event = self._http.next_event()
             if isinstance(event, h11.Data):
                 parts.append(bytes(event.data))
             elif isinstance(event, h11.EndOfMessage):

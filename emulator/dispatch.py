@@ -44,9 +44,9 @@ class Dispatcher:
 
     async def answer(self, call: Call) -> Reply:
         """Return the reply, its value encoded."""
-        indented = call.query.get("prettyPrint") != "false"
         try:
-            reply = await self._answer(overridden(call))
+            call = overridden(call)
+            reply = await self._answer(call)
         except ApiError as error:
             reply = replies.error_reply(error, self.style(call.path))
         except StoreUnavailableError as error:
@@ -57,7 +57,7 @@ class Dispatcher:
             log.exception("a request failed: %s %s", call.method, call.path[:200], exc_info=error)
             told = ApiError(500, "the service failed on this request; its log says why")
             reply = replies.error_reply(told, self.style(call.path))
-        return replies.encoded(reply, indented=indented)
+        return replies.encoded(reply, indented=call.query.get("prettyPrint") != "false")
 
     async def _answer(self, call: Call) -> Reply:
         route, parameters = self._routes.find(call.method, call.path)

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from emulator.serving import EmulatorSettings
+from emulator.store import TOMBSTONE_SECONDS
 
 _FILE = click.Path(exists=True, dir_okay=False)
 
@@ -20,17 +21,24 @@ OPTIONS = (
         "--store",
         default="sqlite:///queue.sqlite3",
         show_default=True,
-        help="sqlite:///FILE, redis://\u2026, rediss://\u2026 or redis+sentinel://\u2026.",
+        help="sqlite:///FILE, redis://…, rediss://… or redis+sentinel://….",
     ),
     click.option(
         "--processes",
         default=1,
         show_default=True,
         type=click.IntRange(1, 64),
-        help="That share the port and the store.",
+        help="How many processes share the port and the store.",
     ),
     click.option("--queues", "queue_file", type=_FILE, help="queue.yaml: the queues that there are."),
     click.option("--token-file", type=_FILE, help="EMAIL: TOKEN, a line each; who may do what."),
+    click.option(
+        "--tombstone-seconds",
+        default=TOMBSTONE_SECONDS,
+        show_default=True,
+        type=click.IntRange(0, 604_800),
+        help="How long a deleted task's name stays taken.",
+    ),
     click.option("--test-verbs", is_flag=True, help="Serve /admin/reset and /admin/clock, for tests."),
 )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 import re
 from collections.abc import Mapping
@@ -12,13 +11,15 @@ import msgspec
 
 from emulator.calls import Call
 from emulator.errors import ApiError, invalid, required
-from emulator.store import SECOND, NewTask, QueueKey
+from emulator.store import NewTask, QueueKey
 
 PAYLOAD_BYTES = 1024 * 1024
 LEASE_SECONDS_MOST = 604_800
 TASKS_MOST = 1000
 TAG_CHARACTERS = 500
 ETA_AHEAD_DAYS = 30
+LEASE_REPLY_BYTES = 32 * 1024 * 1024
+TASK_BYTES = 3 * 1024  # that a task takes beside its payload, at most: its name, its tag, times, indentation
 # Base64 of the largest payload, its JSON, and slack for fields that are ignored.
 BODY_BYTES = PAYLOAD_BYTES * 4 // 3 + 64 * 1024
 
@@ -26,6 +27,7 @@ TASK_NAME = re.compile(r"[a-zA-Z0-9_-]{1,500}")
 QUEUE_NAME = re.compile(r"[a-zA-Z0-9-]{1,100}")
 PROJECT_NAME = re.compile(r"[a-zA-Z0-9.:_-]{1,100}")
 PROJECT_PREFIX = re.compile(r"^[a-z]+~")
+_PLAIN_ALPHABET = str.maketrans("-_", "+/")
 
 
 def queue_key(project: str, queue: str) -> QueueKey:
@@ -54,6 +56,11 @@ def whole(arguments: Mapping[str, str], name: str, lowest: int, highest: int) ->
     if not re.fullmatch(r"[0-9]{1,9}", text, re.ASCII) or not lowest <= int(text) <= highest:
         raise invalid(name, text, allowed)
     return int(text)
+
+
+def payload_bytes(count: int) -> int:
+    """Return how many bytes of payloads a lease of so many tasks may bring, so that its reply is within 32 MiB."""
+    return LEASE_REPLY_BYTES - count * TASK_BYTES
 
 
 def flag(arguments: Mapping[str, str], name: str) -> bool:
@@ -98,7 +105,7 @@ def queue_of_body(body: Mapping[str, Any], queue: QueueKey, *, must: bool = Fals
         return
     allowed = f"{queue.name!r}, the queue in the address"
     if name is None:
-        raise ApiError(400, f"queueName is missing; allowed: {allowed}", "required", "queueName", "field")
+        raise required("queueName", allowed, location_type="field")
     if not isinstance(name, str) or name.rsplit("/", 1)[-1] != queue.name:
         raise invalid("queueName", name, allowed, location_type="field")
 
@@ -113,36 +120,31 @@ def lease_timestamp(body: Mapping[str, Any]) -> int | None:
     raise invalid("leaseTimestamp", value, "microseconds since the epoch, as digits", location_type="field")
 
 
-def new_task(body: Mapping[str, Any], queue: QueueKey, default_id: str, now_us: int) -> NewTask:
-    """Return the task of an insert's body. Raises ApiError."""
+def new_task(body: Mapping[str, Any], queue: QueueKey, default_id: str, eta_us: int | None) -> NewTask:
+    """Return the task of an insert's body, which falls due at `eta_us`. Raises ApiError."""
     queue_of_body(body, queue)
-    payload = body.get("payloadBase64")
-    if not isinstance(payload, str) or not payload:
-        allowed = "Base64 of 1 byte to 1 MiB"
-        if payload is None or payload == "":
-            raise ApiError(400, f"payloadBase64 is missing; allowed: {allowed}", "required", "payloadBase64", "field")
-        raise invalid("payloadBase64", payload, allowed, location_type="field")
-    _check_payload(payload)
-    given = body.get("id")
-    eta = lease_timestamp(body)
-    if eta is not None and eta > now_us + ETA_AHEAD_DAYS * 86_400 * SECOND:
-        raise invalid("leaseTimestamp", eta, f"at most {ETA_AHEAD_DAYS} days ahead", location_type="field")
+    payload, given = body.get("payloadBase64"), body.get("id")
+    if payload is None or payload == "":
+        raise required("payloadBase64", "Base64 of 1 byte to 1 MiB", location_type="field")
+    check_payload(payload, "payloadBase64")
     return NewTask(
         id=task_name(given, "id") if given not in (None, "") else default_id,
         payload=payload,
         tag=tag(body.get("tag")),
-        # A moment that has passed means: due now. Keeping it would jump the queue.
-        eta_us=eta if eta is not None and eta > now_us else None,
+        eta_us=eta_us,
     )
 
 
-def _check_payload(payload: str) -> None:
+def check_payload(payload: object, location: str) -> None:
     """Raise ApiError unless this is Base64, in either alphabet, padded or not, of at most 1 MiB."""
-    plain = payload.rstrip("=").translate(str.maketrans("-_", "+/"))
+    allowed = f"Base64, plain or URL-safe, of at most {PAYLOAD_BYTES} bytes"
+    if not isinstance(payload, str):
+        raise invalid(location, payload, allowed, location_type="field")
+    plain = payload.rstrip("=").translate(_PLAIN_ALPHABET)
     try:
-        size = len(base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True))
+        size = len(binascii.a2b_base64(plain + "=" * (-len(plain) % 4), strict_mode=True))
     except (binascii.Error, ValueError):
-        raise invalid("payloadBase64", payload, "Base64, plain or URL-safe", location_type="field") from None
+        raise invalid(location, payload, allowed, location_type="field") from None
     if size > PAYLOAD_BYTES:
-        message = f"payloadBase64 holds {size} bytes; allowed: at most {PAYLOAD_BYTES}"
-        raise ApiError(400, message, "invalidParameter", "payloadBase64", "field")
+        message = f"{location} holds {size} bytes; allowed: at most {PAYLOAD_BYTES}"
+        raise ApiError(400, message, "invalidParameter", location, "field")

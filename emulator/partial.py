@@ -13,7 +13,7 @@ from typing import Any
 
 from emulator.errors import ApiError, shown
 
-SELECTION_CHARACTERS = 2000
+SELECTION_CHARACTERS = 8000
 NESTING_MOST = 8
 _TOKEN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[*/,()]", re.ASCII)
 
@@ -90,11 +90,13 @@ def select(value: Any, selection: Selection) -> Any:
         return [select(item, selection) for item in value]
     if not isinstance(value, dict):
         return value
-    return {
-        name: select(inner, selection.get(name, selection.get("*", {})))
-        for name, inner in value.items()
-        if name in selection or "*" in selection
-    }
+    kept = {}
+    for name, inner in value.items():
+        if name in selection or "*" in selection:
+            below = selection.get(name, selection.get("*", {}))
+            if not below or isinstance(inner, dict | list):
+                kept[name] = select(inner, below)
+    return kept
 
 
 def _invalid(value: str, allowed: str) -> ApiError:

@@ -13,7 +13,7 @@ from emulator.access import Access
 from emulator.app import create_app
 from emulator.listening import address_of, listening_socket, serve_app
 from emulator.queue_file import read_queue_file
-from emulator.store import open_store
+from emulator.store import TOMBSTONE_SECONDS, open_store
 from emulator.tokens import read_token_file
 
 
@@ -27,6 +27,7 @@ class EmulatorSettings:
     processes: int = 1
     queue_file: str | None = None
     token_file: str | None = None
+    tombstone_seconds: int = TOMBSTONE_SECONDS
     test_verbs: bool = False
 
     def access(self) -> Access:
@@ -50,7 +51,7 @@ async def serve(
     ValueError or StoreUnavailableError for a bad store.
     """
     access = settings.access()
-    store = await trio.to_thread.run_sync(open_store, settings.store)
+    store = await trio.to_thread.run_sync(open_store, settings.store, settings.tombstone_seconds)
     listener = listener or listening_socket(settings.host, settings.port)
     try:
         async with trio.open_nursery() as nursery:

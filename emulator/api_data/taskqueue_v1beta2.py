@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -91,7 +90,10 @@ class TaskQueueApi:
     async def insert_task(self, call: Call) -> Reply:
         """Insert a task."""
         queue = self._queue(call, Need.INSERT)
-        new = parameters.new_task(parameters.body_object(call), queue, uuid.uuid4().hex, time.time_ns() // 1000)
+        body = parameters.body_object(call)
+        given = parameters.lease_timestamp(body)
+        eta = None if given is None else await self._service.due(given, "leaseTimestamp")
+        new = parameters.new_task(body, queue, uuid.uuid4().hex, eta)
         task = await self._service.ask(self._store.insert, queue, new)
         self._service.wake(queue)
         return Reply(value=task_resource(task, queue.name))
@@ -99,7 +101,7 @@ class TaskQueueApi:
     async def lease_tasks(self, call: Call) -> Reply:
         """Lease tasks that are due; held while there are none if the client prefers so."""
         queue = self._queue(call)
-        order = _lease_order(call.query)
+        order = _lease_order(call.query, self._service.retry_limit(queue))
         wait = longpoll.wait_preference(call.headers.get("prefer", ""))
         tasks = await self._service.lease(queue, order, wait)
         name = long_name(queue)
@@ -146,14 +148,17 @@ def long_name(queue: QueueKey) -> str:
     return f"projects/{queue.project}/taskqueues/{queue.name}"
 
 
-def _lease_order(query: Mapping[str, str]) -> LeaseOrder:
+def _lease_order(query: Mapping[str, str], retry_limit: int | None) -> LeaseOrder:
     group = parameters.flag(query, "groupByTag")
     tag = parameters.tag(query.get("tag"))
     if tag is not None and not group:
         raise ApiError(400, "tag needs groupByTag=true", "invalidParameter", "tag")
+    count = parameters.whole(query, "numTasks", 1, parameters.TASKS_MOST)
     return LeaseOrder(
-        count=parameters.whole(query, "numTasks", 1, parameters.TASKS_MOST),
+        count=count,
         seconds=parameters.whole(query, "leaseSecs", 0, parameters.LEASE_SECONDS_MOST),
         group_by_tag=group,
         tag=tag,
+        most_bytes=parameters.payload_bytes(count),
+        retry_limit=retry_limit,
     )

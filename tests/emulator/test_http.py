@@ -173,3 +173,38 @@ async def test_rubbish_on_a_websocket_ends_only_its_own_connection(client: httpx
             with trio.move_on_after(1):
                 await stream.receive_some()
     assert (await client.get("/health")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("request_text", "status", "reason"),
+    [
+        (f"POST {TASKS} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400, "badRequest"),
+        (f"POST {TASKS} HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{{", 400, "badRequest"),
+        (f"POST {TASKS} HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400, "badRequest"),
+        (f"POST {TASKS} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 501, "badRequest"),
+        (f"GET {TASKS} HTTP/9.9\r\nHost: x\r\n\r\n", 505, "badRequest"),
+        (f"GET /{'x' * 400_000} HTTP/1.1\r\nHost: x\r\n\r\n", 431, "badRequest"),
+        ("hello\r\n\r\n", 400, "badRequest"),
+    ],
+)
+async def test_what_is_framed_wrongly_is_told_too(
+    client: httpx.AsyncClient, request_text: str, status: int, reason: str
+) -> None:
+    stream = await trio.open_tcp_stream(client.base_url.host, client.base_url.port or 0)
+    async with stream:
+        await stream.send_all(request_text.encode())
+        await stream.send_eof()
+        answer = b"".join([part async for part in stream])
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert int(head[9:12]) == status
+    response = httpx.Response(status, headers={"Content-Type": "application/json; charset=UTF-8"}, content=body)
+    assert error_of(response)["reason"] == reason
+
+
+async def test_a_head_of_a_version_not_spoken_here_has_no_body(client: httpx.AsyncClient) -> None:
+    stream = await trio.open_tcp_stream(client.base_url.host, client.base_url.port or 0)
+    async with stream:
+        await stream.send_all(b"HEAD / HTTP/9.9\r\nHost: x\r\n\r\n")
+        answer = b"".join([part async for part in stream])
+    assert answer.startswith(b"HTTP/1.1 505 ")
+    assert answer.endswith(b"\r\n\r\n")
