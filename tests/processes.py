@@ -49,9 +49,9 @@ def render_trio(*arguments: str, **settings: str | int) -> subprocess.CompletedP
 
 
 @contextmanager
-def queue(store: str, processes: int = 1) -> Iterator[Running]:
+def queue(store: str, processes: int = 1, *options: str) -> Iterator[Running]:
     """Run the queue service on a free port."""
-    command = [sys.executable, "-m", "emulator", "--port", "0", "--store", store]
+    command = [sys.executable, "-m", "emulator", "--port", "0", "--store", store, *options]
     if processes > 1:
         command += ["--processes", str(processes)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
