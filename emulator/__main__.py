@@ -8,7 +8,8 @@ import sys
 import click
 
 from emulator.options import openness, with_emulator_options
-from emulator.serving import EmulatorSettings, run
+from emulator.processes import ChildFailedError, run
+from emulator.serving import EmulatorSettings
 from emulator.store import StoreUnavailableError
 
 
@@ -20,7 +21,7 @@ def main(settings: EmulatorSettings) -> None:
     click.echo(openness(settings), err=True)
     try:
         run(settings, lambda address: click.echo(f"listening on {address}"))
-    except* (ValueError, OSError, StoreUnavailableError) as group:
+    except* (ValueError, OSError, StoreUnavailableError, ChildFailedError) as group:
         raise click.ClickException(str(_first(group))) from None
 
 

@@ -17,7 +17,19 @@ _FILE = click.Path(exists=True, dir_okay=False)
 OPTIONS = (
     click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on."),
     click.option("--port", default=5052, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one."),
-    click.option("--store", default="sqlite:///queue.sqlite3", show_default=True, help="sqlite:///FILE or redis://…."),
+    click.option(
+        "--store",
+        default="sqlite:///queue.sqlite3",
+        show_default=True,
+        help="sqlite:///FILE, redis://…, rediss://… or redis+sentinel://….",
+    ),
+    click.option(
+        "--processes",
+        default=1,
+        show_default=True,
+        type=click.IntRange(1, 64),
+        help="That share the port and the store.",
+    ),
     click.option("--queues", "queue_file", type=_FILE, help="queue.yaml: the queues that there are."),
     click.option("--token-file", type=_FILE, help="EMAIL: TOKEN, a line each; who may do what."),
     click.option(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 import socket
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -63,17 +61,3 @@ async def serve(
         listener.close()
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(store.close)
-
-
-async def _serve_until_signal(settings: EmulatorSettings, announce: Callable[[str], None]) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async with trio.open_nursery() as nursery:
-            announce(await nursery.start(serve, settings))
-            async for _ in signals:
-                nursery.cancel_scope.cancel()
-                break
-
-
-def run(settings: EmulatorSettings, announce: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT; `announce` is told the address. Raises what `serve` raises."""
-    trio.run(_serve_until_signal, settings, announce)

@@ -14,7 +14,7 @@ from typing import Any
 import click
 import trio
 
-from emulator import serving
+from emulator import processes, serving
 from emulator.options import openness, with_emulator_options
 from emulator.store import StoreUnavailableError
 from render_trio import __version__, logs, service, settings, tables
@@ -26,7 +26,15 @@ from render_trio.settings import SettingError, Settings
 from render_trio.task_queue import TaskQueue
 from resources import REGISTRY, RequestError, find_resource
 
-EXPECTED = (RenderTrioError, RequestError, SettingError, StoreUnavailableError, OSError, ValueError)
+EXPECTED = (
+    RenderTrioError,
+    RequestError,
+    SettingError,
+    StoreUnavailableError,
+    processes.ChildFailedError,
+    OSError,
+    ValueError,
+)
 FOLLOW_WAIT = 20
 
 
@@ -141,7 +149,7 @@ def emulator(settings: serving.EmulatorSettings) -> None:
     """Run the queue alone: pull queues (Task Queue v1beta2, Cloud Tasks v2beta2) on SQLite or Redis."""
     logs.configure("console", "info")
     click.echo(openness(settings), err=True)
-    serving.run(settings, lambda address: click.echo(f"listening on {address}"))
+    processes.run(settings, lambda address: click.echo(f"listening on {address}"))
 
 
 @main.command()
