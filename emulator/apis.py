@@ -70,8 +70,13 @@ def _load(service: QueueService, path: Path) -> Api:
         apart = ", ".join(sorted(described.keys() ^ verbs.keys()))
         raise ValueError(f"{path.name} and {path.stem}.py don't both have: {apart}")
     routes = tuple(
-        Route(name, method["httpMethod"], f"/{document['servicePath']}{method.get('flatPath', method['path'])}", verb)
-        for (name, method), verb in ((item, verbs[item[0]]) for item in described.items())
+        Route(
+            name,
+            method["httpMethod"],
+            f"/{document['servicePath']}{method.get('flatPath', method['path'])}",
+            verbs[name],
+        )
+        for name, method in described.items()
     )
     return Api(name, version, document, routes, module.ERRORS)
 
