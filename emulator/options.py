@@ -28,7 +28,7 @@ OPTIONS = (
         default=1,
         show_default=True,
         type=click.IntRange(1, 64),
-        help="That share the port and the store.",
+        help="How many processes share the port and the store.",
     ),
     click.option("--queues", "queue_file", type=_FILE, help="queue.yaml: the queues that there are."),
     click.option("--token-file", type=_FILE, help="EMAIL: TOKEN, a line each; who may do what."),

@@ -55,12 +55,18 @@ async def supervise(
     Raises what `serve` raises for bad settings, ChildFailedError.
     """
     settings.access()
-    await trio.to_thread.run_sync(lambda: open_store(settings.store).close())  # one brings the file up to date
+    await trio.to_thread.run_sync(_open_and_close, settings.store)
     with listening_socket(settings.host, settings.port) as listener:
         async with trio.open_nursery() as nursery:
-            for number in range(settings.processes):
-                await nursery.start(_keep, number, settings, listener)
+            async with trio.open_nursery() as starts:
+                for number in range(settings.processes):
+                    starts.start_soon(nursery.start, _keep, number, settings, listener)
             task_status.started(address_of(listener))
+
+
+def _open_and_close(store: str) -> None:
+    """Let a bad address be told at once, and a file be brought up to date by one process."""
+    open_store(store).close()
 
 
 async def _keep(

@@ -24,6 +24,7 @@ from emulator.store import (
     TaskUnknownError,
 )
 
+LARGE_LEASE = 100  # tasks; more of them are leased in a thread, whatever the store
 STORE_THREADS = 32  # waiting for the store at once; further requests wait for a thread
 T = TypeVar("T")
 
@@ -77,11 +78,13 @@ class QueueService:
         return eta_us if eta_us > now else None
 
     async def ask(self, verb: Callable[..., T], *arguments: object) -> T:
-        """Call the store in a thread. Never abandoned: what changes state must be known to have ended.
+        """Call the store: inline if that is quicker than a change of threads, else in a thread.
 
-        Raises ApiError for what the store refuses.
+        Never abandoned: what changes state must be known to have ended. Raises ApiError for what the store refuses.
         """
         try:
+            if self.store.quick and not _is_large(arguments):
+                return verb(*arguments)
             return await trio.to_thread.run_sync(verb, *arguments, limiter=self._limiter)
         except TaskUnknownError as error:
             raise ApiError(404, str(error)) from None
@@ -99,3 +102,8 @@ class QueueService:
     def wake(self, queue: QueueKey) -> None:
         """Let those look again who wait for this queue: a task came, or was given back."""
         self._waiters.wake(queue)
+
+
+def _is_large(arguments: tuple[object, ...]) -> bool:
+    """Return whether a verb with these arguments may take milliseconds."""
+    return any(isinstance(argument, LeaseOrder) and argument.count > LARGE_LEASE for argument in arguments)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +18,8 @@ from emulator import sqlite_schema
 from emulator.sqlite_bell import Bell, Ring, send
 from emulator.store import QueueKey, StoreUnavailableError
 
-BUSY_SECONDS = 10  # how long to wait for another process's transaction, each being well under 1 ms
+BUSY_SECONDS = 5  # how long to wait for another process's transaction, each being well under 1 ms
+BUSY_PAUSE = 0.0002  # s between two tries
 SWEPT_ROWS = 500  # of a purged queue in one transaction
 SWEEP_PAUSE = 0.005  # s between two of them, for whoever waits for the file
 
@@ -53,8 +54,36 @@ class Queue(NamedTuple):
     awaited: int
 
 
+class _Transaction:
+    """`with` it: begins, commits, undoes on an error. Raises StoreUnavailableError. Made once, for it is hot."""
+
+    def __init__(self, lock: threading.Lock, begin: Callable[[], None], database: sqlite3.Connection) -> None:
+        self._lock = lock
+        self._begin = begin
+        self._database = database
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._lock.acquire()
+        try:
+            self._begin()
+        except _FAILURES as error:
+            self._lock.release()
+            raise StoreUnavailableError(f"the store does not answer: {error}") from error
+        return self._database
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        try:
+            self._database.execute("COMMIT" if error is None else "ROLLBACK")
+        except _FAILURES as failure:
+            raise StoreUnavailableError(f"the store does not answer: {failure}") from failure
+        finally:
+            self._lock.release()
+        if isinstance(error, _FAILURES):
+            raise StoreUnavailableError(f"the store does not answer: {error}") from error
+
+
 class SqliteFile:
-    """One file. `read` and `write` are transactions, and hold the lock that all else here needs held."""
+    """One file. `read` (of one state) and `write` are transactions, and hold the lock that all else here needs held."""
 
     def __init__(self, path: str | Path) -> None:
         self._path = path
@@ -66,7 +95,10 @@ class SqliteFile:
         try:
             Path(path).resolve().parent.mkdir(parents=True, exist_ok=True)
             self.database = self._connect()
-            with self.write() as database:
+            self.database.execute("PRAGMA busy_timeout = 0")  # _begin waits
+            self.read = _Transaction(self._lock, partial(self._begin, "BEGIN"), self.database)
+            self.write = _Transaction(self._lock, partial(self._begin, "BEGIN IMMEDIATE"), self.database)
+            with self.write as database:
                 sqlite_schema.prepare(database)
                 left = database.execute("SELECT 1 FROM garbage").fetchone()
         except (sqlite3.Error, OSError) as error:
@@ -80,28 +112,20 @@ class SqliteFile:
         database.execute("PRAGMA synchronous = NORMAL")
         return database
 
-    @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
-        """One transaction that may write; an error undoes it. Raises StoreUnavailableError."""
-        return self._transaction("BEGIN IMMEDIATE")
-
-    @contextmanager
-    def read(self) -> Iterator[sqlite3.Connection]:
-        """One transaction that sees one state. Raises StoreUnavailableError."""
-        return self._transaction("BEGIN")
-
-    def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
-        with self._lock:
+    def _begin(self, statement: str) -> None:
+        """Begin a transaction. SQLite's own way of waiting for another process sleeps 1 ms and more each time."""
+        deadline = 0.0
+        while True:
             try:
-                self.database.execute(begin)
-                try:
-                    yield self.database
-                except Exception:
-                    self.database.execute("ROLLBACK")
+                self.database.execute(statement)
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                     raise
-                self.database.execute("COMMIT")
-            except _FAILURES as error:
-                raise StoreUnavailableError(f"the store does not answer: {error}") from error
+                deadline = deadline or time.monotonic() + BUSY_SECONDS
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(BUSY_PAUSE)
 
     def now_us(self) -> int:
         """Return the store's time."""
@@ -135,14 +159,14 @@ class SqliteFile:
         if queue is not None and (known is None or not known.awaited):
             return
         self._bell.ring(queue)
-        with self.read() as database:
+        with self.read as database:
             rows = database.execute("SELECT port FROM listeners WHERE until_us > ?", (time.time_ns() // 1000,))
             others = [port for (port,) in rows if port != self._bell.port]
         if others:
             send(others, queue)
 
     def _enter_listener(self, port: int, until_us: int) -> None:
-        with self.write() as database:
+        with self.write as database:
             database.execute("DELETE FROM listeners WHERE port = ? OR until_us <= ?", (port, time.time_ns() // 1000))
             if until_us:
                 database.execute("INSERT INTO listeners VALUES (?, ?)", (port, until_us))

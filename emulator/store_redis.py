@@ -71,6 +71,8 @@ def _reached() -> Iterator[None]:
 class RedisStore:
     """The store in one Redis database, shared by any number of processes and hosts."""
 
+    quick = False
+
     def __init__(self, url: str, tombstone_seconds: int = TOMBSTONE_SECONDS) -> None:
         self._redis: Any = redis_connection.connect(url)
         self._watch = RedisWatch(self._redis, CHANNEL, _queue)

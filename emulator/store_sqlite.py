@@ -47,12 +47,14 @@ _TRIM_TOMBSTONES = (
 class SqliteStore:
     """The store of one file."""
 
+    quick = True
+
     def __init__(self, path: str | Path, tombstone_seconds: int = TOMBSTONE_SECONDS) -> None:
         self._file = SqliteFile(path)
         self._tombstone_us = tombstone_seconds * SECOND
 
     def insert(self, queue: QueueKey, task: NewTask) -> Task:
-        with self._file.write() as database:
+        with self._file.write as database:
             known, now = self._file.declared(queue)
             taken = (known.number, task.id, now, known.live, known.dead, task.id)
             if database.execute(_TAKEN, taken).fetchone():
@@ -67,12 +69,12 @@ class SqliteStore:
         return stored
 
     def get(self, queue: QueueKey, task_id: str) -> Task:
-        with self._file.read():
+        with self._file.read:
             known, _ = self._file.known(queue)
             return self._task(queue, known, task_id)
 
     def peek(self, queue: QueueKey, count: int, after: tuple[int, str] | None = None) -> list[Task]:
-        with self._file.read() as database:
+        with self._file.read as database:
             known, _ = self._file.known(queue)
             if known is None:
                 return []
@@ -90,7 +92,7 @@ class SqliteStore:
 
     def _lease(self, queue: QueueKey, order: LeaseOrder) -> tuple[list[Task], int]:
         """Return what could be leased, and how many tasks went to the dead letters instead."""
-        with self._file.write() as database:
+        with self._file.write as database:
             known, now = self._file.declared(queue) if order.awaited else self._file.known(queue)
             if known is None:
                 return [], 0
@@ -115,7 +117,7 @@ class SqliteStore:
             return [], len(buried)
 
     def due_in(self, queue: QueueKey) -> int | None:
-        with self._file.read() as database:
+        with self._file.read as database:
             known, now = self._file.known(queue)
             if known is None:
                 return None
@@ -125,7 +127,7 @@ class SqliteStore:
             return None if row is None else int(row[0]) - now
 
     def renew(self, queue: QueueKey, task_id: str, lease_us: int | None, seconds: int) -> Task:
-        with self._file.write() as database:
+        with self._file.write as database:
             known, now = self._file.known(queue)
             task = self._task(queue, known, task_id)
             check_lease(task_id, task.eta_us, now, lease_us)
@@ -135,7 +137,7 @@ class SqliteStore:
         return task
 
     def release(self, queue: QueueKey, task_id: str) -> Task:
-        with self._file.write() as database:
+        with self._file.write as database:
             known, now = self._file.known(queue)
             task = self._task(queue, known, task_id)
             task = _move(database, known, task, min(task.eta_us, now))
@@ -143,7 +145,7 @@ class SqliteStore:
         return task
 
     def delete(self, queue: QueueKey, task_id: str, lease_us: int | None = None) -> None:
-        with self._file.write() as database:
+        with self._file.write as database:
             known, now = self._file.known(queue)
             if known is None:
                 raise unknown_task(queue, task_id)
@@ -161,7 +163,7 @@ class SqliteStore:
             database.execute(_TRIM_TOMBSTONES, (now,))
 
     def stats(self, queue: QueueKey) -> QueueStats:
-        with self._file.read() as database:
+        with self._file.read as database:
             known, now = self._file.known(queue)
             if known is None:
                 return QueueStats(0, None, 0, 0)
@@ -175,7 +177,7 @@ class SqliteStore:
             return QueueStats(known.live_count, oldest, minute, hour, known.dead_count, bool(known.paused))
 
     def dead_letters(self, queue: QueueKey, count: int) -> list[Task]:
-        with self._file.read() as database:
+        with self._file.read as database:
             known, _ = self._file.known(queue)
             if known is None:
                 return []
@@ -185,7 +187,7 @@ class SqliteStore:
             return [Task(*row) for row in rows]
 
     def revive(self, queue: QueueKey, task_id: str) -> Task:
-        with self._file.write() as database:
+        with self._file.write as database:
             known, now = self._file.known(queue)
             row = (
                 known
@@ -206,7 +208,7 @@ class SqliteStore:
 
     def purge(self, queue: QueueKey, dead: bool = False) -> int:
         part, count = ("dead", "dead_count") if dead else ("live", "live_count")
-        with self._file.write() as database:
+        with self._file.write as database:
             known, _ = self._file.known(queue)
             if known is None:
                 return 0
@@ -217,27 +219,27 @@ class SqliteStore:
         return known.dead_count if dead else known.live_count
 
     def pause(self, queue: QueueKey) -> None:
-        with self._file.write() as database:
+        with self._file.write as database:
             known, _ = self._file.declared(queue)
             database.execute("UPDATE queues SET paused = 1 WHERE number = ?", (known.number,))
 
     def resume(self, queue: QueueKey) -> None:
-        with self._file.write() as database:
+        with self._file.write as database:
             known, _ = self._file.declared(queue)
             database.execute("UPDATE queues SET paused = 0 WHERE number = ?", (known.number,))
         self._file.tell(queue, known)
 
     def declare(self, queue: QueueKey) -> None:
-        with self._file.write():
+        with self._file.write:
             self._file.declared(queue)
 
     def queues(self) -> list[QueueKey]:
-        with self._file.read() as database:
+        with self._file.read as database:
             rows = database.execute("SELECT project, name FROM queues ORDER BY project, name").fetchall()
         return [QueueKey(project, name) for project, name in rows]
 
     def reset(self) -> None:
-        with self._file.write() as database:
+        with self._file.write as database:
             database.execute("INSERT INTO garbage SELECT live FROM queues UNION SELECT dead FROM queues")
             database.execute("DELETE FROM queues")
             database.execute("UPDATE clock SET offset_us = 0")
@@ -245,21 +247,21 @@ class SqliteStore:
 
     def advance(self, seconds: float) -> int:
         ahead = microseconds_ahead(seconds)
-        with self._file.write() as database:
+        with self._file.write as database:
             database.execute("UPDATE clock SET offset_us = offset_us + ?", (ahead,))
             now = self._file.now_us()
         self._file.tell(None)
         return now
 
     def now_us(self) -> int:
-        with self._file.read():
+        with self._file.read:
             return self._file.now_us()
 
     def watch(self, ring: Callable[[QueueKey | None], None]) -> None:
         self._file.watch(ring)
 
     def ping(self) -> None:
-        with self._file.read() as database:
+        with self._file.read as database:
             database.execute("SELECT 1").fetchone()
 
     def close(self) -> None:

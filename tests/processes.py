@@ -56,14 +56,14 @@ def queue(store: str, processes: int = 1) -> Iterator[Running]:
         command += ["--processes", str(processes)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    found = re.search(r"http://\S+", process.stdout.readline())
-    assert found, "the queue did not start"
-    running = Running(process, found[0])
-    try:
-        yield running
-    finally:
-        running.end()
-        process.stdout.close()
+    with process.stdout:
+        found = re.search(r"http://\S+", process.stdout.readline())
+        running = Running(process, found[0] if found else "")
+        try:
+            assert found, "the queue did not start"
+            yield running
+        finally:
+            running.end()
 
 
 def start_service(queue_url: str, log: Path, **settings: str | int) -> Running:

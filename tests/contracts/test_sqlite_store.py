@@ -130,7 +130,7 @@ def test_what_was_purged_is_swept_away_also_after_a_restart(tmp_path: Path, queu
     store.lease(queue, LeaseOrder(1, 60))
     store.close()
     # As if the process had been killed before it swept.
-    with first.write() as database:
+    with first.write as database:
         database.execute("INSERT INTO garbage SELECT live FROM queues UNION SELECT dead FROM queues")
         database.execute("DELETE FROM queues")
     first.close()
