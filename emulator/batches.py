@@ -15,6 +15,8 @@ from email.parser import BytesHeaderParser
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
+import trio
+
 from emulator import replies
 from emulator.calls import Call, Reply, Route
 from emulator.dispatch import parse_query
@@ -41,6 +43,7 @@ def routes(answer: Callable[[Call], Awaitable[Reply]]) -> list[Route]:
         for part in parts:
             reply = await _answer_part(call, part, answer) if size <= REPLY_BYTES else _too_much()
             size += len(reply.body)
+            await trio.lowlevel.checkpoint()  # a store may answer without one, and others have requests too
             lines.append(f"--{boundary}\r\nContent-Type: application/http\r\n{_reply_id(part)}\r\n".encode())
             lines.append(_http(reply))
             lines.append(b"\r\n")
