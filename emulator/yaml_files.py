@@ -12,7 +12,9 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
         """Return the mapping of a node. Raises ConstructorError."""
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        # A merge key (<<) is no key of the mapping, and what it brings in gives way to the mapping's own.
+        own = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        keys = [self.construct_object(key, deep=True) for key in own]
         for key in keys:
             if keys.count(key) > 1:
                 place = f"line {node.start_mark.line + 1}"

@@ -204,6 +204,12 @@ def test_a_queue_file_that_is_wrong_is_told_exactly(tmp_path: Path, content: str
     assert told in str(caught.value)
 
 
+def test_a_queue_file_may_say_what_is_common_once(tmp_path: Path) -> None:
+    common = "&common {mode: pull, retry_parameters: {task_retry_limit: 3}, name: a}"
+    (tmp_path / "queue.yaml").write_text(f"queue:\n- {common}\n- {{<<: *common, name: b}}\n")
+    assert read_queue_file(tmp_path / "queue.yaml").rules == {"a": QueueRule("a", 3), "b": QueueRule("b", 3)}
+
+
 def test_a_queue_file_is_read(tmp_path: Path) -> None:
     (tmp_path / "queue.yaml").write_text(FILE)
     found = read_queue_file(tmp_path / "queue.yaml")
