@@ -57,9 +57,9 @@ class Access:
             raise ApiError(403, "this is for tests; start the service with --test-verbs, or with an admin token")
         if holder == ADMIN or (holder == METRICS and need is Need.METRICS):
             return
-        if rule is None or need not in (Need.INSERT, Need.USE):
+        if holder == METRICS or rule is None or need not in (Need.INSERT, Need.USE):
             raise ApiError(403, f"{holder} may not do this; use the token of '{ADMIN}' in the token file")
-        if self.queues is None and holder != METRICS:
+        if self.queues is None:
             return
         allowed, kind = (rule.writers, "writer_email") if need is Need.INSERT else (rule.users, "user_email")
         if holder not in allowed:

@@ -11,6 +11,7 @@ Methods and addresses come from the document alone, so that the two can't tell d
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,7 @@ def _load(service: QueueService, path: Path) -> Api:
     if not module_path.is_file() or specification is None or specification.loader is None:
         raise ValueError(f"{path.name} has no {module_path.name} beside it")
     module = importlib.util.module_from_spec(specification)
+    sys.modules[specification.name] = module  # as an import would: dataclasses look their module up
     specification.loader.exec_module(module)
     verbs: Mapping[str, Verb] = module.verbs(service)
     described = {method["id"]: method for method in methods(document)}
@@ -68,8 +70,13 @@ def _load(service: QueueService, path: Path) -> Api:
         apart = ", ".join(sorted(described.keys() ^ verbs.keys()))
         raise ValueError(f"{path.name} and {path.stem}.py don't both have: {apart}")
     routes = tuple(
-        Route(name, method["httpMethod"], f"/{document['servicePath']}{method.get('flatPath', method['path'])}", verb)
-        for (name, method), verb in ((item, verbs[item[0]]) for item in described.items())
+        Route(
+            name,
+            method["httpMethod"],
+            f"/{document['servicePath']}{method.get('flatPath', method['path'])}",
+            verbs[name],
+        )
+        for name, method in described.items()
     )
     return Api(name, version, document, routes, module.ERRORS)
 

@@ -15,6 +15,8 @@ from email.parser import BytesHeaderParser
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
+import trio
+
 from emulator import replies
 from emulator.calls import Call, Reply, Route
 from emulator.dispatch import parse_query
@@ -23,6 +25,7 @@ from emulator.parameters import BODY_BYTES
 
 CALLS_MOST = 1000
 BATCH_BYTES = 16 * 1024 * 1024
+REPLY_BYTES = 64 * 1024 * 1024  # of all replies together, after which no more calls are made
 PATH = "/batch"
 # Of the batch's own headers, those that each of its calls does not inherit.
 OWN_HEADERS = ("content-", "prefer", "x-http-method-override", "transfer-encoding", "expect")
@@ -36,8 +39,11 @@ def routes(answer: Callable[[Call], Awaitable[Reply]]) -> list[Route]:
         parts = _parts(call)
         boundary = f"batch_{uuid.uuid4().hex}"
         lines: list[bytes] = []
+        size = 0
         for part in parts:
-            reply = await _answer_part(call, part, answer)
+            reply = await _answer_part(call, part, answer) if size <= REPLY_BYTES else _too_much()
+            size += len(reply.body)
+            await trio.lowlevel.checkpoint()  # a store may answer without one, and others have requests too
             lines.append(f"--{boundary}\r\nContent-Type: application/http\r\n{_reply_id(part)}\r\n".encode())
             lines.append(_http(reply))
             lines.append(b"\r\n")
@@ -47,6 +53,12 @@ def routes(answer: Callable[[Call], Awaitable[Reply]]) -> list[Route]:
 
     # The second is where newer clients look for it.
     return [Route("", "POST", path, batch) for path in (PATH, f"{PATH}/{{api}}/{{version}}")]
+
+
+def _too_much() -> Reply:
+    """Return the reply for a part that was left out."""
+    message = f"this was not done: the replies before it have over {REPLY_BYTES} bytes; send it in another batch"
+    return replies.encoded(replies.error_reply(ApiError(413, message), by_reason))
 
 
 def _parts(call: Call) -> list[Message]:

@@ -23,10 +23,8 @@ from emulator.parameters import BODY_BYTES
 
 TARGET_CHARACTERS = 16 * 1024
 HEAD_BYTES = 24 * 1024
-_HOST = re.compile(r"[A-Za-z0-9._-]{1,255}(:[0-9]{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:[0-9]{1,5})?", re.ASCII)
-
-
 PAGE_PATHS = re.compile(r"/|/queues/.*|/static/.*", re.ASCII)
+_HOST = re.compile(r"[A-Za-z0-9._-]{1,255}(:[0-9]{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:[0-9]{1,5})?", re.ASCII)
 
 
 def edge(dispatcher: Dispatcher, pages: Asgi, admit_to_pages: Callable[[Call], None]) -> Asgi:

@@ -19,7 +19,7 @@ TASKS_MOST = 1000
 TAG_CHARACTERS = 500
 ETA_AHEAD_DAYS = 30
 LEASE_REPLY_BYTES = 32 * 1024 * 1024
-TASK_BYTES = 3 * 1024  # that a task takes beside its payload, at most: its name, its tag, times, indentation
+TASK_BYTES = 4 * 1024  # that a task takes beside its payload, at most: its names, its tag, times, indentation
 # Base64 of the largest payload, its JSON, and slack for fields that are ignored.
 BODY_BYTES = PAYLOAD_BYTES * 4 // 3 + 64 * 1024
 

@@ -15,6 +15,7 @@ import yaml
 
 from emulator.errors import shown
 from emulator.parameters import QUEUE_NAME
+from emulator.yaml_files import read_yaml
 
 RETRIES_MOST = 1_000_000
 EMAIL = re.compile(r"[^\s@:]+@[^\s@:]+", re.ASCII)
@@ -49,9 +50,9 @@ class QueueFile:
 def read_queue_file(path: Path) -> QueueFile:
     """Return the queues of a file. Raises QueueFileError, OSError."""
     try:
-        content = yaml.safe_load(path.read_bytes())
+        content = read_yaml(path)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise QueueFileError(f"{path} is no YAML: {error}") from None
+        raise QueueFileError(f"{path} is no good YAML: {error}") from None
     return _Reader(path).file(content)
 
 

@@ -20,6 +20,7 @@ import yaml
 
 from emulator.errors import shown
 from emulator.queue_file import EMAIL
+from emulator.yaml_files import read_yaml
 
 ADMIN, METRICS = "admin", "metrics"
 TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{16,512}", re.ASCII)
@@ -48,10 +49,10 @@ class Tokens:
 def read_token_file(path: Path) -> Tokens:
     """Return the tokens of a file. Raises TokenFileError, OSError."""
     try:
-        content = yaml.safe_load(path.read_bytes())
+        content = read_yaml(path)
     except (yaml.YAMLError, UnicodeDecodeError):
         # PyYAML's message would show the line, and with it a token.
-        raise TokenFileError(f"{path} is no YAML: a line for each is 'EMAIL: TOKEN'") from None
+        raise TokenFileError(f"{path} is no good YAML; allowed: a line 'EMAIL: TOKEN' for each, none twice") from None
     if not isinstance(content, dict) or not content:
         raise TokenFileError(f"{path} holds no mapping; allowed: a line 'EMAIL: TOKEN' for each")
     holders: dict[bytes, str] = {}

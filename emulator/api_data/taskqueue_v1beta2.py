@@ -124,7 +124,7 @@ class TaskQueueApi:
         """Renew a lease, or end it. The id is the body's, as in the real service; else the address's."""
         queue = self._queue(call)
         body = parameters.body_object(call)
-        task_id = parameters.task_name(body.get("id", call.parameters["task"]), "id")
+        task_id = parameters.task_name(body.get("id") or call.parameters["task"], "id")
         return await self._renew(queue, call, body, task_id)
 
     async def _renew(self, queue: QueueKey, call: Call, body: dict[str, Any], task_id: str) -> Reply:

@@ -172,7 +172,8 @@ async def test_the_verbs_for_tests_need_an_option_or_the_administrator(store: st
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("{", "is no YAML"),
+        ("{", "is no good YAML"),
+        ("queue: []\nqueue: []", "'queue' stands twice in the mapping at line 1"),
         ("- x", "the file is ['x']; allowed: a mapping of queue"),
         ("queues: []", "a field of the file is 'queues'; allowed: queue, total_storage_limit"),
         ("queue: []", "queue is []; allowed: a list of queues"),
@@ -203,6 +204,12 @@ def test_a_queue_file_that_is_wrong_is_told_exactly(tmp_path: Path, content: str
     assert told in str(caught.value)
 
 
+def test_a_queue_file_may_say_what_is_common_once(tmp_path: Path) -> None:
+    common = "&common {mode: pull, retry_parameters: {task_retry_limit: 3}, name: a}"
+    (tmp_path / "queue.yaml").write_text(f"queue:\n- {common}\n- {{<<: *common, name: b}}\n")
+    assert read_queue_file(tmp_path / "queue.yaml").rules == {"a": QueueRule("a", 3), "b": QueueRule("b", 3)}
+
+
 def test_a_queue_file_is_read(tmp_path: Path) -> None:
     (tmp_path / "queue.yaml").write_text(FILE)
     found = read_queue_file(tmp_path / "queue.yaml")
@@ -214,7 +221,8 @@ def test_a_queue_file_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("a@b: [", "is no YAML"),
+        ("a@b: [", "is no good YAML"),
+        ("a@b: secret-0123456789\na@b: secret-9876543210", "none twice"),
         ("secret-0123456789", "holds no mapping"),
         ("someone: secret-0123456789", "a name is 'someone'; allowed: an e-mail address, admin, metrics"),
         ("a@b: secret", "the token of a@b can't be used"),

@@ -113,3 +113,12 @@ async def test_a_batch_is_not_held(client: httpx.AsyncClient) -> None:
     lease = f"POST {TASKS}/lease?numTasks=1&leaseSecs=1 HTTP/1.1\r\nPrefer: wait=60\r\n\r\n"
     answers = await send(client, part(lease))
     assert answers[0][1] == 200
+
+
+async def test_a_batch_whose_replies_are_too_large_stops(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("emulator.batches.REPLY_BYTES", 10)
+    answers = await send(client, part(f"GET {TASKS}"), part(f"POST {CLOUD}:pause", "Content-ID: <2>"))
+    assert [(name, status) for name, status, _ in answers] == [("", 200), ("response-2", 413)]
+    assert "this was not done" in answers[1][2]
