@@ -19,7 +19,8 @@ from emulator.sqlite_bell import Bell, Ring, send
 from emulator.store import QueueKey, StoreUnavailableError
 
 BUSY_SECONDS = 5  # how long to wait for another process's transaction, each being well under 1 ms
-BUSY_PAUSE = 0.0002  # s between two tries
+BUSY_PAUSE = 0.0001  # s before the next try; doubled each time, up to the most
+BUSY_PAUSE_MOST = 0.002
 SWEPT_ROWS = 500  # of a purged queue in one transaction
 SWEEP_PAUSE = 0.005  # s between two of them, for whoever waits for the file
 
@@ -114,7 +115,7 @@ class SqliteFile:
 
     def _begin(self, statement: str) -> None:
         """Begin a transaction. SQLite's own way of waiting for another process sleeps 1 ms and more each time."""
-        deadline = 0.0
+        deadline, pause = 0.0, BUSY_PAUSE
         while True:
             try:
                 self.database.execute(statement)
@@ -125,7 +126,8 @@ class SqliteFile:
                 deadline = deadline or time.monotonic() + BUSY_SECONDS
                 if time.monotonic() > deadline:
                     raise
-                time.sleep(BUSY_PAUSE)
+                time.sleep(pause)
+                pause = min(2 * pause, BUSY_PAUSE_MOST)
 
     def now_us(self) -> int:
         """Return the store's time."""

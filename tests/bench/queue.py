@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import random
 import tempfile
 import time
@@ -21,11 +22,12 @@ from typing import Any
 
 from emulator.store import LeaseOrder, NewTask, QueueKey, open_store
 from tests.bench.queue_client import PAYLOAD, Client, Times, percentiles
-from tests.processes import queue
+from tests.processes import Running, queue
 from tests.redis_server import RedisServer
 
 WAITS = 50
 LEASES = 300
+START_SECONDS = 60
 context = multiprocessing.get_context("fork")
 
 
@@ -48,7 +50,7 @@ def together(address: str, name: str, jobs: list[Callable[[Client], None]]) -> t
 
     def run(job: Callable[[Client], None]) -> None:
         client = Client(address, name)
-        ready.wait()
+        ready.wait(START_SECONDS)
         try:
             job(client)
         finally:
@@ -57,7 +59,7 @@ def together(address: str, name: str, jobs: list[Callable[[Client], None]]) -> t
     processes = [context.Process(target=run, args=(job,)) for job in jobs]
     for process in processes:
         process.start()
-    ready.wait()
+    ready.wait(START_SECONDS)
     begun = time.perf_counter()
     times = [results.get() for _ in jobs]
     seconds = time.perf_counter() - begun
@@ -68,8 +70,18 @@ def together(address: str, name: str, jobs: list[Callable[[Client], None]]) -> t
     return seconds, times
 
 
-def measure(address: str, clients: int, tasks: int, batch: int) -> str:
-    """Insert, then lease and delete; return a line of figures."""
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time that a process and its children have taken (Linux)."""
+    process = Path(f"/proc/{pid}")
+    fields = (process / "stat").read_text().rpartition(")")[2].split()
+    children = {child for listed in process.glob("task/*/children") for child in listed.read_text().split()}
+    own = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return own + sum(cpu_seconds(int(child)) for child in children)
+
+
+def measure(running: Running, clients: int, tasks: int, batch: int) -> str:
+    """Insert, then lease and delete; return a line of figures. The server's processor time hardly depends on others."""
+    address = running.address
     name = f"batch-{batch}"
     share = tasks // clients
 
@@ -77,7 +89,9 @@ def measure(address: str, clients: int, tasks: int, batch: int) -> str:
         return lambda client: [client.insert(f"t-{number}-{i}") for i in range(share)] and None
 
     insert_seconds, inserted = together(address, name, [inserting(number) for number in range(clients)])
+    cpu_before = cpu_seconds(running.process.pid)
     pair_seconds, worked = together(address, name, [lambda client: client.work(batch)] * clients)
+    cpu = (cpu_seconds(running.process.pid) - cpu_before) / (share * clients)
     leased = [task_id for times in worked for task_id in times.ids]
     if not len(leased) == len(set(leased)) == share * clients:
         raise RuntimeError(f"inserted {share * clients}, leased {len(leased)}, unique {len(set(leased))}")
@@ -87,7 +101,8 @@ def measure(address: str, clients: int, tasks: int, batch: int) -> str:
     )
     return (
         f"  batch {batch:>2}: {len(leased) / insert_seconds:>5.0f} inserts/s ({insert}); "
-        f"{len(leased) / pair_seconds:>5.0f} pairs/s (lease {lease}; delete {delete}); leased = unique = inserted"
+        f"{len(leased) / pair_seconds:>5.0f} pairs/s (lease {lease}; delete {delete}), "
+        f"{cpu * 1000:.2f} ms of the server's processor each; leased = unique = inserted"
     )
 
 
@@ -162,7 +177,7 @@ def main() -> None:
                     print(measure_depth(url, running.address, depth), flush=True)
                 if not chosen.depth:
                     for batch in chosen.batch:
-                        print(measure(running.address, chosen.clients, chosen.tasks, batch), flush=True)
+                        print(measure(running, chosen.clients, chosen.tasks, batch), flush=True)
                     print(measure_wait(running.address), flush=True)
 
 
