@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 BUSY_SECONDS = 5  # how long to wait for another process's transaction, each being well under 1 ms
 BUSY_PAUSE = 0.0001  # s before the next try; doubled each time, up to the most
 BUSY_PAUSE_MOST = 0.002
+CACHE_KIB = 16 * 1024  # of pages kept in memory: enough for the hot ends of deep indexes
 SWEPT_ROWS = 500  # of a purged queue in one transaction
 SWEEP_PAUSE = 0.005  # s between two of them, for whoever waits for the file
 
@@ -116,6 +117,7 @@ class SqliteFile:
         database = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
+        database.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         return database
 
     def _begin(self, statement: str) -> None:
