@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import logging
 import math
+import time
+from email.utils import formatdate
+from functools import lru_cache
 from urllib.parse import unquote
 
 import h11
@@ -24,6 +27,12 @@ HEAD_BYTES = 32 * 1024
 READ_BYTES = 64 * 1024
 LINGER_SECONDS = 2  # that an answer may take to be read whose request wasn't read whole
 _BODILESS = (204, 304)
+
+
+@lru_cache(maxsize=1)
+def date_text(second: int) -> bytes:
+    """Return what a reply's Date header says; the same for a whole second."""
+    return formatdate(second, usegmt=True).encode("ascii")
 
 
 class ConnectionLostError(Exception):
@@ -161,7 +170,8 @@ class Connection:
         data = b""
         body = message.get("body", b"")
         if self._start is not None:
-            status, headers = self._start["status"], list(self._start.get("headers", ()))
+            status = self._start["status"]
+            headers = [*self._start.get("headers", ()), (b"date", date_text(int(time.time())))]
             data = self._http.send(h11.Response(status_code=status, headers=headers)) or b""
             self._bodiless = status in _BODILESS or self._method == b"HEAD"
             self._start = None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import time
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -208,3 +210,10 @@ async def test_a_head_of_a_version_not_spoken_here_has_no_body(client: httpx.Asy
         answer = b"".join([part async for part in stream])
     assert answer.startswith(b"HTTP/1.1 505 ")
     assert answer.endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize("path", [TASKS, "/nowhere", "/", "/static/queues.css"])
+async def test_every_reply_tells_its_date_once(client: httpx.AsyncClient, path: str) -> None:
+    dates = (await client.get(path)).headers.get_list("Date")
+    assert len(dates) == 1
+    assert abs(parsedate_to_datetime(dates[0]).timestamp() - time.time()) < 60
