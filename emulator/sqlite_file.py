@@ -25,6 +25,7 @@ BUSY_PAUSE = 0.0001  # s before the next try; doubled each time, up to the most
 BUSY_PAUSE_MOST = 0.002
 CACHE_KIB = 16 * 1024  # of pages kept in memory: enough for the hot ends of deep indexes
 SWEPT_ROWS = 500  # of a purged queue in one transaction
+SWEEP_AGAIN = 1.0  # s until the next try after one that failed
 SWEEP_PAUSE = 0.005  # s between two of them, for whoever waits for the file
 
 _FAILURES = (sqlite3.OperationalError, sqlite3.ProgrammingError)
@@ -197,7 +198,9 @@ class SqliteFile:
                     while not self._closing.is_set() and _sweep_some(database, find, delete):
                         self._closing.wait(SWEEP_PAUSE)
                 except sqlite3.OperationalError as error:
-                    log.warning("what was purged stays in the file for now: %s", error)
+                    log.info("what was purged stays in the file for now: %s", error)
+                    self._dirty.set()
+                    self._closing.wait(SWEEP_AGAIN)
         database.close()
 
     def close(self) -> None:
