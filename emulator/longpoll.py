@@ -125,6 +125,7 @@ class Waiters:
                 waiter.called = trio.Event()
                 tasks: list[Task] = await self._ask(self._store.lease, queue, order)
                 if tasks:
+                    await self._give_back_if_cancelled(queue, tasks)
                     return tasks
                 line.alarm = trio.current_time() + await self._next_look(queue)
                 if sent:
@@ -140,6 +141,14 @@ class Waiters:
                 line.alarm = trio.current_time() + LOOK_SECONDS
                 line.ring()
 
+    async def _give_back_if_cancelled(self, queue: QueueKey, tasks: list[Task]) -> None:
+        """Release what was leased for a client that went away while the store was asked; nobody would work on it."""
+        if trio.current_effective_deadline() == -math.inf:
+            with trio.CancelScope(shield=True):
+                for task in tasks:
+                    await self._ask(self._store.renew, queue, task.id, task.eta_us, 0)
+            await trio.lowlevel.checkpoint()
+
     async def _next_look(self, queue: QueueKey) -> float:
         """Return the seconds until something falls due by itself, or until it is time to look anyway."""
         due_in: int | None = await self._ask(self._store.due_in, queue)
@@ -149,7 +158,6 @@ class Waiters:
         """Hear of what other processes do, from the first time on that somebody waits."""
         if self._watching:
             return
-        self._watching = True
         token = trio.lowlevel.current_trio_token()
 
         def ring(queue: QueueKey | None) -> None:
@@ -158,6 +166,7 @@ class Waiters:
                 token.run_sync_soon(self.wake, queue, idempotent=True)
 
         self._store.watch(ring)
+        self._watching = True
 
     def wake(self, queue: QueueKey | None) -> None:
         """Let those look who wait for this queue, or for any."""

@@ -81,10 +81,14 @@ class _Transaction:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         try:
-            self._database.execute("COMMIT" if error is None else "ROLLBACK")
+            if error is None:
+                self._database.execute("COMMIT")
         except _FAILURES as failure:
             raise StoreUnavailableError(f"the store does not answer: {failure}") from failure
         finally:
+            # Also after a commit that failed; a full disk may have undone everything already.
+            if self._database.in_transaction:
+                self._database.rollback()
             self._lock.release()
         if isinstance(error, _FAILURES):
             raise StoreUnavailableError(f"the store does not answer: {error}") from error

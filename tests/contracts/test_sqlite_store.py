@@ -23,6 +23,7 @@ from emulator.store import (
     TaskExistsError,
     open_store,
 )
+from emulator.store_sqlite import SqliteStore
 
 
 @pytest.fixture
@@ -169,6 +170,21 @@ def test_nothing_is_found_by_looking_through_all_there_is(tmp_path: Path) -> Non
             assert step != "SEARCH tombstones USING PRIMARY KEY (queue=?)", statement
             assert "USE TEMP B-TREE" not in step, statement
     database.close()
+
+
+def test_a_full_disk_refuses_a_task_whole_and_the_store_goes_on(tmp_path: Path, queue: QueueKey) -> None:
+    store = SqliteStore(tmp_path / "q.sqlite3")
+    store.insert(queue, NewTask("one", "eA=="))
+    database = store._file.database
+    (pages,) = database.execute("PRAGMA page_count").fetchone()
+    database.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StoreUnavailableError, match="full"):
+        store.insert(queue, NewTask("large", "A" * 1_000_000))
+    assert [task.id for task in store.lease(queue, LeaseOrder(5, 60))] == ["one"]
+    assert store.stats(queue).total == 1
+    database.execute("PRAGMA max_page_count = 1000000")
+    store.insert(queue, NewTask("large", "A" * 1_000_000))
+    store.close()
 
 
 def test_sweeping_takes_no_task_that_is_alive(tmp_path: Path, queue: QueueKey) -> None:

@@ -187,6 +187,21 @@ async def test_a_lost_ring_costs_a_moment_only(stores: tuple[Store, Store], monk
         await line.until(1)
 
 
+async def test_what_was_leased_for_a_client_that_went_away_is_given_back(stores: tuple[Store, Store]) -> None:
+    here, there = stores
+    there.insert(QUEUE, NewTask("one", "eA=="))
+    with trio.CancelScope() as client:
+
+        async def ask(verb: Callable[..., Any], *arguments: Any) -> Any:
+            result = verb(*arguments)
+            client.cancel()  # while the store was asked
+            return result
+
+        await Waiters(here, ask).lease(QUEUE, ONE, 60)
+    assert client.cancelled_caught
+    assert [task.id for task in there.lease(QUEUE, ONE)] == ["one"]
+
+
 async def test_nobody_waits_longer_than_asked(stores: tuple[Store, Store]) -> None:
     waiters = Waiters(stores[0], Counted().ask)
     with trio.fail_after(PATIENCE):
