@@ -6,6 +6,7 @@ waits for them.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 import time
@@ -18,10 +19,13 @@ from emulator import sqlite_schema
 from emulator.sqlite_bell import Bell, Ring, send
 from emulator.store import QueueKey, StoreUnavailableError
 
+log = logging.getLogger(__name__)
 BUSY_SECONDS = 5  # how long to wait for another process's transaction, each being well under 1 ms
 BUSY_PAUSE = 0.0001  # s before the next try; doubled each time, up to the most
 BUSY_PAUSE_MOST = 0.002
+CACHE_KIB = 16 * 1024  # of pages kept in memory: enough for the hot ends of deep indexes
 SWEPT_ROWS = 500  # of a purged queue in one transaction
+SWEEP_AGAIN = 1.0  # s until the next try after one that failed
 SWEEP_PAUSE = 0.005  # s between two of them, for whoever waits for the file
 
 _FAILURES = (sqlite3.OperationalError, sqlite3.ProgrammingError)
@@ -31,15 +35,18 @@ _KNOWN = (
 )
 # Queues are forgotten all at once, and numbers only grow.
 _FORGOTTEN = "queue < (SELECT coalesce(min(number), 9223372036854775807) FROM queues)"
-# What is garbage of each table, a few rows at a time.
+# What is garbage of each table, some rows of it, and how one is deleted. CROSS JOIN: from the garbage to its tasks.
 _SWEEPS = (
-    "DELETE FROM tasks WHERE rowid IN "
-    f"(SELECT t.rowid FROM garbage g JOIN tasks t ON t.part = g.part LIMIT {SWEPT_ROWS})",
-    "DELETE FROM tombstones WHERE (queue, id) IN "
-    f"(SELECT queue, id FROM tombstones WHERE {_FORGOTTEN} LIMIT {SWEPT_ROWS})",
-    "DELETE FROM lease_counts WHERE (queue, second) IN "
-    f"(SELECT queue, second FROM lease_counts WHERE {_FORGOTTEN} LIMIT {SWEPT_ROWS})",
-    "DELETE FROM garbage WHERE NOT EXISTS (SELECT 1 FROM tasks t WHERE t.part = garbage.part)",
+    ("SELECT t.rowid FROM garbage g CROSS JOIN tasks t ON t.part = g.part", "DELETE FROM tasks WHERE rowid = ?"),
+    (f"SELECT queue, id FROM tombstones WHERE {_FORGOTTEN}", "DELETE FROM tombstones WHERE queue = ? AND id = ?"),
+    (
+        f"SELECT queue, second FROM lease_counts WHERE {_FORGOTTEN}",
+        "DELETE FROM lease_counts WHERE queue = ? AND second = ?",
+    ),
+    (
+        "SELECT part FROM garbage g WHERE NOT EXISTS (SELECT 1 FROM tasks t WHERE t.part = g.part)",
+        "DELETE FROM garbage WHERE part = ?",
+    ),
 )
 
 
@@ -111,6 +118,7 @@ class SqliteFile:
         database = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
+        database.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         return database
 
     def _begin(self, statement: str) -> None:
@@ -185,15 +193,14 @@ class SqliteFile:
         while not self._closing.is_set():
             self._dirty.wait()
             self._dirty.clear()
-            for statement in _SWEEPS:
-                while not self._closing.is_set():
-                    try:
-                        swept = database.execute(statement).rowcount
-                    except sqlite3.OperationalError:
-                        break  # the file is busy or gone; whoever purges next tries again
-                    if swept < SWEPT_ROWS:
-                        break
-                    self._closing.wait(SWEEP_PAUSE)
+            for find, delete in _SWEEPS:
+                try:
+                    while not self._closing.is_set() and _sweep_some(database, find, delete):
+                        self._closing.wait(SWEEP_PAUSE)
+                except sqlite3.OperationalError as error:
+                    log.info("what was purged stays in the file for now: %s", error)
+                    self._dirty.set()
+                    self._closing.wait(SWEEP_AGAIN)
         database.close()
 
     def close(self) -> None:
@@ -205,3 +212,13 @@ class SqliteFile:
             self._sweeper.join()
         with self._lock:
             self.database.close()
+
+
+def _sweep_some(database: sqlite3.Connection, find: str, delete: str) -> bool:
+    """Delete some garbage; return whether there may be more of it."""
+    with database:
+        # Found inside the transaction: another process that sweeps may free a row's number for a task.
+        database.execute("BEGIN IMMEDIATE")
+        rows = database.execute(f"{find} LIMIT {SWEPT_ROWS}").fetchall()
+        database.executemany(delete, rows)
+    return len(rows) == SWEPT_ROWS

@@ -38,10 +38,8 @@ _TAKEN = (
     "UNION ALL SELECT 1 FROM tasks WHERE part IN (?, ?) AND id = ?"
 )
 _INSERT = "INSERT INTO tasks (part, id, payload, tag, enqueued_us, eta_us, retry_count) VALUES (?, ?, ?, ?, ?, ?, ?)"
-_TRIM_TOMBSTONES = (
-    "DELETE FROM tombstones WHERE (queue, id) IN "
-    f"(SELECT queue, id FROM tombstones WHERE until_us <= ? ORDER BY until_us LIMIT {TRIMMED})"
-)
+# Found first and deleted one by one: SQLite would look through a whole queue for "(queue, id) IN (SELECT …)".
+_OLD_TOMBSTONES = f"SELECT queue, id FROM tombstones WHERE until_us <= ? ORDER BY until_us LIMIT {TRIMMED}"
 
 
 class SqliteStore:
@@ -101,8 +99,8 @@ class SqliteStore:
                 rows = [(known.dead, row) for row in buried]
                 database.executemany("UPDATE tasks SET part = ? WHERE rowid = ?", rows)
                 database.execute(
-                    "UPDATE queues SET live_count = live_count - ?1, dead_count = dead_count + ?1 WHERE number = ?2",
-                    (len(buried), known.number),
+                    "UPDATE queues SET live_count = live_count - ?, dead_count = dead_count + ? WHERE number = ?",
+                    (len(buried), len(buried), known.number),
                 )
             if chosen:
                 end = now + order.seconds * SECOND
@@ -160,7 +158,8 @@ class SqliteStore:
             database.execute(f"UPDATE queues SET {count} = {count} - 1 WHERE number = ?", (known.number,))
             tombstone = (known.number, task_id, now + self._tombstone_us)
             database.execute("INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?)", tombstone)
-            database.execute(_TRIM_TOMBSTONES, (now,))
+            old = database.execute(_OLD_TOMBSTONES, (now,)).fetchall()
+            database.executemany("DELETE FROM tombstones WHERE queue = ? AND id = ?", old)
 
     def stats(self, queue: QueueKey) -> QueueStats:
         with self._file.read as database:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from emulator import sqlite_file, store_sqlite
 from emulator.sqlite_file import SqliteFile
 from emulator.store import (
     LeaseOrder,
@@ -146,3 +147,47 @@ def test_a_store_that_can_not_be_opened_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(StoreUnavailableError, match="can't be used"):
         open_store(f"sqlite:///{tmp_path / 'file' / 'queue.sqlite3'}")
+
+
+def test_nothing_is_found_by_looking_through_all_there_is(tmp_path: Path) -> None:
+    """Depth doesn't matter: every statement goes by an index, from the few rows it wants."""
+    statements: list[str] = []
+    file = SqliteFile(tmp_path / "q.sqlite3")
+    file.close()
+    database = sqlite3.connect(tmp_path / "q.sqlite3", isolation_level=None)
+    for module in (store_sqlite, sqlite_file):
+        for name, value in vars(module).items():
+            if isinstance(value, str) and value.startswith(("SELECT", "DELETE")) and not name.startswith("__"):
+                statements.append(value)
+    statements += [statement for pair in sqlite_file._SWEEPS for statement in pair]
+    assert len(statements) > 10
+    for statement in statements:
+        plan = database.execute(f"EXPLAIN QUERY PLAN {statement}", (1,) * statement.count("?")).fetchall()
+        for *_, step in plan:
+            # These have a row a process, a purge or a store.
+            assert not step.startswith("SCAN") or step.split()[1] in ("clock", "garbage", "g", "listeners"), statement
+            assert step != "SEARCH tombstones USING PRIMARY KEY (queue=?)", statement
+            assert "USE TEMP B-TREE" not in step, statement
+    database.close()
+
+
+def test_sweeping_takes_no_task_that_is_alive(tmp_path: Path, queue: QueueKey) -> None:
+    """Two processes sweep the same garbage while tasks come in, which may get the numbers of rows that went."""
+    url = f"sqlite:///{tmp_path / 'q.sqlite3'}"
+    stores = [open_store(url), open_store(url)]
+    kept: list[str] = []
+    for round_ in range(6):
+        other = QueueKey(queue.project, f"purged-{round_}")
+        for number in range(60):
+            stores[0].insert(other, NewTask(f"t{number}", "eA=="))
+        for store in stores:
+            store.purge(other)
+            store.purge(QueueKey(queue.project, "purged-0"))
+        for number in range(60):
+            kept.append(stores[number % 2].insert(queue, NewTask(f"t{round_}-{number}", "eA==")).id)
+    for store in stores:
+        store.close()
+    again = open_store(url)
+    assert sorted(task.id for task in again.peek(queue, 1000)) == sorted(kept)
+    assert again.stats(queue).total == len(kept)
+    again.close()
