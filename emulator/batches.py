@@ -9,7 +9,7 @@ import dataclasses
 import re
 import uuid
 from collections.abc import Awaitable, Callable
-from email import message_from_bytes
+from dataclasses import dataclass
 from email.message import Message
 from email.parser import BytesHeaderParser
 from http import HTTPStatus
@@ -29,7 +29,17 @@ REPLY_BYTES = 64 * 1024 * 1024  # of all replies together, after which no more c
 PATH = "/batch"
 # Of the batch's own headers, those that each of its calls does not inherit.
 OWN_HEADERS = ("content-", "prefer", "x-http-method-override", "transfer-encoding", "expect")
+BOUNDARY_CHARACTERS = 200
+PART_HEAD_BYTES = 16 * 1024
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One part of a batch: its headers, and the request in it."""
+
+    headers: Message
+    content: bytes
 
 
 def routes(answer: Callable[[Call], Awaitable[Reply]]) -> list[Route]:
@@ -61,21 +71,48 @@ def _too_much() -> Reply:
     return replies.encoded(replies.error_reply(ApiError(413, message), by_reason))
 
 
-def _parts(call: Call) -> list[Message]:
-    """Return the parts of a batch. Raises ApiError."""
+def _parts(call: Call) -> list[_Part]:
+    """Return the parts of a batch. Raises ApiError.
+
+    Split by hand: the standard library's parser goes line by line, and would hold everybody up for seconds
+    over a body that is many empty lines.
+    """
     kind = call.headers.get("content-type", "")
-    whole = message_from_bytes(b"Content-Type: " + kind.encode("latin-1", "replace") + b"\r\n\r\n" + call.body)
-    if whole.get_content_type() != "multipart/mixed" or not whole.get_boundary():
-        raise invalid("Content-Type", kind, "multipart/mixed with a boundary", location_type="header")
-    parts = whole.get_payload()
-    if not isinstance(parts, list):
+    described = Message()
+    described["Content-Type"] = kind
+    boundary = str(described.get_boundary() or "")
+    if described.get_content_type() != "multipart/mixed" or not 0 < len(boundary) <= BOUNDARY_CHARACTERS:
+        allowed = f"multipart/mixed with a boundary of at most {BOUNDARY_CHARACTERS} characters"
+        raise invalid("Content-Type", kind, allowed, location_type="header")
+    line = rb"\r?\n--" + re.escape(boundary.encode("utf-8", "replace"))
+    inside = re.split(line + rb"--[ \t]*(?:\r?\n|\Z)", b"\n" + call.body, maxsplit=1)[0]
+    # What stands before the first line is no part.
+    pieces = re.split(line + rb"[ \t]*(?=\r?\n)", inside, maxsplit=CALLS_MOST + 1)[1:]
+    if not pieces:
         raise ApiError(400, "the batch has no parts; send one application/http part for each call", "parseError")
-    if len(parts) > CALLS_MOST:
-        raise ApiError(400, f"the batch has {len(parts)} calls; allowed: {CALLS_MOST}", "invalid")
-    return [part for part in parts if isinstance(part, Message)]
+    if len(pieces) > CALLS_MOST:
+        raise ApiError(400, f"the batch has over {CALLS_MOST} calls; send fewer", "invalid")
+    return [_part(piece) for piece in pieces]
 
 
-async def _answer_part(outer: Call, part: Message, answer: Callable[[Call], Awaitable[Reply]]) -> Reply:
+def _part(piece: bytes) -> _Part:
+    """Return a part from what follows its delimiter: the end of that line, headers, an empty line, content."""
+    head, content = _split_head(piece)
+    return _Part(_headers(head), content)
+
+
+def _split_head(text: bytes) -> tuple[bytes, bytes]:
+    """Return what comes before the first empty line, and what after it."""
+    head, *rest = _BLANK_LINE.split(text, maxsplit=1)
+    return head, rest[0] if rest else b""
+
+
+def _headers(head: bytes) -> Message:
+    """Return the headers of a head; of one that is too large none."""
+    return BytesHeaderParser().parsebytes(head.lstrip(b"\r\n") if len(head) <= PART_HEAD_BYTES else b"")
+
+
+async def _answer_part(outer: Call, part: _Part, answer: Callable[[Call], Awaitable[Reply]]) -> Reply:
     try:
         call = _call(outer, part)
     except ApiError as error:
@@ -83,14 +120,13 @@ async def _answer_part(outer: Call, part: Message, answer: Callable[[Call], Awai
     return await answer(call)
 
 
-def _call(outer: Call, part: Message) -> Call:
+def _call(outer: Call, part: _Part) -> Call:
     """Return the call that a part holds. Raises ApiError."""
-    content = part.get_payload(decode=True)
-    if part.get_content_type() != "application/http" or not isinstance(content, bytes):
-        raise ApiError(400, f"the part is {part.get_content_type()[:60]}; allowed: application/http", "invalid")
-    head, *rest = _BLANK_LINE.split(content.lstrip(b"\r\n"), maxsplit=1)
+    kind = part.headers.get_content_type()
+    if kind != "application/http":
+        raise ApiError(400, f"the part is {shown(kind)}; allowed: application/http", "invalid")
+    head, body = _split_head(part.content.lstrip(b"\r\n"))
     first, _, fields = head.partition(b"\n")
-    body = rest[0] if rest else b""
     line = first.decode("ascii", "replace").strip()
     words = line.split()
     if len(words) not in (2, 3):
@@ -104,7 +140,7 @@ def _call(outer: Call, part: Message) -> Call:
     if len(body) > BODY_BYTES:
         raise ApiError(413, f"the part's body is larger than {BODY_BYTES} bytes; send less")
     inherited = {name: value for name, value in outer.headers.items() if not name.startswith(OWN_HEADERS)}
-    given = reversed(BytesHeaderParser().parsebytes(fields).items())
+    given = reversed(_headers(fields).items())
     own = {name.lower(): str(value) for name, value in given if name.lower() != "prefer"}
     return dataclasses.replace(
         outer,
@@ -117,9 +153,9 @@ def _call(outer: Call, part: Message) -> Call:
     )
 
 
-def _reply_id(part: Message) -> str:
+def _reply_id(part: _Part) -> str:
     """Return the header that tells which part is answered."""
-    given = "".join(character for character in str(part.get("Content-ID", "")) if character.isprintable())
+    given = "".join(character for character in str(part.headers.get("Content-ID", "")) if character.isprintable())
     given = given.strip().removeprefix("<").removesuffix(">")
     return f"Content-ID: <response-{given}>\r\n" if given else ""
 

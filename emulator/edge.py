@@ -23,6 +23,7 @@ from emulator.parameters import BODY_BYTES
 
 TARGET_CHARACTERS = 16 * 1024
 HEAD_BYTES = 24 * 1024
+FORM_BYTES = 16 * 1024  # of what a page's form sends, which is a few words
 PAGE_PATHS = re.compile(r"/|/queues/.*|/static/.*", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,255}(:[0-9]{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:[0-9]{1,5})?", re.ASCII)
 
@@ -39,10 +40,11 @@ def edge(dispatcher: Dispatcher, pages: Asgi, admit_to_pages: Callable[[Call], N
             return
         path = scope["raw_path"].decode("ascii")
         try:
-            body = await read_body(receive, BATCH_BYTES if path.startswith(BATCH_PATH) else BODY_BYTES)
+            for_people = PAGE_PATHS.fullmatch(path)
+            most = FORM_BYTES if for_people else BATCH_BYTES if path.startswith(BATCH_PATH) else BODY_BYTES
+            body = await read_body(receive, most)
             call = _call(scope, path, body)
             _refuse_other_sites(call)
-            for_people = PAGE_PATHS.fullmatch(path)
             if for_people:
                 admit_to_pages(call)
         except ClientGoneError:

@@ -12,6 +12,7 @@ from emulator.store import SECOND, Task
 
 SHOWN_CHARACTERS = 4000
 SHOWN_BYTES = 512  # of a payload that is no text
+INDENTED_BYTES = 64 * 1024  # of JSON; a larger one is shown as it is, and cut soon
 _PLAIN_ALPHABET = str.maketrans("-_", "+/")
 UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
@@ -69,6 +70,8 @@ def readable(content: bytes) -> str:
     except UnicodeDecodeError:
         shown = content[:SHOWN_BYTES].hex(" ", 2)
         return shown + (" …" if len(content) > SHOWN_BYTES else "")
+    if len(content) > INDENTED_BYTES:
+        return text
     try:
         msgspec.json.decode(content)
         return msgspec.json.format(text, indent=2)

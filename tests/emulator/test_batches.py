@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from email.message import Message
+from email.parser import BytesHeaderParser
 
 import httpx
 import pytest
 
+from emulator import batches
+from emulator.calls import Call
+from emulator.errors import ApiError
 from tests.emulator.running import CLOUD, PAYLOAD, TASKS, error_of
 
 PART = "--x\r\nContent-Type: application/http\r\n{}\r\n{}\r\n"
@@ -86,12 +92,13 @@ async def test_what_is_wrong_with_a_part_is_told_there(client: httpx.AsyncClient
     ("kind", "body", "told"),
     [
         ("application/json", "{}", "Content-Type is 'application/json'; allowed: multipart/mixed with a boundary"),
+        ("multipart/mixed; boundary=" + "x" * 201, "x", "a boundary of at most 200 characters"),
         ("multipart/mixed", "x", "allowed: multipart/mixed with a boundary"),
         ("multipart/mixed; boundary=x", "no part at all", "the batch has no parts"),
         (
             "multipart/mixed; boundary=x",
             part("GET /health") * 1001 + "--x--",
-            "the batch has 1001 calls; allowed: 1000",
+            "the batch has over 1000 calls",
         ),
     ],
 )
@@ -122,3 +129,36 @@ async def test_a_batch_whose_replies_are_too_large_stops(
     answers = await send(client, part(f"GET {TASKS}"), part(f"POST {CLOUD}:pause", "Content-ID: <2>"))
     assert [(name, status) for name, status, _ in answers] == [("", 200), ("response-2", 413)]
     assert "this was not done" in answers[1][2]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"--x\r\n\r\n" + b"\n" * 4_000_000 + b"\r\n--x--",
+        b"--x\r\n" + b"a: b\r\n" * 600_000 + b"\r\n\r\n--x--",
+        b"--x\r\nContent-Type: application/http\r\n\r\nGET /health\r\n" + b"a: b\r\n" * 600_000 + b"\r\n\r\n--x--",
+        b"--x\n" * 900_000,
+    ],
+    ids=["lines", "headers", "inner headers", "delimiters"],
+)
+def test_no_long_text_is_read_line_by_line(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The standard library's parser would hold everybody up for seconds over each of these.
+    sizes: list[int] = []
+
+    class Watched(BytesHeaderParser):
+        def parsebytes(self, text: bytes | bytearray, headersonly: bool = True) -> Message:
+            sizes.append(len(text))
+            return super().parsebytes(text, headersonly)
+
+    monkeypatch.setattr("emulator.batches.BytesHeaderParser", Watched)
+    call = Call("POST", "/batch", headers={"content-type": "multipart/mixed; boundary=x"}, body=body)
+    with contextlib.suppress(ApiError):
+        for found in batches._parts(call):
+            batches._call(call, found)
+    assert max(sizes, default=0) <= batches.PART_HEAD_BYTES
+
+
+async def test_a_line_that_only_begins_like_the_boundary_is_content(client: httpx.AsyncClient) -> None:
+    lease = f"POST {TASKS} HTTP/1.1\r\n\r\n\r\n--xy\r\n--x-\r\n"
+    ((_, status, body),) = await send(client, part(lease))
+    assert (status, "the body is not JSON" in body) == (400, True)

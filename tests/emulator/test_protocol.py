@@ -126,7 +126,7 @@ def test_the_limits_are_the_code_s() -> None:
         "ETA of a new task": f"{parameters.ETA_AHEAD_DAYS} days ahead",
         "held lease": f"{longpoll.WAIT_MOST} seconds",
         "body": f"{parameters.BODY_BYTES} bytes; of a batch {batches.BATCH_BYTES} bytes "
-        f"and {batches.CALLS_MOST} calls; {bodies.BODY_SECONDS} seconds to send it",
+        f"and {batches.CALLS_MOST} calls; of a form {edge.FORM_BYTES} bytes; {bodies.BODY_SECONDS} seconds to send it",
         "address": f"{edge.TARGET_CHARACTERS} characters, 100 parameters; headers {edge.HEAD_BYTES} bytes",
         "`fields`": f"{partial.SELECTION_CHARACTERS} characters, {partial.NESTING_MOST} levels",
     }
