@@ -7,20 +7,21 @@ import sys
 
 import click
 
-from emulator.serving import EmulatorSettings, run
+from emulator.options import openness, with_emulator_options
+from emulator.processes import ChildFailedError, run
+from emulator.serving import EmulatorSettings
 from emulator.store import StoreUnavailableError
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=5052, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
-@click.option("--store", default="sqlite:///queue.sqlite3", show_default=True, help="sqlite:///FILE or redis://….")
-def main(host: str, port: int, store: str) -> None:
-    """Serve pull queues (Task Queue v1beta2) until SIGTERM."""
+@with_emulator_options
+def main(settings: EmulatorSettings) -> None:
+    """Serve pull queues (Task Queue v1beta2, Cloud Tasks v2beta2) until SIGTERM."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    click.echo(openness(settings), err=True)
     try:
-        run(EmulatorSettings(host, port, store), lambda address: click.echo(f"listening on {address}"))
-    except* (ValueError, OSError, StoreUnavailableError) as group:
+        run(settings, lambda address: click.echo(f"listening on {address}"))
+    except* (ValueError, OSError, StoreUnavailableError, ChildFailedError) as group:
         raise click.ClickException(str(_first(group))) from None
 
 

@@ -1,15 +1,17 @@
-"""Errors in the shape that Google's APIs gave them, so that existing clients read them."""
+"""Errors in the shapes that Google's APIs gave them, so that existing clients read them.
+
+The older APIs list their errors by reason; the newer ones name a status of gRPC and put details beside it.
+Which of the two an API speaks, its module says.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from quart import Response
-
-from emulator import replies
-
 SHOWN_CHARACTERS = 60
+RETRY_AFTER_SECONDS = 1
 
 REASONS = {
     400: "invalid",
@@ -17,13 +19,33 @@ REASONS = {
     403: "forbidden",
     404: "notFound",
     405: "httpMethodNotAllowed",
+    408: "requestTimeout",
     409: "duplicate",
     411: "required",
     413: "uploadTooLarge",
     414: "uriTooLong",
     429: "rateLimitExceeded",
-    503: "backendError",
+    431: "headersTooLarge",
 }
+OTHER_REASON = "backendError"
+
+STATUSES = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    405: "UNIMPLEMENTED",
+    408: "DEADLINE_EXCEEDED",
+    409: "ALREADY_EXISTS",
+    411: "INVALID_ARGUMENT",
+    413: "INVALID_ARGUMENT",
+    414: "INVALID_ARGUMENT",
+    429: "RESOURCE_EXHAUSTED",
+    431: "INVALID_ARGUMENT",
+    503: "UNAVAILABLE",
+}
+OTHER_STATUS = "INTERNAL"
+LEASE_REASONS = ("leaseExpired", "leaseConflict")
 
 
 @dataclass
@@ -35,31 +57,52 @@ class ApiError(Exception):
     reason: str = ""
     location: str = ""
     location_type: str = "parameter"
+    headers: tuple[tuple[str, str], ...] = ()
 
-    def body(self) -> dict[str, Any]:
-        """Return the error envelope."""
-        reason = self.reason or REASONS.get(self.status, "backendError")
-        entry = {"domain": "global", "reason": reason, "message": self.message}
-        if self.location:
-            entry |= {"locationType": self.location_type, "location": self.location}
-        return {"error": {"errors": [entry], "code": self.status, "message": self.message}}
-
-    def response(self) -> Response:
-        """Return the reply, with Retry-After where trying again helps."""
-        response = replies.json_reply(self.body(), self.status)
+    @property
+    def reply_headers(self) -> tuple[tuple[str, str], ...]:
+        """The reply's headers, with Retry-After where trying again helps."""
         if self.status in (429, 503):
-            response.headers["Retry-After"] = "1"
-        return response
+            return (*self.headers, ("Retry-After", str(RETRY_AFTER_SECONDS)))
+        return self.headers
+
+
+ErrorStyle = Callable[[ApiError], dict[str, Any]]
+
+
+def by_reason(error: ApiError) -> dict[str, Any]:
+    """Return the envelope of the older APIs."""
+    reason = error.reason or REASONS.get(error.status, OTHER_REASON)
+    entry = {"domain": "global", "reason": reason, "message": error.message}
+    if error.location:
+        entry |= {"locationType": error.location_type, "location": error.location}
+    return {"error": {"errors": [entry], "code": error.status, "message": error.message}}
+
+
+def by_status(error: ApiError) -> dict[str, Any]:
+    """Return the envelope of the newer APIs; a field that is wrong is told as a violation."""
+    status = STATUSES.get(error.status, OTHER_STATUS)
+    if error.reason in LEASE_REASONS:
+        status = "FAILED_PRECONDITION"
+    body: dict[str, Any] = {"code": error.status, "message": error.message, "status": status}
+    if error.location:
+        violation = {"field": error.location, "description": error.message}
+        body["details"] = [{"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": [violation]}]
+    return {"error": body}
+
+
+def shown(value: object) -> str:
+    """Return a value as an error shows it: quoted, and shortened."""
+    text = repr(value[: SHOWN_CHARACTERS + 1] if isinstance(value, str) else value)
+    return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "…"
 
 
 def invalid(location: str, value: object, allowed: str, *, location_type: str = "parameter") -> ApiError:
     """Return the error for a value that is not allowed: names the place, the value and what is allowed."""
-    shown = repr(value)
-    if len(shown) > SHOWN_CHARACTERS:
-        shown = shown[:SHOWN_CHARACTERS] + "…"
-    return ApiError(400, f"{location} is {shown}; allowed: {allowed}", "invalidParameter", location, location_type)
+    message = f"{location} is {shown(value)}; allowed: {allowed}"
+    return ApiError(400, message, "invalidParameter", location, location_type)
 
 
-def required(location: str, allowed: str) -> ApiError:
-    """Return the error for a parameter that is missing."""
-    return ApiError(400, f"{location} is missing; allowed: {allowed}", "required", location)
+def required(location: str, allowed: str, *, location_type: str = "parameter") -> ApiError:
+    """Return the error for a parameter or field that is missing."""
+    return ApiError(400, f"{location} is missing; allowed: {allowed}", "required", location, location_type)

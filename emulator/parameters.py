@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 import re
 from collections.abc import Mapping
@@ -10,14 +9,17 @@ from typing import Any
 
 import msgspec
 
+from emulator.calls import Call
 from emulator.errors import ApiError, invalid, required
-from emulator.store import SECOND, NewTask, QueueKey
+from emulator.store import NewTask, QueueKey
 
 PAYLOAD_BYTES = 1024 * 1024
 LEASE_SECONDS_MOST = 604_800
 TASKS_MOST = 1000
 TAG_CHARACTERS = 500
 ETA_AHEAD_DAYS = 30
+LEASE_REPLY_BYTES = 32 * 1024 * 1024
+TASK_BYTES = 4 * 1024  # that a task takes beside its payload, at most: its names, its tag, times, indentation
 # Base64 of the largest payload, its JSON, and slack for fields that are ignored.
 BODY_BYTES = PAYLOAD_BYTES * 4 // 3 + 64 * 1024
 
@@ -25,6 +27,7 @@ TASK_NAME = re.compile(r"[a-zA-Z0-9_-]{1,500}")
 QUEUE_NAME = re.compile(r"[a-zA-Z0-9-]{1,100}")
 PROJECT_NAME = re.compile(r"[a-zA-Z0-9.:_-]{1,100}")
 PROJECT_PREFIX = re.compile(r"^[a-z]+~")
+_PLAIN_ALPHABET = str.maketrans("-_", "+/")
 
 
 def queue_key(project: str, queue: str) -> QueueKey:
@@ -55,6 +58,11 @@ def whole(arguments: Mapping[str, str], name: str, lowest: int, highest: int) ->
     return int(text)
 
 
+def payload_bytes(count: int) -> int:
+    """Return how many bytes of payloads a lease of so many tasks may bring, so that its reply is within 32 MiB."""
+    return LEASE_REPLY_BYTES - count * TASK_BYTES
+
+
 def flag(arguments: Mapping[str, str], name: str) -> bool:
     """Return a boolean of the query, false when missing: it arrives as text, and "false" is false."""
     text = arguments.get(name, "false").lower()
@@ -72,14 +80,21 @@ def tag(value: object, location: str = "tag") -> str | None:
     return value
 
 
-def body_object(raw: bytes) -> dict[str, Any]:
+def body_object(call: Call) -> dict[str, Any]:
     """Return the body's JSON object. Raises ApiError."""
+    if not call.body:
+        if "content-length" in call.headers or "transfer-encoding" in call.headers:
+            raise ApiError(400, "the body is empty; send a JSON object", "parseError")
+        raise ApiError(411, "Content-Length is missing; send a JSON object as the body, and its length")
+    encoding = call.headers.get("content-encoding", "identity")
+    if encoding != "identity":
+        raise invalid("Content-Encoding", encoding, "identity: send the body uncompressed", location_type="header")
     try:
-        value = msgspec.json.decode(raw)
+        value = msgspec.json.decode(call.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ApiError(400, f"the body is not JSON: {error}", "parseError") from None
     if not isinstance(value, dict):
-        raise ApiError(400, "the body is not a JSON object", "parseError")
+        raise ApiError(400, "the body is not a JSON object; send one, {...}", "parseError")
     return value
 
 
@@ -90,7 +105,7 @@ def queue_of_body(body: Mapping[str, Any], queue: QueueKey, *, must: bool = Fals
         return
     allowed = f"{queue.name!r}, the queue in the address"
     if name is None:
-        raise ApiError(400, f"queueName is missing; allowed: {allowed}", "required", "queueName", "field")
+        raise required("queueName", allowed, location_type="field")
     if not isinstance(name, str) or name.rsplit("/", 1)[-1] != queue.name:
         raise invalid("queueName", name, allowed, location_type="field")
 
@@ -105,36 +120,31 @@ def lease_timestamp(body: Mapping[str, Any]) -> int | None:
     raise invalid("leaseTimestamp", value, "microseconds since the epoch, as digits", location_type="field")
 
 
-def new_task(body: Mapping[str, Any], queue: QueueKey, default_id: str, now_us: int) -> NewTask:
-    """Return the task of an insert's body. Raises ApiError."""
+def new_task(body: Mapping[str, Any], queue: QueueKey, default_id: str, eta_us: int | None) -> NewTask:
+    """Return the task of an insert's body, which falls due at `eta_us`. Raises ApiError."""
     queue_of_body(body, queue)
-    payload = body.get("payloadBase64")
-    if not isinstance(payload, str) or not payload:
-        allowed = "Base64 of 1 byte to 1 MiB"
-        if payload is None or payload == "":
-            raise ApiError(400, f"payloadBase64 is missing; allowed: {allowed}", "required", "payloadBase64", "field")
-        raise invalid("payloadBase64", payload, allowed, location_type="field")
-    _check_payload(payload)
-    given = body.get("id")
-    eta = lease_timestamp(body)
-    if eta is not None and eta > now_us + ETA_AHEAD_DAYS * 86_400 * SECOND:
-        raise invalid("leaseTimestamp", eta, f"at most {ETA_AHEAD_DAYS} days ahead", location_type="field")
+    payload, given = body.get("payloadBase64"), body.get("id")
+    if payload is None or payload == "":
+        raise required("payloadBase64", "Base64 of 1 byte to 1 MiB", location_type="field")
+    check_payload(payload, "payloadBase64")
     return NewTask(
         id=task_name(given, "id") if given not in (None, "") else default_id,
         payload=payload,
         tag=tag(body.get("tag")),
-        # A moment that has passed means: due now. Keeping it would jump the queue.
-        eta_us=eta if eta is not None and eta > now_us else None,
+        eta_us=eta_us,
     )
 
 
-def _check_payload(payload: str) -> None:
+def check_payload(payload: object, location: str) -> None:
     """Raise ApiError unless this is Base64, in either alphabet, padded or not, of at most 1 MiB."""
-    plain = payload.rstrip("=").translate(str.maketrans("-_", "+/"))
+    allowed = f"Base64, plain or URL-safe, of at most {PAYLOAD_BYTES} bytes"
+    if not isinstance(payload, str):
+        raise invalid(location, payload, allowed, location_type="field")
+    plain = payload.rstrip("=").translate(_PLAIN_ALPHABET)
     try:
-        size = len(base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True))
+        size = len(binascii.a2b_base64(plain + "=" * (-len(plain) % 4), strict_mode=True))
     except (binascii.Error, ValueError):
-        raise invalid("payloadBase64", payload, "Base64, plain or URL-safe", location_type="field") from None
+        raise invalid(location, payload, allowed, location_type="field") from None
     if size > PAYLOAD_BYTES:
-        message = f"payloadBase64 holds {size} bytes; allowed: at most {PAYLOAD_BYTES}"
-        raise ApiError(400, message, "invalidParameter", "payloadBase64", "field")
+        message = f"{location} holds {size} bytes; allowed: at most {PAYLOAD_BYTES}"
+        raise ApiError(400, message, "invalidParameter", location, "field")

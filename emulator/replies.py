@@ -1,24 +1,26 @@
-"""JSON replies."""
+"""A reply's value → its bytes, indented as Google's were unless `prettyPrint=false`."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
-from quart import Response
 
+from emulator.calls import Reply
+from emulator.errors import ApiError, ErrorStyle
+
+JSON = (("Content-Type", "application/json; charset=UTF-8"), ("Cache-Control", "no-store"))
 _encoder = msgspec.json.Encoder()
 
 
-def json_reply(body: dict[str, Any], status: int = 200) -> Response:
-    """Return a JSON reply, indented as Google's were (prettyPrint is on by default there)."""
-    return Response(
-        msgspec.json.format(_encoder.encode(body), indent=1),
-        status,
-        {"Content-Type": "application/json; charset=UTF-8", "Cache-Control": "no-store"},
-    )
+def encoded(reply: Reply, *, indented: bool = True) -> Reply:
+    """Return the reply with its value as bytes."""
+    if reply.value is None:
+        return reply
+    body = _encoder.encode(reply.value)
+    if indented:
+        body = msgspec.json.format(body, indent=1)
+    return Reply(reply.status, None, (*JSON, *reply.headers), body)
 
 
-def nothing() -> Response:
-    """Return an empty reply, 204."""
-    return Response(b"", 204)
+def error_reply(error: ApiError, style: ErrorStyle) -> Reply:
+    """Return the reply that tells an error."""
+    return Reply(error.status, style(error), error.reply_headers)

@@ -2,141 +2,220 @@
 
 A reply that is lost after its script ran must not run the script again, so redis-py's own retries are
 off: whoever asked learns that the store is unavailable, and decides.
+
+Two keys belong to no queue, and so to other slots: the names of the queues, and how far the clock was moved.
+Each queue keeps a copy of the latter. A queue is declared in an order (name, clock, copy) that crosses the
+one in which the clock is moved (clock, names, copies), so none is left behind.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
+from emulator import redis_connection
+from emulator.redis_watch import RedisWatch
 from emulator.store import (
+    SECOND,
     TOMBSTONE_SECONDS,
-    LeaseConflictError,
-    LeaseExpiredError,
     LeaseOrder,
     NewTask,
     QueueKey,
     QueueStats,
     StoreUnavailableError,
     Task,
-    TaskExistsError,
-    TaskUnknownError,
+    lease_conflict,
+    lease_expired,
+    microseconds_ahead,
+    taken_id,
+    unknown_task,
 )
 
-CONNECTIONS = 64  # as many as threads may ask at once; a further one waits for a place
-CONNECT_SECONDS = 2
-REPLY_SECONDS = 10  # a lease of 1,000 large tasks takes well under one
 QUEUES_KEY = "render-trio:queues"
-VERBS = ("insert", "get", "peek", "lease", "renew", "delete", "stats")
+CLOCK_KEY = "render-trio:clock"
+CHANNEL = "render-trio:awaited"
 LUA = Path(__file__).parent / "lua"
-KEY_KINDS = ("eta", "tagged", "records", "payloads", "tombstones", "leases", "seconds")
+KEY_KINDS = (
+    "state",
+    "eta",
+    "tagged",
+    "records",
+    "payloads",
+    "tombstones",
+    "leased",
+    "dead",
+    "dead-records",
+    "dead-payloads",
+)
 
 
+@lru_cache(maxsize=1024)
 def queue_keys(queue: QueueKey) -> list[str]:
     """Return the queue's keys; the part in braces puts them all into one slot of a cluster."""
     return [f"render-trio:{{{queue.project}/{queue.name}}}:{kind}" for kind in KEY_KINDS]
 
 
+@contextmanager
+def _reached() -> Iterator[None]:
+    try:
+        yield
+    except redis.RedisError as error:
+        raise StoreUnavailableError(f"the store does not answer: {error}") from error
+
+
 class RedisStore:
     """The store in one Redis database, shared by any number of processes and hosts."""
 
-    def __init__(self, url: str) -> None:
-        pool = redis.BlockingConnectionPool.from_url(
-            url,
-            max_connections=CONNECTIONS,
-            timeout=CONNECT_SECONDS,
-            socket_connect_timeout=CONNECT_SECONDS,
-            socket_timeout=REPLY_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-            decode_responses=True,
-        )
-        self._redis: Any = redis.Redis(connection_pool=pool)
+    quick = False
+
+    def __init__(self, url: str, tombstone_seconds: int = TOMBSTONE_SECONDS) -> None:
+        self._redis: Any = redis_connection.connect(url)
+        self._watch = RedisWatch(self._redis, CHANNEL, _queue)
+        self._tombstone_seconds = tombstone_seconds
         prelude = (LUA / "prelude.lua").read_text(encoding="utf-8")
         self._scripts = {
-            verb: self._redis.register_script(prelude + (LUA / f"{verb}.lua").read_text(encoding="utf-8"))
-            for verb in VERBS
+            path.stem: self._redis.register_script(prelude + path.read_text(encoding="utf-8"))
+            for path in LUA.glob("*.lua")
+            if path.stem != "prelude"
         }
-        self._announced: set[QueueKey] = set()
 
     def _run(self, verb: str, queue: QueueKey, *arguments: str | int) -> Any:
-        try:
+        """Run the script; each is also told whom to tell, and of what."""
+        told = (*arguments, CHANNEL, _name(queue))
+        with _reached():
             # An unknown script (NOSCRIPT) did not run: redis-py loads it and asks once more.
-            return self._scripts[verb](keys=queue_keys(queue), args=arguments)
-        except redis.RedisError as error:
-            raise StoreUnavailableError(f"the store does not answer: {error}") from error
+            return self._scripts[verb](keys=queue_keys(queue), args=told)
+
+    def _run_declared(self, verb: str, queue: QueueKey, *arguments: str | int) -> Any:
+        """Run a script that needs the queue to be known; it does nothing but say so when it isn't."""
+        while (reply := self._run(verb, queue, *arguments)) == "undeclared":
+            self.declare(queue)
+        return reply
 
     def insert(self, queue: QueueKey, task: NewTask) -> Task:
-        if queue not in self._announced:
-            # Not part of the script: this key lies in another slot. A queue without tasks does no harm.
-            try:
-                self._redis.sadd(QUEUES_KEY, f"{queue.project}/{queue.name}")
-            except redis.RedisError as error:
-                raise StoreUnavailableError(f"the store does not answer: {error}") from error
-            self._announced.add(queue)
         eta = "" if task.eta_us is None else task.eta_us
-        reply = self._run("insert", queue, task.id, task.payload, task.tag or "", eta)
+        reply = self._run_declared("insert", queue, task.id, task.payload, task.tag or "", eta)
         if reply == "exists":
-            raise TaskExistsError(f"task {task.id!r} exists already, or did until not long ago")
+            raise taken_id(task.id)
         return _task(reply)
 
     def get(self, queue: QueueKey, task_id: str) -> Task:
-        return self._known("get", queue, task_id)
+        return _task(self._known("get", queue, task_id))
 
-    def peek(self, queue: QueueKey, count: int) -> list[Task]:
-        return [_task(row) for row in self._run("peek", queue, count)]
+    def peek(self, queue: QueueKey, count: int, after: tuple[int, str] | None = None) -> list[Task]:
+        return [_task(row) for row in self._run("peek", queue, count, *(after or ("", "")))]
 
     def lease(self, queue: QueueKey, order: LeaseOrder) -> list[Task]:
         rule = "any" if not order.group_by_tag else "oldest" if order.tag is None else "tag"
-        rows = self._run("lease", queue, order.count, order.seconds, rule, order.tag or "", order.most_bytes)
-        return [_task(row) for row in rows]
+        limit = "" if order.retry_limit is None else order.retry_limit
+        awaited = "1" if order.awaited else ""
+        arguments = (order.count, order.seconds, rule, order.tag or "", order.most_bytes, limit, awaited)
+        while True:
+            rows, more_buried = self._run_declared("lease", queue, *arguments)
+            if rows or not more_buried:
+                return [_task(row) for row in rows]
+
+    def due_in(self, queue: QueueKey) -> int | None:
+        ahead = self._run("due_in", queue)
+        return int(ahead) if ahead else None
 
     def renew(self, queue: QueueKey, task_id: str, lease_us: int | None, seconds: int) -> Task:
-        return self._known("renew", queue, task_id, "" if lease_us is None else lease_us, seconds)
+        return _task(self._known("renew", queue, task_id, "" if lease_us is None else lease_us, seconds))
 
-    def delete(self, queue: QueueKey, task_id: str) -> None:
-        if self._run("delete", queue, task_id, TOMBSTONE_SECONDS) == "unknown":
-            raise _unknown(queue, task_id)
+    def release(self, queue: QueueKey, task_id: str) -> Task:
+        return _task(self._known("release", queue, task_id))
+
+    def delete(self, queue: QueueKey, task_id: str, lease_us: int | None = None) -> None:
+        self._known("delete", queue, task_id, "" if lease_us is None else lease_us, self._tombstone_seconds)
 
     def stats(self, queue: QueueKey) -> QueueStats:
-        total, oldest, minute, hour = self._run("stats", queue)
-        return QueueStats(int(total), int(oldest) if oldest else None, int(minute), int(hour))
+        total, oldest, minute, hour, dead, paused = self._run("stats", queue)
+        return QueueStats(total, int(oldest) if oldest else None, minute, hour, dead, paused == "1")
+
+    def dead_letters(self, queue: QueueKey, count: int) -> list[Task]:
+        return [_task(row) for row in self._run("dead_letters", queue, count)]
+
+    def revive(self, queue: QueueKey, task_id: str) -> Task:
+        return _task(self._known("revive", queue, task_id))
+
+    def purge(self, queue: QueueKey, dead: bool = False) -> int:
+        return int(self._run("purge", queue, "dead" if dead else "live"))
+
+    def pause(self, queue: QueueKey) -> None:
+        self._run_declared("pause", queue, "1")
+
+    def resume(self, queue: QueueKey) -> None:
+        self._run_declared("pause", queue, "")
+
+    def declare(self, queue: QueueKey) -> None:
+        with _reached():
+            self._redis.sadd(QUEUES_KEY, _name(queue))
+            offset = self._redis.get(CLOCK_KEY) or 0
+            self._run("declare", queue, offset)
+            # Again: in between, a reset may have forgotten the name.
+            self._redis.sadd(QUEUES_KEY, _name(queue))
 
     def queues(self) -> list[QueueKey]:
-        try:
-            names = sorted(self._redis.smembers(QUEUES_KEY))
-        except redis.RedisError as error:
-            raise StoreUnavailableError(f"the store does not answer: {error}") from error
-        return [QueueKey(*name.rsplit("/", 1)) for name in names]
+        with _reached():
+            names = self._redis.smembers(QUEUES_KEY)
+        return sorted((_queue(name) for name in names), key=lambda queue: (queue.project, queue.name))
+
+    def reset(self) -> None:
+        with _reached():
+            self._redis.delete(CLOCK_KEY)
+            for queue in self.queues():
+                self._redis.srem(QUEUES_KEY, _name(queue))
+                self._run("purge", queue, "all")
+
+    def advance(self, seconds: float) -> int:
+        ahead = microseconds_ahead(seconds)
+        with _reached():
+            offset = self._redis.incrby(CLOCK_KEY, ahead)
+            for queue in self.queues():
+                self._run("declare", queue, offset)
+        return self.now_us()
+
+    def now_us(self) -> int:
+        with _reached():
+            second, microsecond = self._redis.time()
+            return int(second) * SECOND + int(microsecond) + int(self._redis.get(CLOCK_KEY) or 0)
+
+    def watch(self, ring: Callable[[QueueKey | None], None]) -> None:
+        self._watch.add(ring)
 
     def ping(self) -> None:
-        try:
+        with _reached():
             self._redis.ping()
-        except redis.RedisError as error:
-            raise StoreUnavailableError(f"the store does not answer: {error}") from error
 
     def close(self) -> None:
+        self._watch.close()
         self._redis.close()
         self._redis.connection_pool.disconnect()
 
-    def _known(self, verb: str, queue: QueueKey, task_id: str, *arguments: str | int) -> Task:
+    def _known(self, verb: str, queue: QueueKey, task_id: str, *arguments: str | int) -> Any:
+        """Run a script on a task, and return what isn't one of the refusals. Raises as the store does."""
         reply = self._run(verb, queue, task_id, *arguments)
         if reply == "unknown":
-            raise _unknown(queue, task_id)
+            raise unknown_task(queue, task_id)
         if reply == "expired":
-            raise LeaseExpiredError(f"the lease of task {task_id!r} has expired; lease it again")
+            raise lease_expired(task_id)
         if reply == "conflict":
-            raise LeaseConflictError(
-                f"leaseTimestamp {arguments[0]} of task {task_id!r} is not its current one; lease it again"
-            )
-        return _task(reply)
+            raise lease_conflict(task_id, arguments[0])
+        return reply
 
 
-def _unknown(queue: QueueKey, task_id: str) -> TaskUnknownError:
-    return TaskUnknownError(f"there is no task {task_id!r} in queue {queue.name}")
+def _name(queue: QueueKey) -> str:
+    return f"{queue.project}/{queue.name}"
+
+
+def _queue(name: str) -> QueueKey:
+    project, _, queue = name.rpartition("/")
+    return QueueKey(project, queue)
 
 
 def _task(row: list[str]) -> Task:

@@ -8,12 +8,11 @@ lose the last moments, but never the file's consistency.
 from __future__ import annotations
 
 import sqlite3
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+from emulator.sqlite_file import Queue, SqliteFile
 from emulator.store import (
     SECOND,
     TOMBSTONE_SECONDS,
@@ -21,214 +20,317 @@ from emulator.store import (
     NewTask,
     QueueKey,
     QueueStats,
-    StoreUnavailableError,
     Task,
-    TaskExistsError,
-    TaskUnknownError,
     check_lease,
+    microseconds_ahead,
+    taken_id,
+    unknown_task,
 )
 
-SCHEMA_VERSION = 1
-BUSY_SECONDS = 10  # how long to wait for another process's transaction, each being well under 1 ms
+BURIED_MOST = 1000  # tasks that one transaction moves to the dead letters, so that none takes long
+TRIMMED = 20  # old rows that a step takes away at most: more than it can make, so they never pile up
 
-SCHEMA = """
-CREATE TABLE tasks (
-    project TEXT NOT NULL, queue TEXT NOT NULL, id TEXT NOT NULL,
-    tag TEXT, payload TEXT NOT NULL,
-    enqueued_us INTEGER NOT NULL, eta_us INTEGER NOT NULL, retry_count INTEGER NOT NULL,
-    PRIMARY KEY (project, queue, id)
-);
-CREATE INDEX tasks_by_eta ON tasks (project, queue, eta_us, id);
-CREATE INDEX tasks_by_tag ON tasks (project, queue, tag, eta_us, id);
-CREATE TABLE tombstones (
-    project TEXT NOT NULL, queue TEXT NOT NULL, id TEXT NOT NULL, until_us INTEGER NOT NULL,
-    PRIMARY KEY (project, queue, id)
-) WITHOUT ROWID;
-CREATE INDEX tombstones_by_end ON tombstones (until_us);
-CREATE TABLE lease_counts (
-    project TEXT NOT NULL, queue TEXT NOT NULL, second INTEGER NOT NULL, leased INTEGER NOT NULL,
-    PRIMARY KEY (project, queue, second)
-) WITHOUT ROWID;
-CREATE TABLE queues (project TEXT NOT NULL, queue TEXT NOT NULL, PRIMARY KEY (project, queue)) WITHOUT ROWID;
-"""
-
-_COLUMNS = "id, payload, tag, enqueued_us, eta_us, retry_count"
-_QUEUE = "project = :project AND queue = :queue"
-
-
-def _now_us() -> int:
-    return time.time_ns() // 1000
+_TASK = "id, payload, tag, enqueued_us, eta_us, retry_count"
+_DUE = f"SELECT rowid, {_TASK} FROM tasks WHERE part = ? AND eta_us <= ? ORDER BY eta_us, id"
+_DUE_OF_TAG = f"SELECT rowid, {_TASK} FROM tasks WHERE part = ? AND tag IS ? AND eta_us <= ? ORDER BY eta_us, id"
+_TAKEN = (
+    "SELECT 1 FROM tombstones WHERE queue = ? AND id = ? AND until_us > ? "
+    "UNION ALL SELECT 1 FROM tasks WHERE part IN (?, ?) AND id = ?"
+)
+_INSERT = "INSERT INTO tasks (part, id, payload, tag, enqueued_us, eta_us, retry_count) VALUES (?, ?, ?, ?, ?, ?, ?)"
+# Found first and deleted one by one: SQLite would look through a whole queue for "(queue, id) IN (SELECT …)".
+_OLD_TOMBSTONES = f"SELECT queue, id FROM tombstones WHERE until_us <= ? ORDER BY until_us LIMIT {TRIMMED}"
 
 
 class SqliteStore:
-    """The store of one file. `now` gives microseconds since the epoch; tests replace it."""
+    """The store of one file."""
 
-    def __init__(self, path: str | Path, now: Callable[[], int] = _now_us) -> None:
-        self._now = now
-        self._lock = threading.Lock()
-        try:
-            Path(path).resolve().parent.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = NORMAL")
-            self._create()
-        except (sqlite3.Error, OSError) as error:
-            raise StoreUnavailableError(f"{path} can't be used as a store: {error}") from error
+    quick = True
 
-    def _create(self) -> None:
-        with self._step() as database:
-            (version,) = database.execute("PRAGMA user_version").fetchone()
-            if version == 0:
-                for statement in SCHEMA.split(";"):
-                    database.execute(statement)
-                database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            elif version != SCHEMA_VERSION:
-                raise StoreUnavailableError(f"the store's schema is {version}, this program's {SCHEMA_VERSION}")
-
-    @contextmanager
-    def _step(self) -> Iterator[sqlite3.Connection]:
-        """One transaction; an error undoes it."""
-        with self._lock:
-            try:
-                self._database.execute("BEGIN IMMEDIATE")
-                try:
-                    yield self._database
-                except Exception:
-                    self._database.execute("ROLLBACK")
-                    raise
-                self._database.execute("COMMIT")
-            except (sqlite3.OperationalError, sqlite3.ProgrammingError) as error:
-                raise StoreUnavailableError(f"the store does not answer: {error}") from error
-
-    def _rows(self, statement: str, values: dict[str, object]) -> list[tuple[object, ...]]:
-        with self._lock:
-            try:
-                return self._database.execute(statement, values).fetchall()
-            except (sqlite3.OperationalError, sqlite3.ProgrammingError) as error:
-                raise StoreUnavailableError(f"the store does not answer: {error}") from error
+    def __init__(self, path: str | Path, tombstone_seconds: int = TOMBSTONE_SECONDS) -> None:
+        self._file = SqliteFile(path)
+        self._tombstone_us = tombstone_seconds * SECOND
 
     def insert(self, queue: QueueKey, task: NewTask) -> Task:
-        now = self._now()
-        values = _key(queue) | {"id": task.id, "now": now}
-        stored = Task(task.id, task.payload, task.tag, now, now if task.eta_us is None else task.eta_us, 0)
-        with self._step() as database:
-            database.execute("DELETE FROM tombstones WHERE until_us <= :now", values)
-            taken = database.execute(
-                f"SELECT 1 FROM tombstones WHERE {_QUEUE} AND id = :id "
-                f"UNION ALL SELECT 1 FROM tasks WHERE {_QUEUE} AND id = :id",
-                values,
-            ).fetchone()
-            if taken:
-                raise TaskExistsError(f"task {task.id!r} exists already, or did until not long ago")
-            database.execute("INSERT OR IGNORE INTO queues VALUES (:project, :queue)", values)
+        with self._file.write as database:
+            known, now = self._file.declared(queue)
+            taken = (known.number, task.id, now, known.live, known.dead, task.id)
+            if database.execute(_TAKEN, taken).fetchone():
+                raise taken_id(task.id)
+            stored = Task(task.id, task.payload, task.tag, now, now if task.eta_us is None else task.eta_us, 0)
+            row = (known.live, task.id, task.payload, task.tag, now, stored.eta_us, 0)
+            database.execute(_INSERT, row)
             database.execute(
-                f"INSERT INTO tasks (project, queue, {_COLUMNS}) "
-                "VALUES (:project, :queue, :id, :payload, :tag, :now, :eta, 0)",
-                values | {"payload": task.payload, "tag": task.tag, "eta": stored.eta_us},
+                "UPDATE queues SET live_count = live_count + 1, awaited = 0 WHERE number = ?", (known.number,)
             )
+        self._file.tell(queue, known)
         return stored
 
     def get(self, queue: QueueKey, task_id: str) -> Task:
-        rows = self._rows(f"SELECT {_COLUMNS} FROM tasks WHERE {_QUEUE} AND id = :id", _key(queue) | {"id": task_id})
-        if not rows:
-            raise TaskUnknownError(f"there is no task {task_id!r} in queue {queue.name}")
-        return Task(*rows[0])  # type: ignore[arg-type]
+        with self._file.read:
+            known, _ = self._file.known(queue)
+            return self._task(queue, known, task_id)
 
-    def peek(self, queue: QueueKey, count: int) -> list[Task]:
-        rows = self._rows(
-            f"SELECT {_COLUMNS} FROM tasks WHERE {_QUEUE} ORDER BY eta_us, id LIMIT :count",
-            _key(queue) | {"count": count},
-        )
-        return [Task(*row) for row in rows]  # type: ignore[arg-type]
+    def peek(self, queue: QueueKey, count: int, after: tuple[int, str] | None = None) -> list[Task]:
+        with self._file.read as database:
+            known, _ = self._file.known(queue)
+            if known is None:
+                return []
+            rows = database.execute(
+                f"SELECT {_TASK} FROM tasks WHERE part = ? AND (eta_us, id) > (?, ?) ORDER BY eta_us, id LIMIT ?",
+                (known.live, *(after or (-1, "")), count),
+            )
+            return [Task(*row) for row in rows]
 
     def lease(self, queue: QueueKey, order: LeaseOrder) -> list[Task]:
-        now = self._now()
-        values: dict[str, object] = _key(queue) | {"now": now, "count": order.count, "tag": order.tag}
-        values["end"] = now + order.seconds * SECOND
-        due = f"FROM tasks WHERE {_QUEUE} AND eta_us <= :now"
-        with self._step() as database:
-            if order.group_by_tag and order.tag is None:
-                oldest = database.execute(f"SELECT tag {due} ORDER BY eta_us, id LIMIT 1", values).fetchone()
-                values["tag"] = oldest[0] if oldest else None
-            tagged = "AND tag IS :tag" if order.group_by_tag else ""
-            chosen = database.execute(
-                f"SELECT rowid, length(payload) {due} {tagged} ORDER BY eta_us, id LIMIT :count", values
-            ).fetchall()
-            leased: list[Task] = []
-            size = 0
-            for rowid, length in chosen:
-                size += length
-                if leased and size > order.most_bytes:
-                    break
-                # The count given back is the one from before this lease: 0 for the first.
-                row = database.execute(
-                    "UPDATE tasks SET eta_us = :end, retry_count = retry_count + 1 WHERE rowid = :rowid "
-                    "RETURNING id, payload, tag, enqueued_us, eta_us, retry_count - 1",
-                    {"end": values["end"], "rowid": rowid},
-                ).fetchone()
-                leased.append(Task(*row))
-            if leased:
-                self._count_leases(database, values, len(leased))
-        return leased
+        while True:
+            leased, buried = self._lease(queue, order)
+            if leased or buried < BURIED_MOST:
+                return leased
 
-    @staticmethod
-    def _count_leases(database: sqlite3.Connection, values: dict[str, object], leased: int) -> None:
-        second = int(str(values["now"])) // SECOND
-        values = values | {"second": second, "leased": leased, "hour_ago": second - 3600}
-        database.execute(f"DELETE FROM lease_counts WHERE {_QUEUE} AND second <= :hour_ago", values)
-        database.execute(
-            "INSERT INTO lease_counts VALUES (:project, :queue, :second, :leased) "
-            "ON CONFLICT DO UPDATE SET leased = leased + excluded.leased",
-            values,
-        )
+    def _lease(self, queue: QueueKey, order: LeaseOrder) -> tuple[list[Task], int]:
+        """Return what could be leased, and how many tasks went to the dead letters instead."""
+        with self._file.write as database:
+            known, now = self._file.declared(queue) if order.awaited else self._file.known(queue)
+            if known is None:
+                return [], 0
+            chosen, buried = ({}, set()) if known.paused else _choose(database, known, now, order)
+            if buried:
+                rows = [(known.dead, row) for row in buried]
+                database.executemany("UPDATE tasks SET part = ? WHERE rowid = ?", rows)
+                database.execute(
+                    "UPDATE queues SET live_count = live_count - ?, dead_count = dead_count + ? WHERE number = ?",
+                    (len(buried), len(buried), known.number),
+                )
+            if chosen:
+                end = now + order.seconds * SECOND
+                database.executemany(
+                    "UPDATE tasks SET eta_us = ?, retry_count = retry_count + 1 WHERE rowid = ?",
+                    [(end, row) for row in chosen],
+                )
+                _count_leases(database, known.number, now // SECOND, len(chosen))
+                return [replace(task, eta_us=end) for task in chosen.values()], len(buried)
+            if order.awaited and not known.awaited:
+                database.execute("UPDATE queues SET awaited = 1 WHERE number = ?", (known.number,))
+            return [], len(buried)
+
+    def due_in(self, queue: QueueKey) -> int | None:
+        with self._file.read as database:
+            known, now = self._file.known(queue)
+            if known is None:
+                return None
+            row = database.execute(
+                "SELECT eta_us FROM tasks WHERE part = ? AND eta_us > ? ORDER BY eta_us LIMIT 1", (known.live, now)
+            ).fetchone()
+            return None if row is None else int(row[0]) - now
 
     def renew(self, queue: QueueKey, task_id: str, lease_us: int | None, seconds: int) -> Task:
-        now = self._now()
-        values = _key(queue) | {"id": task_id, "end": now + seconds * SECOND}
-        with self._step() as database:
-            row = database.execute(f"SELECT eta_us FROM tasks WHERE {_QUEUE} AND id = :id", values).fetchone()
-            if row is None:
-                raise TaskUnknownError(f"there is no task {task_id!r} in queue {queue.name}")
-            check_lease(task_id, row[0], now, lease_us)
-            row = database.execute(
-                f"UPDATE tasks SET eta_us = :end WHERE {_QUEUE} AND id = :id RETURNING {_COLUMNS}", values
-            ).fetchone()
-        return Task(*row)
+        with self._file.write as database:
+            known, now = self._file.known(queue)
+            task = self._task(queue, known, task_id)
+            check_lease(task_id, task.eta_us, now, lease_us)
+            task = _move(database, known, task, now + seconds * SECOND)
+        if seconds == 0:
+            self._file.tell(queue, known)
+        return task
 
-    def delete(self, queue: QueueKey, task_id: str) -> None:
-        values = _key(queue) | {"id": task_id, "until": self._now() + TOMBSTONE_SECONDS * SECOND}
-        with self._step() as database:
-            if database.execute(f"DELETE FROM tasks WHERE {_QUEUE} AND id = :id", values).rowcount == 0:
-                raise TaskUnknownError(f"there is no task {task_id!r} in queue {queue.name}")
-            database.execute("INSERT OR REPLACE INTO tombstones VALUES (:project, :queue, :id, :until)", values)
+    def release(self, queue: QueueKey, task_id: str) -> Task:
+        with self._file.write as database:
+            known, now = self._file.known(queue)
+            task = self._task(queue, known, task_id)
+            task = _move(database, known, task, min(task.eta_us, now))
+        self._file.tell(queue, known)
+        return task
+
+    def delete(self, queue: QueueKey, task_id: str, lease_us: int | None = None) -> None:
+        with self._file.write as database:
+            known, now = self._file.known(queue)
+            if known is None:
+                raise unknown_task(queue, task_id)
+            if lease_us is not None:
+                check_lease(task_id, self._task(queue, known, task_id).eta_us, now, lease_us)
+            statement = "DELETE FROM tasks WHERE part = ? AND id = ?"
+            count = "live_count"
+            if database.execute(statement, (known.live, task_id)).rowcount == 0:
+                count = "dead_count"
+                if database.execute(statement, (known.dead, task_id)).rowcount == 0:
+                    raise unknown_task(queue, task_id)
+            database.execute(f"UPDATE queues SET {count} = {count} - 1 WHERE number = ?", (known.number,))
+            tombstone = (known.number, task_id, now + self._tombstone_us)
+            database.execute("INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?)", tombstone)
+            old = database.execute(_OLD_TOMBSTONES, (now,)).fetchall()
+            database.executemany("DELETE FROM tombstones WHERE queue = ? AND id = ?", old)
 
     def stats(self, queue: QueueKey) -> QueueStats:
-        second = self._now() // SECOND
-        values = _key(queue) | {"minute_ago": second - 60, "hour_ago": second - 3600}
-        ((total, oldest),) = self._rows(f"SELECT count(*), min(eta_us) FROM tasks WHERE {_QUEUE}", values)
-        ((minute, hour),) = self._rows(
-            f"SELECT total(leased) FILTER (WHERE second > :minute_ago), total(leased) "
-            f"FROM lease_counts WHERE {_QUEUE} AND second > :hour_ago",
-            values,
-        )
-        return QueueStats(
-            int(str(total)),
-            None if oldest is None else int(str(oldest)),
-            int(float(str(minute))),
-            int(float(str(hour))),
-        )
+        with self._file.read as database:
+            known, now = self._file.known(queue)
+            if known is None:
+                return QueueStats(0, None, 0, 0)
+            (oldest,) = database.execute("SELECT min(eta_us) FROM tasks WHERE part = ?", (known.live,)).fetchone()
+            second = now // SECOND
+            minute, hour = database.execute(
+                "SELECT coalesce(sum(leased) FILTER (WHERE second > ?), 0), coalesce(sum(leased), 0) "
+                "FROM lease_counts WHERE queue = ? AND second > ?",
+                (second - 60, known.number, second - 3600),
+            ).fetchone()
+            return QueueStats(known.live_count, oldest, minute, hour, known.dead_count, bool(known.paused))
+
+    def dead_letters(self, queue: QueueKey, count: int) -> list[Task]:
+        with self._file.read as database:
+            known, _ = self._file.known(queue)
+            if known is None:
+                return []
+            rows = database.execute(
+                f"SELECT {_TASK} FROM tasks WHERE part = ? ORDER BY eta_us, id LIMIT ?", (known.dead, count)
+            )
+            return [Task(*row) for row in rows]
+
+    def revive(self, queue: QueueKey, task_id: str) -> Task:
+        with self._file.write as database:
+            known, now = self._file.known(queue)
+            row = (
+                known
+                and database.execute(
+                    "UPDATE tasks SET part = ?, eta_us = ?, retry_count = 0 "
+                    f"WHERE part = ? AND id = ? RETURNING {_TASK}",
+                    (known.live, now, known.dead, task_id),
+                ).fetchone()
+            )
+            if not row or known is None:
+                raise unknown_task(queue, task_id)
+            database.execute(
+                "UPDATE queues SET live_count = live_count + 1, dead_count = dead_count - 1 WHERE number = ?",
+                (known.number,),
+            )
+        self._file.tell(queue, known)
+        return Task(*row)
+
+    def purge(self, queue: QueueKey, dead: bool = False) -> int:
+        part, count = ("dead", "dead_count") if dead else ("live", "live_count")
+        with self._file.write as database:
+            known, _ = self._file.known(queue)
+            if known is None:
+                return 0
+            (fresh,) = database.execute("UPDATE clock SET next_part = next_part + 1 RETURNING next_part - 1").fetchone()
+            database.execute("INSERT INTO garbage VALUES (?)", (known.dead if dead else known.live,))
+            database.execute(f"UPDATE queues SET {part} = ?, {count} = 0 WHERE number = ?", (fresh, known.number))
+        self._file.sweep()
+        return known.dead_count if dead else known.live_count
+
+    def pause(self, queue: QueueKey) -> None:
+        with self._file.write as database:
+            known, _ = self._file.declared(queue)
+            database.execute("UPDATE queues SET paused = 1 WHERE number = ?", (known.number,))
+
+    def resume(self, queue: QueueKey) -> None:
+        with self._file.write as database:
+            known, _ = self._file.declared(queue)
+            database.execute("UPDATE queues SET paused = 0 WHERE number = ?", (known.number,))
+        self._file.tell(queue, known)
+
+    def declare(self, queue: QueueKey) -> None:
+        with self._file.write:
+            self._file.declared(queue)
 
     def queues(self) -> list[QueueKey]:
-        rows = self._rows("SELECT project, queue FROM queues ORDER BY project, queue", {})
-        return [QueueKey(str(project), str(name)) for project, name in rows]
+        with self._file.read as database:
+            rows = database.execute("SELECT project, name FROM queues ORDER BY project, name").fetchall()
+        return [QueueKey(project, name) for project, name in rows]
+
+    def reset(self) -> None:
+        with self._file.write as database:
+            database.execute("INSERT INTO garbage SELECT live FROM queues UNION SELECT dead FROM queues")
+            database.execute("DELETE FROM queues")
+            database.execute("UPDATE clock SET offset_us = 0")
+        self._file.sweep()
+
+    def advance(self, seconds: float) -> int:
+        ahead = microseconds_ahead(seconds)
+        with self._file.write as database:
+            database.execute("UPDATE clock SET offset_us = offset_us + ?", (ahead,))
+            now = self._file.now_us()
+        self._file.tell(None)
+        return now
+
+    def now_us(self) -> int:
+        with self._file.read:
+            return self._file.now_us()
+
+    def watch(self, ring: Callable[[QueueKey | None], None]) -> None:
+        self._file.watch(ring)
 
     def ping(self) -> None:
-        self._rows("SELECT 1", {})
+        with self._file.read as database:
+            database.execute("SELECT 1").fetchone()
 
     def close(self) -> None:
-        with self._lock:
-            self._database.close()
+        self._file.close()
+
+    def _task(self, queue: QueueKey, known: Queue | None, task_id: str) -> Task:
+        row = (
+            known
+            and self._file.database.execute(
+                f"SELECT {_TASK} FROM tasks WHERE part = ? AND id = ?", (known.live, task_id)
+            ).fetchone()
+        )
+        if not row:
+            raise unknown_task(queue, task_id)
+        return Task(*row)
 
 
-def _key(queue: QueueKey) -> dict[str, object]:
-    return {"project": queue.project, "queue": queue.name}
+def _choose(
+    database: sqlite3.Connection, known: Queue, now: int, order: LeaseOrder
+) -> tuple[dict[int, Task], set[int]]:
+    """Return the tasks to lease by row number, oldest first, and the rows that had their most leases."""
+    chosen: dict[int, Task] = {}
+    buried: set[int] = set()
+    size = 0
+    tag = order.tag
+    if order.group_by_tag and tag is None:
+        for row, *values in database.execute(_DUE, (known.live, now)):
+            task = Task(*values)
+            if order.retry_limit is None or task.retry_count < order.retry_limit:
+                tag = task.tag
+                break
+            buried.add(row)
+            if len(buried) == BURIED_MOST:
+                return chosen, buried
+    if order.group_by_tag:
+        found = database.execute(_DUE_OF_TAG, (known.live, tag, now))
+    else:
+        found = database.execute(_DUE, (known.live, now))
+    for row, *values in found:
+        task = Task(*values)
+        if order.retry_limit is not None and task.retry_count >= order.retry_limit:
+            buried.add(row)
+            if len(buried) == BURIED_MOST:
+                break
+            continue
+        size += len(task.payload)
+        if chosen and size > order.most_bytes:
+            break
+        chosen[row] = task
+        if len(chosen) == order.count:
+            break
+    found.close()
+    return chosen, buried
+
+
+def _move(database: sqlite3.Connection, known: Queue | None, task: Task, eta_us: int) -> Task:
+    """Give the task another ETA."""
+    assert known is not None  # its task was found
+    database.execute("UPDATE tasks SET eta_us = ? WHERE part = ? AND id = ?", (eta_us, known.live, task.id))
+    return replace(task, eta_us=eta_us)
+
+
+def _count_leases(database: sqlite3.Connection, number: int, second: int, leased: int) -> None:
+    """Add to the figures of this second, and forget a few that are over an hour old."""
+    database.execute(
+        "INSERT INTO lease_counts VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET leased = leased + excluded.leased",
+        (number, second, leased),
+    )
+    database.execute(
+        "DELETE FROM lease_counts WHERE queue = ? AND second IN "
+        f"(SELECT second FROM lease_counts WHERE queue = ? AND second <= ? ORDER BY second LIMIT {TRIMMED})",
+        (number, number, second - 3600),
+    )

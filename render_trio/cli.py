@@ -14,7 +14,8 @@ from typing import Any
 import click
 import trio
 
-from emulator import serving
+from emulator import processes, serving
+from emulator.options import openness, with_emulator_options
 from emulator.store import StoreUnavailableError
 from render_trio import __version__, logs, program, service, settings, tables
 from render_trio.demo import run as run_demo
@@ -26,7 +27,15 @@ from render_trio.settings import SettingError, Settings
 from render_trio.task_queue import TaskQueue
 from resources import REGISTRY, RequestError, find_resource
 
-EXPECTED = (RenderTrioError, RequestError, SettingError, StoreUnavailableError, OSError, ValueError)
+EXPECTED = (
+    RenderTrioError,
+    RequestError,
+    SettingError,
+    StoreUnavailableError,
+    processes.ChildFailedError,
+    OSError,
+    ValueError,
+)
 FOLLOW_WAIT = 20
 
 
@@ -136,14 +145,13 @@ def serve(chosen: Settings) -> None:
 
 
 @main.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=5052, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
-@click.option("--store", default="sqlite:///queue.sqlite3", show_default=True, help="sqlite:///FILE or redis://….")
 @told_in_one_line
-def emulator(host: str, port: int, store: str) -> None:
-    """Run the queue alone: Task Queue v1beta2 pull queues on SQLite or Redis."""
+@with_emulator_options
+def emulator(settings: serving.EmulatorSettings) -> None:
+    """Run the queue alone: pull queues (Task Queue v1beta2, Cloud Tasks v2beta2) on SQLite or Redis."""
     logs.configure("console", "info")
-    serving.run(serving.EmulatorSettings(host, port, store), lambda address: click.echo(f"listening on {address}"))
+    click.echo(openness(settings), err=True)
+    processes.run(settings, lambda address: click.echo(f"listening on {address}"))
 
 
 @main.command()

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from render_trio import program, service, settings
+from render_trio import program, settings, wiring
 from render_trio.finisher import FinishedDocument
 from render_trio.offload import ProcessOffload, ThreadOffload
 from render_trio.offload import process as process_isolation
@@ -39,7 +39,7 @@ def main() -> int:
     """Run the service."""
     from tests.faulty_service import produce_or_not as named  # so that drawing processes find it by its name
 
-    service.ThreadOffload = functools.partial(ThreadOffload, produce=named, parting_seconds=0.2)  # type: ignore[misc]
+    wiring.ThreadOffload = functools.partial(ThreadOffload, produce=named, parting_seconds=0.2)  # type: ignore[misc]
     process_isolation.ProcessOffload = functools.partial(ProcessOffload, produce=named)  # type: ignore[misc]
     return program.main(settings.read(os.environ))
 

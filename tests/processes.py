@@ -53,11 +53,13 @@ def _command(module: str, clock: Path | None) -> list[str]:
     return [sys.executable, "-m", *(["tests.shifted_clock"] if clock else []), module]
 
 
-def start_queue(store: str, *, port: int = 0, log: Path | None = None, clock: Path | None = None) -> Running:
+def start_queue(
+    store: str, *options: str, port: int = 0, log: Path | None = None, clock: Path | None = None
+) -> Running:
     """Start the queue service; port 0 takes a free one. Its log goes where ours goes, unless there is a file."""
     with log.open("a") if log else nullcontext() as output:
         process = subprocess.Popen(
-            [*_command("emulator", clock), "--port", str(port), "--store", store],
+            [*_command("emulator", clock), "--port", str(port), "--store", store, *options],
             env=environment(CLOCK_FILE=str(clock or "")),
             stdout=subprocess.PIPE,
             stderr=output,
@@ -71,9 +73,11 @@ def start_queue(store: str, *, port: int = 0, log: Path | None = None, clock: Pa
 
 
 @contextmanager
-def queue(store: str) -> Iterator[Running]:
+def queue(store: str, processes: int = 1, *options: str) -> Iterator[Running]:
     """Run the queue service on a free port."""
-    running = start_queue(store)
+    if processes > 1:
+        options += ("--processes", str(processes))
+    running = start_queue(store, *options)
     try:
         yield running
     finally:

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import redis
@@ -23,13 +24,14 @@ def free_port() -> int:
 class RedisServer:
     """One server; it keeps its port and its data over restarts."""
 
-    def __init__(self, folder: Path, *, durable: bool = False) -> None:
+    def __init__(self, folder: Path, *, durable: bool = False, options: Sequence[str] = ()) -> None:
         if shutil.which("redis-server") is None:
             raise RuntimeError("redis-server is missing: apt-get install redis-server")
         self.port = free_port()
         self._folder = folder
         # durable: what was acknowledged survives a kill.
         self._options = ["--appendonly", "yes", "--appendfsync", "always"] if durable else ["--save", ""]
+        self._options += options
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

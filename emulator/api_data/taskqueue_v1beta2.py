@@ -1,33 +1,21 @@
-"""Task Queue v1beta2, pull queues: the verbs over HTTP. The discovery document stands beside this file."""
+"""Task Queue v1beta2, pull queues: the verbs. The discovery document beside this file says where they are."""
 
 from __future__ import annotations
 
 import os
-import time
 import uuid
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
-import trio
-from quart import Blueprint, Response, request
+from emulator import longpoll, parameters
+from emulator.access import Need
+from emulator.calls import NO_CONTENT, Call, Reply, Verb
+from emulator.errors import ApiError, by_reason
+from emulator.service import QueueService
+from emulator.store import SECOND, LeaseOrder, QueueKey, Task
 
-from emulator import longpoll, parameters, replies
-from emulator.errors import ApiError
-from emulator.store import (
-    SECOND,
-    LeaseConflictError,
-    LeaseExpiredError,
-    LeaseOrder,
-    QueueKey,
-    Store,
-    Task,
-    TaskExistsError,
-    TaskUnknownError,
-)
-
+ERRORS = by_reason
 LIST_MOST = 100
-ROOT = "/taskqueue/v1beta2/projects/<project>/taskqueues/<taskqueue>"
-T = TypeVar("T")
 
 
 def task_resource(task: Task, queue_name: str, *, payload: bool = True) -> dict[str, Any]:
@@ -35,137 +23,142 @@ def task_resource(task: Task, queue_name: str, *, payload: bool = True) -> dict[
     resource: dict[str, Any] = {"kind": "taskqueues#task", "id": task.id, "queueName": queue_name}
     if payload:
         resource["payloadBase64"] = task.payload
-    resource |= {
-        "enqueueTimestamp": str(task.enqueued_us),
-        "leaseTimestamp": str(task.eta_us),
-        "retry_count": task.retry_count,
-    }
+    resource["enqueueTimestamp"] = str(task.enqueued_us)
+    resource["leaseTimestamp"] = str(task.eta_us)
+    resource["retry_count"] = task.retry_count
     if task.tag is not None:
         resource["tag"] = task.tag
     return resource
 
 
-def _listed(kind: str, items: list[dict[str, Any]], legacy: bool) -> dict[str, Any]:
-    """Return a list as the service gave it: without `items` when there are none, unless old clients need it."""
-    if legacy:
-        return {"kind": "taskqueue#tasks", "items": items}
-    return {"kind": kind, "items": items} if items else {"kind": kind}
+def verbs(service: QueueService) -> Mapping[str, Verb]:
+    """Return the API's verbs on this service, by their ids in the discovery document."""
+    api = TaskQueueApi(service, legacy=os.environ.get("EMULATOR_LEGACY_SHAPES") == "1")
+    return {
+        "taskqueue.taskqueues.get": api.get_queue,
+        "taskqueue.tasks.list": api.list_tasks,
+        "taskqueue.tasks.insert": api.insert_task,
+        "taskqueue.tasks.lease": api.lease_tasks,
+        "taskqueue.tasks.get": api.get_task,
+        "taskqueue.tasks.patch": api.patch_task,
+        "taskqueue.tasks.update": api.update_task,
+        "taskqueue.tasks.delete": api.delete_task,
+    }
 
 
-def routes(store: Store, limiter: trio.CapacityLimiter) -> Blueprint:
-    """Return the API's routes on this store. `limiter` bounds the threads that wait for the store."""
-    api = Blueprint("taskqueue_v1beta2", __name__)
-    waiters = longpoll.Waiters()
-    legacy = os.environ.get("EMULATOR_LEGACY_SHAPES") == "1"
+class TaskQueueApi:
+    """The verbs. `legacy`: lists in the one shape that old clients know."""
 
-    async def ask(verb: Callable[..., T], *arguments: object) -> T:
-        """Call the store in a thread. Never abandoned: what changes state must be known to have ended."""
-        try:
-            return await trio.to_thread.run_sync(verb, *arguments, limiter=limiter)
-        except TaskUnknownError as error:
-            raise ApiError(404, str(error)) from None
-        except TaskExistsError as error:
-            raise ApiError(409, str(error)) from None
-        except LeaseExpiredError as error:
-            raise ApiError(400, str(error), "leaseExpired") from None
-        except LeaseConflictError as error:
-            raise ApiError(400, str(error), "leaseConflict", "leaseTimestamp", "field") from None
+    def __init__(self, service: QueueService, *, legacy: bool) -> None:
+        self._service = service
+        self._store = service.store
+        self._legacy = legacy
 
-    @api.get(ROOT)
-    async def get_queue(project: str, taskqueue: str) -> Response:
-        queue = parameters.queue_key(project, taskqueue)
+    def _queue(self, call: Call, need: Need = Need.USE) -> QueueKey:
+        return self._service.queue(call, call.parameters["project"], call.parameters["taskqueue"], need)
+
+    def _listed(self, kind: str, items: list[dict[str, Any]]) -> Reply:
+        """Return a list as the service gave it: without `items` when there are none, unless old clients need it."""
+        if self._legacy:
+            return Reply(value={"kind": "taskqueue#tasks", "items": items})
+        return Reply(value={"kind": kind, "items": items} if items else {"kind": kind})
+
+    async def get_queue(self, call: Call) -> Reply:
+        """Return the queue, and its figures when asked for."""
+        queue = self._queue(call)
         resource: dict[str, Any] = {
             "kind": "taskqueues#taskqueue",
-            "id": f"projects/{queue.project}/taskqueues/{queue.name}",
-            "maxLeases": 0,
+            "id": long_name(queue),
+            "maxLeases": self._service.retry_limit(queue) or 0,
         }
-        if parameters.flag(request.args, "getStats"):
-            stats = await ask(store.stats, queue)
+        if parameters.flag(call.query, "getStats"):
+            stats = await self._service.ask(self._store.stats, queue)
             resource["stats"] = {
                 "totalTasks": stats.total,
                 "oldestTask": str((stats.oldest_us or 0) // SECOND),
                 "leasedLastMinute": str(stats.leased_last_minute),
                 "leasedLastHour": str(stats.leased_last_hour),
             }
-        return replies.json_reply(resource)
+        return Reply(value=resource)
 
-    @api.get(f"{ROOT}/tasks")
-    async def list_tasks(project: str, taskqueue: str) -> Response:
-        queue = parameters.queue_key(project, taskqueue)
-        tasks = await ask(store.peek, queue, LIST_MOST)
-        items = [task_resource(task, queue.name, payload=False) for task in tasks]
-        return replies.json_reply(_listed("taskqueues#tasks", items, legacy))
+    async def list_tasks(self, call: Call) -> Reply:
+        """Return the first tasks, leased ones included, without payloads."""
+        queue = self._queue(call)
+        tasks = await self._service.ask(self._store.peek, queue, LIST_MOST)
+        return self._listed("taskqueues#tasks", [task_resource(task, queue.name, payload=False) for task in tasks])
 
-    @api.post(f"{ROOT}/tasks")
-    async def insert_task(project: str, taskqueue: str) -> Response:
-        queue = parameters.queue_key(project, taskqueue)
-        body = parameters.body_object(await _body())
-        new = parameters.new_task(body, queue, uuid.uuid4().hex, time.time_ns() // 1000)
-        task = await ask(store.insert, queue, new)
-        waiters.wake(queue)
-        return replies.json_reply(task_resource(task, queue.name))
+    async def insert_task(self, call: Call) -> Reply:
+        """Insert a task."""
+        queue = self._queue(call, Need.INSERT)
+        body = parameters.body_object(call)
+        given = parameters.lease_timestamp(body)
+        eta = None if given is None else await self._service.due(given, "leaseTimestamp")
+        new = parameters.new_task(body, queue, uuid.uuid4().hex, eta)
+        task = await self._service.ask(self._store.insert, queue, new)
+        self._service.wake(queue)
+        return Reply(value=task_resource(task, queue.name))
 
-    @api.post(f"{ROOT}/tasks/lease")
-    async def lease_tasks(project: str, taskqueue: str) -> Response:
-        queue = parameters.queue_key(project, taskqueue)
-        order = _lease_order()
-        wait = longpoll.wait_preference(request.headers.get("Prefer", ""))
-        tasks = await waiters.lease(queue, lambda: ask(store.lease, queue, order), wait)
-        name = f"projects/{queue.project}/taskqueues/{queue.name}"
-        items = [task_resource(task, name) for task in tasks]
-        reply = replies.json_reply(_listed("taskqueue#tasks", items, legacy))
-        if wait:
-            reply.headers["Preference-Applied"] = f"wait={wait}"
-        return reply
+    async def lease_tasks(self, call: Call) -> Reply:
+        """Lease tasks that are due; held while there are none if the client prefers so."""
+        queue = self._queue(call)
+        order = _lease_order(call.query, self._service.retry_limit(queue))
+        wait = longpoll.wait_preference(call.headers.get("prefer", ""))
+        tasks = await self._service.lease(queue, order, wait)
+        name = long_name(queue)
+        reply = self._listed("taskqueue#tasks", [task_resource(task, name) for task in tasks])
+        return Reply(value=reply.value, headers=(("Preference-Applied", f"wait={wait}"),)) if wait else reply
 
-    @api.get(f"{ROOT}/tasks/<task>")
-    async def get_task(project: str, taskqueue: str, task: str) -> Response:
-        queue = parameters.queue_key(project, taskqueue)
-        return replies.json_reply(task_resource(await ask(store.get, queue, parameters.task_name(task)), queue.name))
+    async def get_task(self, call: Call) -> Reply:
+        """Return a task without leasing it."""
+        queue = self._queue(call)
+        task = await self._service.ask(self._store.get, queue, parameters.task_name(call.parameters["task"]))
+        return Reply(value=task_resource(task, queue.name))
 
-    @api.patch(f"{ROOT}/tasks/<task>")
-    async def patch_task(project: str, taskqueue: str, task: str) -> Response:
-        queue = parameters.queue_key(project, taskqueue)
-        body = parameters.body_object(await _body())
-        return await renew(queue, body, parameters.task_name(task))
+    async def patch_task(self, call: Call) -> Reply:
+        """Renew a lease, or end it."""
+        queue = self._queue(call)
+        task_id = parameters.task_name(call.parameters["task"])
+        return await self._renew(queue, call, parameters.body_object(call), task_id)
 
-    @api.post(f"{ROOT}/tasks/<task>")
-    async def update_task(project: str, taskqueue: str, task: str) -> Response:
-        queue = parameters.queue_key(project, taskqueue)
-        body = parameters.body_object(await _body())
-        # The id is the body's, as in the real service; the one of the address only stands in for it.
-        return await renew(queue, body, parameters.task_name(body.get("id", task), "id"))
+    async def update_task(self, call: Call) -> Reply:
+        """Renew a lease, or end it. The id is the body's, as in the real service; else the address's."""
+        queue = self._queue(call)
+        body = parameters.body_object(call)
+        task_id = parameters.task_name(body.get("id") or call.parameters["task"], "id")
+        return await self._renew(queue, call, body, task_id)
 
-    async def renew(queue: QueueKey, body: dict[str, Any], task_id: str) -> Response:
+    async def _renew(self, queue: QueueKey, call: Call, body: dict[str, Any], task_id: str) -> Reply:
         parameters.queue_of_body(body, queue, must=True)
-        seconds = parameters.whole(request.args, "newLeaseSeconds", 0, parameters.LEASE_SECONDS_MOST)
-        task = await ask(store.renew, queue, task_id, parameters.lease_timestamp(body), seconds)
+        seconds = parameters.whole(call.query, "newLeaseSeconds", 0, parameters.LEASE_SECONDS_MOST)
+        lease_us = parameters.lease_timestamp(body)
+        task = await self._service.ask(self._store.renew, queue, task_id, lease_us, seconds)
         if seconds == 0:
-            waiters.wake(queue)
-        return replies.json_reply(task_resource(task, queue.name))
+            self._service.wake(queue)
+        return Reply(value=task_resource(task, queue.name))
 
-    @api.delete(f"{ROOT}/tasks/<task>")
-    async def delete_task(project: str, taskqueue: str, task: str) -> Response:
-        queue = parameters.queue_key(project, taskqueue)
-        await ask(store.delete, queue, parameters.task_name(task))
-        return replies.nothing()
-
-    return api
+    async def delete_task(self, call: Call) -> Reply:
+        """Delete a task, leased or not."""
+        queue = self._queue(call)
+        await self._service.ask(self._store.delete, queue, parameters.task_name(call.parameters["task"]))
+        return NO_CONTENT
 
 
-async def _body() -> bytes:
-    data = await request.get_data(as_text=False)
-    return data if isinstance(data, bytes) else data.encode()
+def long_name(queue: QueueKey) -> str:
+    """Return the queue's name with its project."""
+    return f"projects/{queue.project}/taskqueues/{queue.name}"
 
 
-def _lease_order() -> LeaseOrder:
-    group = parameters.flag(request.args, "groupByTag")
-    tag = parameters.tag(request.args.get("tag"))
+def _lease_order(query: Mapping[str, str], retry_limit: int | None) -> LeaseOrder:
+    group = parameters.flag(query, "groupByTag")
+    tag = parameters.tag(query.get("tag"))
     if tag is not None and not group:
         raise ApiError(400, "tag needs groupByTag=true", "invalidParameter", "tag")
+    count = parameters.whole(query, "numTasks", 1, parameters.TASKS_MOST)
     return LeaseOrder(
-        count=parameters.whole(request.args, "numTasks", 1, parameters.TASKS_MOST),
-        seconds=parameters.whole(request.args, "leaseSecs", 0, parameters.LEASE_SECONDS_MOST),
+        count=count,
+        seconds=parameters.whole(query, "leaseSecs", 0, parameters.LEASE_SECONDS_MOST),
         group_by_tag=group,
         tag=tag,
+        most_bytes=parameters.payload_bytes(count),
+        retry_limit=retry_limit,
     )

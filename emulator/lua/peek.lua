@@ -1,7 +1,20 @@
--- ARGV count → the first tasks by ETA
-local found = {}
-for i, id in ipairs(redis.call('ZRANGE', ETA, 0, tonumber(ARGV[1]) - 1)) do
-  local task = read(id)
-  found[i] = reply(task, task.leases)
+-- ARGV count, ETA and id where the last page ended or '' → the next tasks by ETA
+local count, eta, id = tonumber(ARGV[1]), ARGV[2], ARGV[3]
+local ids
+if eta == '' then
+  ids = redis.call('ZRANGE', ETA, 0, count - 1)
+elseif redis.call('ZSCORE', ETA, id) and whole(tonumber(redis.call('ZSCORE', ETA, id))) == eta then
+  local rank = redis.call('ZRANK', ETA, id)
+  ids = redis.call('ZRANGE', ETA, rank + 1, rank + count)
+else
+  -- That task has moved or gone. Those of the same ETA come by id, as the members of a score do.
+  ids = {}
+  for _, found in ipairs(redis.call('ZRANGEBYSCORE', ETA, eta, eta)) do
+    if found > id and #ids < count then ids[#ids + 1] = found end
+  end
+  for _, found in ipairs(redis.call('ZRANGEBYSCORE', ETA, '(' .. eta, '+inf', 'LIMIT', 0, count - #ids)) do
+    ids[#ids + 1] = found
+  end
 end
-return found
+for i, found in ipairs(ids) do ids[i] = reply(read(found)) end
+return ids

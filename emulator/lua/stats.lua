@@ -1,9 +1,12 @@
--- → tasks, earliest ETA or '', leases in the last minute, leases in the last hour
+-- → tasks, earliest ETA or '', leases in the last minute, leases in the last hour, dead letters, '1' when paused
 local oldest = redis.call('ZRANGE', ETA, 0, 0, 'WITHSCORES')
-local second, minute, hour = tonumber(clock[1]), 0, 0
-for _, past in ipairs(redis.call('ZRANGEBYSCORE', SECONDS, '(' .. (second - 3600), '+inf')) do
-  local leased = tonumber(redis.call('HGET', LEASES, past))
-  hour = hour + leased
-  if tonumber(past) > second - 60 then minute = minute + leased end
+local second, minute, hour = math.floor(now / 1000000), 0, 0
+for _, past in ipairs(redis.call('ZRANGEBYSCORE', LEASED, '(' .. (second - 3600), '+inf')) do
+  local at, leased = string.match(past, '^(%d+)|(%d+)$')
+  hour = hour + tonumber(leased)
+  if tonumber(at) > second - 60 then minute = minute + tonumber(leased) end
 end
-return { redis.call('ZCARD', ETA), oldest[2] and whole(tonumber(oldest[2])) or '', minute, hour }
+return {
+  redis.call('ZCARD', ETA), oldest[2] and whole(tonumber(oldest[2])) or '', minute, hour,
+  redis.call('ZCARD', DEAD), state[2] or '',
+}

@@ -83,7 +83,7 @@ class ProcessOffload:
 
     def beside(self, workers: int) -> ProcessOffload:
         """Return another that draws in further processes of the same kind."""
-        return ProcessOffload(self._context, self._observer, workers, self._produce)
+        return ProcessOffload(self._context, self._observer, workers, produce=self._produce)
 
     async def _run(self, request: Request, seconds: float, scarcity: Scarcity) -> FinishedDocument | Complaint:
         """Run the job; where the machine gives no process at the moment, ask again until the time is up."""

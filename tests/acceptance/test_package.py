@@ -60,6 +60,7 @@ def test_the_wheel_holds_what_is_needed_and_no_tests(unpacked_wheel: Path) -> No
     assert "resources/templates/web/base.html" in names
     assert "emulator/lua/lease.lua" in names
     assert "emulator/api_data/taskqueue_v1beta2.json" in names
+    assert {"emulator/PROTOCOL.md", "emulator/templates/queue.html", "emulator/static/queues.css"} <= names
     assert not [name for name in names if name.startswith(("tests/", "scripts/"))]
 
 

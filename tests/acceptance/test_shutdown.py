@@ -163,7 +163,7 @@ def test_an_event_loop_that_stands_still_ends_the_process_and_tells_where() -> N
 
 
 def test_being_unwell_for_long_ends_the_process() -> None:
-    told = ended("recovery.RECOVERY_SECONDS, recovery.LOOK_SECONDS = 0.3, 0.1\nservice.ThreadOffload.abandoned = 4")
+    told = ended("recovery.RECOVERY_SECONDS, recovery.LOOK_SECONDS = 0.3, 0.1\nwiring.ThreadOffload.abandoned = 4")
     assert told.returncode == 1, told.stderr
     assert "unwell for 0 s: 4 drawing threads hang" in told.stderr
 

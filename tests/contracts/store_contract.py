@@ -21,12 +21,12 @@ from emulator.store import (
 )
 
 
-def _task(name: str, tag: str | None = None, eta_us: int | None = None) -> NewTask:
+def new_task(name: str, tag: str | None = None, eta_us: int | None = None) -> NewTask:
     return NewTask(name, base64.b64encode(name.encode()).decode(), tag, eta_us)
 
 
 def an_inserted_task_comes_back_as_it_was(store: Store, queue: QueueKey) -> None:
-    inserted = store.insert(queue, _task("one", "täg|with\\signs"))
+    inserted = store.insert(queue, new_task("one", "täg|with\\signs"))
     assert store.get(queue, "one") == inserted
     assert inserted.payload == base64.b64encode(b"one").decode()
     assert inserted.tag == "täg|with\\signs"
@@ -36,16 +36,16 @@ def an_inserted_task_comes_back_as_it_was(store: Store, queue: QueueKey) -> None
 
 
 def a_taken_name_is_refused(store: Store, queue: QueueKey) -> None:
-    store.insert(queue, _task("one"))
+    store.insert(queue, new_task("one"))
     with pytest.raises(TaskExistsError, match="one"):
-        store.insert(queue, _task("one"))
+        store.insert(queue, new_task("one"))
 
 
 def a_deleted_name_stays_taken(store: Store, queue: QueueKey) -> None:
-    store.insert(queue, _task("one"))
+    store.insert(queue, new_task("one"))
     store.delete(queue, "one")
     with pytest.raises(TaskExistsError):
-        store.insert(queue, _task("one"))
+        store.insert(queue, new_task("one"))
     with pytest.raises(TaskUnknownError):
         store.delete(queue, "one")
     with pytest.raises(TaskUnknownError):
@@ -53,9 +53,9 @@ def a_deleted_name_stays_taken(store: Store, queue: QueueKey) -> None:
 
 
 def queues_do_not_see_each_other(store: Store, queue: QueueKey) -> None:
-    store.insert(queue, _task("one"))
+    store.insert(queue, new_task("one"))
     other = QueueKey(queue.project, queue.name + "-other")
-    store.insert(other, _task("one"))
+    store.insert(other, new_task("one"))
     store.delete(queue, "one")
     assert store.get(other, "one").id == "one"
     assert {queue, other} <= set(store.queues())
@@ -63,14 +63,14 @@ def queues_do_not_see_each_other(store: Store, queue: QueueKey) -> None:
 
 def the_oldest_is_leased_first(store: Store, queue: QueueKey) -> None:
     for name in ("c", "a", "b"):
-        store.insert(queue, _task(name))
+        store.insert(queue, new_task(name))
     assert [task.id for task in store.lease(queue, LeaseOrder(2, 60))] == ["c", "a"]
     assert [task.id for task in store.lease(queue, LeaseOrder(2, 60))] == ["b"]
     assert store.lease(queue, LeaseOrder(2, 60)) == []
 
 
 def a_lease_tells_its_end_and_the_count_before_it(store: Store, queue: QueueKey) -> None:
-    store.insert(queue, _task("one"))
+    store.insert(queue, new_task("one"))
     (first,) = store.lease(queue, LeaseOrder(1, 60))
     assert first.retry_count == 0
     assert 59 * SECOND < first.eta_us - first.enqueued_us < 120 * SECOND
@@ -82,12 +82,12 @@ def a_lease_tells_its_end_and_the_count_before_it(store: Store, queue: QueueKey)
 
 def a_task_with_a_later_eta_waits(store: Store, queue: QueueKey) -> None:
     later = time.time_ns() // 1000 + 3600 * SECOND
-    assert store.insert(queue, _task("one", eta_us=later)).eta_us == later
+    assert store.insert(queue, new_task("one", eta_us=later)).eta_us == later
     assert store.lease(queue, LeaseOrder(1, 60)) == []
 
 
 def an_expired_lease_frees_the_task(store: Store, queue: QueueKey) -> None:
-    store.insert(queue, _task("one"))
+    store.insert(queue, new_task("one"))
     (first,) = store.lease(queue, LeaseOrder(1, 0))
     with pytest.raises(LeaseExpiredError, match="one"):
         store.renew(queue, "one", first.eta_us, 60)
@@ -96,7 +96,7 @@ def an_expired_lease_frees_the_task(store: Store, queue: QueueKey) -> None:
 
 
 def a_renewal_is_fenced_by_the_lease(store: Store, queue: QueueKey) -> None:
-    store.insert(queue, _task("one"))
+    store.insert(queue, new_task("one"))
     (task,) = store.lease(queue, LeaseOrder(1, 60))
     renewed = store.renew(queue, "one", task.eta_us, 120)
     assert renewed.eta_us > task.eta_us
@@ -108,10 +108,10 @@ def a_renewal_is_fenced_by_the_lease(store: Store, queue: QueueKey) -> None:
 
 
 def tags_are_leased_apart(store: Store, queue: QueueKey) -> None:
-    store.insert(queue, _task("plain"))
+    store.insert(queue, new_task("plain"))
     for name in ("x1", "x2"):
-        store.insert(queue, _task(name, "x"))
-    store.insert(queue, _task("xx", "x" * 2))
+        store.insert(queue, new_task(name, "x"))
+    store.insert(queue, new_task("xx", "x" * 2))
     by_tag = store.lease(queue, LeaseOrder(10, 60, group_by_tag=True, tag="x"))
     assert [task.id for task in by_tag] == ["x1", "x2"]
     assert store.lease(queue, LeaseOrder(10, 60, group_by_tag=True, tag="x")) == []
@@ -122,7 +122,7 @@ def tags_are_leased_apart(store: Store, queue: QueueKey) -> None:
 
 
 def a_released_tagged_task_can_be_leased_by_its_tag(store: Store, queue: QueueKey) -> None:
-    store.insert(queue, _task("one", "x"))
+    store.insert(queue, new_task("one", "x"))
     order = LeaseOrder(1, 60, group_by_tag=True, tag="x")
     (task,) = store.lease(queue, order)
     store.renew(queue, "one", task.eta_us, 0)
@@ -140,8 +140,8 @@ def a_lease_of_large_tasks_is_bounded(store: Store, queue: QueueKey) -> None:
 def figures_are_real(store: Store, queue: QueueKey) -> None:
     assert store.stats(queue).total == 0
     assert store.stats(queue).oldest_us is None
-    first = store.insert(queue, _task("a"))
-    store.insert(queue, _task("b"))
+    first = store.insert(queue, new_task("a"))
+    store.insert(queue, new_task("b"))
     assert store.stats(queue).oldest_us == first.eta_us
     store.lease(queue, LeaseOrder(2, 60))
     store.delete(queue, "a")
@@ -154,7 +154,7 @@ def no_task_is_held_twice(store: Store, queue: QueueKey) -> None:
     """Eight threads lease and delete; every task is held by exactly one."""
     names = [f"t{number:03}" for number in range(200)]
     for name in names:
-        store.insert(queue, _task(name))
+        store.insert(queue, new_task(name))
     held: list[str] = []
     errors: list[Exception] = []
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import time
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,37 +12,8 @@ import httpx
 import pytest
 import trio
 
-from emulator.serving import EmulatorSettings, serve
+from tests.emulator.running import PAYLOAD, TASKS, emulator, error_of, insert
 from tests.redis_server import free_port
-
-TASKS = "/taskqueue/v1beta2/projects/s~shop/taskqueues/print/tasks"
-PAYLOAD = base64.b64encode(b'{"a": 1}').decode()
-
-
-@asynccontextmanager
-async def emulator(store: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with trio.open_nursery() as nursery:
-        address = await nursery.start(serve, EmulatorSettings(port=0, store=store))
-        async with httpx.AsyncClient(base_url=address, trust_env=False) as client:
-            yield client
-        nursery.cancel_scope.cancel()
-
-
-@pytest.fixture
-async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    async with emulator(f"sqlite:///{tmp_path / 'q.sqlite3'}") as client:
-        yield client
-
-
-async def insert(client: httpx.AsyncClient, **fields: Any) -> httpx.Response:
-    return await client.post(TASKS, json={"queueName": "print", "payloadBase64": PAYLOAD, **fields})
-
-
-def _error(response: httpx.Response) -> dict[str, Any]:
-    body = response.json()["error"]
-    assert body["code"] == response.status_code
-    assert body["message"] == body["errors"][0]["message"]
-    return dict(body["errors"][0])
 
 
 async def test_a_task_goes_through_its_whole_life(client: httpx.AsyncClient) -> None:
@@ -60,7 +31,7 @@ async def test_a_task_goes_through_its_whole_life(client: httpx.AsyncClient) -> 
     assert int(renewed.json()["leaseTimestamp"]) > int(task["leaseTimestamp"])
     assert renewed.json()["retry_count"] == 1
     stale = await client.patch(f"{TASKS}/one", params={"newLeaseSeconds": 120}, json=body)
-    assert (stale.status_code, _error(stale)["reason"]) == (400, "leaseConflict")
+    assert (stale.status_code, error_of(stale)["reason"]) == (400, "leaseConflict")
     deleted = await client.delete(f"{TASKS}/one?")
     assert (deleted.status_code, deleted.content) == (204, b"")
     assert (await client.delete(f"{TASKS}/one")).status_code == 404
@@ -101,7 +72,7 @@ async def test_the_discovery_document_names_this_host(client: httpx.AsyncClient)
     assert document["rootUrl"] == f"{client.base_url}/".replace("//", "/").replace(":/", "://", 1)
     assert document["servicePath"] == "taskqueue/v1beta2/projects/"
     unknown = await client.get("/api/taskqueue/v9")
-    assert (unknown.status_code, _error(unknown)["reason"]) == (404, "notFound")
+    assert (unknown.status_code, error_of(unknown)["reason"]) == (404, "notFound")
 
 
 @pytest.mark.parametrize(
@@ -128,7 +99,7 @@ async def test_what_is_wrong_is_named(
 ) -> None:
     response = await client.request(method, TASKS + path, json=body)
     assert response.status_code == 400
-    error = _error(response)
+    error = error_of(response)
     assert error["location"] == location
     assert location in error["message"]
 
@@ -136,24 +107,24 @@ async def test_what_is_wrong_is_named(
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"text"', b"\xff\xfe", b"[" * 100_000])
 async def test_a_body_that_is_no_object_is_refused(client: httpx.AsyncClient, body: bytes) -> None:
     response = await client.post(TASKS, content=body)
-    assert (response.status_code, _error(response)["reason"]) == (400, "parseError")
+    assert (response.status_code, error_of(response)["reason"]) == (400, "parseError")
 
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("GET", "/nowhere", 404), ("PUT", TASKS, 405), ("GET", f"{TASKS}/unknown", 404), ("GET", TASKS + "/a%2Fb", 404)],
+    [("GET", "/nowhere", 404), ("PUT", TASKS, 405), ("GET", f"{TASKS}/unknown", 404), ("GET", TASKS + "/a%2Fb", 400)],
 )
 async def test_errors_have_one_shape(client: httpx.AsyncClient, method: str, path: str, status: int) -> None:
     response = await client.request(method, path)
     assert response.status_code == status
-    _error(response)
+    error_of(response)
 
 
 async def test_a_body_that_is_too_large_is_refused_and_the_connection_goes_on(client: httpx.AsyncClient) -> None:
     large = await client.post(TASKS, content=b"x" * 3_000_000)
-    assert (large.status_code, _error(large)["reason"]) == (413, "uploadTooLarge")
+    assert (large.status_code, error_of(large)["reason"]) == (413, "uploadTooLarge")
     over = await insert(client, payloadBase64=base64.b64encode(bytes(1024 * 1024 + 1)).decode())
-    assert (over.status_code, _error(over)["location"]) == (400, "payloadBase64")
+    assert (over.status_code, error_of(over)["location"]) == (400, "payloadBase64")
     assert (await insert(client, payloadBase64=base64.b64encode(bytes(1024 * 1024)).decode())).status_code == 200
 
 
@@ -187,7 +158,7 @@ async def test_a_waiting_lease_ends_empty(client: httpx.AsyncClient) -> None:
 async def test_without_its_store_the_service_says_try_again() -> None:
     async with emulator(f"redis://127.0.0.1:{free_port()}/0") as client:
         response = await insert(client)
-        assert (response.status_code, _error(response)["reason"]) == (503, "backendError")
+        assert (response.status_code, error_of(response)["reason"]) == (503, "backendError")
         assert response.headers["Retry-After"] == "1"
         assert (await client.get("/health")).status_code == 503
 
@@ -204,3 +175,45 @@ async def test_rubbish_on_a_websocket_ends_only_its_own_connection(client: httpx
             with trio.move_on_after(1):
                 await stream.receive_some()
     assert (await client.get("/health")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("request_text", "status", "reason"),
+    [
+        (f"POST {TASKS} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400, "badRequest"),
+        (f"POST {TASKS} HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{{", 400, "badRequest"),
+        (f"POST {TASKS} HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400, "badRequest"),
+        (f"POST {TASKS} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 501, "badRequest"),
+        (f"GET {TASKS} HTTP/9.9\r\nHost: x\r\n\r\n", 505, "badRequest"),
+        (f"GET /{'x' * 400_000} HTTP/1.1\r\nHost: x\r\n\r\n", 431, "badRequest"),
+        ("hello\r\n\r\n", 400, "badRequest"),
+    ],
+)
+async def test_what_is_framed_wrongly_is_told_too(
+    client: httpx.AsyncClient, request_text: str, status: int, reason: str
+) -> None:
+    stream = await trio.open_tcp_stream(client.base_url.host, client.base_url.port or 0)
+    async with stream:
+        await stream.send_all(request_text.encode())
+        await stream.send_eof()
+        answer = b"".join([part async for part in stream])
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert int(head[9:12]) == status
+    response = httpx.Response(status, headers={"Content-Type": "application/json; charset=UTF-8"}, content=body)
+    assert error_of(response)["reason"] == reason
+
+
+async def test_a_head_of_a_version_not_spoken_here_has_no_body(client: httpx.AsyncClient) -> None:
+    stream = await trio.open_tcp_stream(client.base_url.host, client.base_url.port or 0)
+    async with stream:
+        await stream.send_all(b"HEAD / HTTP/9.9\r\nHost: x\r\n\r\n")
+        answer = b"".join([part async for part in stream])
+    assert answer.startswith(b"HTTP/1.1 505 ")
+    assert answer.endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize("path", [TASKS, "/nowhere", "/", "/static/queues.css"])
+async def test_every_reply_tells_its_date_once(client: httpx.AsyncClient, path: str) -> None:
+    dates = (await client.get(path)).headers.get_list("Date")
+    assert len(dates) == 1
+    assert abs(parsedate_to_datetime(dates[0]).timestamp() - time.time()) < 60

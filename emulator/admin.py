@@ -1,0 +1,96 @@
+"""What is not part of any API: health, metrics for Prometheus, and two verbs for tests, reset and clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from emulator import parameters
+from emulator.access import Need
+from emulator.calls import Call, Reply, Route
+from emulator.errors import invalid, required
+from emulator.rpc_values import time_text
+from emulator.service import QueueService
+from emulator.store import ADVANCE_MOST, SECOND, QueueKey, QueueStats
+
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+GAUGES = {
+    "emulator_tasks": "Tasks in the queue, leased ones included.",
+    "emulator_oldest_wait_seconds": "Seconds that the oldest task which is due has waited to be leased.",
+    "emulator_leases_last_minute": "Leases made in the last minute.",
+    "emulator_leases_last_hour": "Leases made in the last hour.",
+    "emulator_dead_letters": "Tasks that have had their most leases.",
+    "emulator_paused": "1 when the queue is paused.",
+}
+
+
+class QueueFigures(Collector):
+    """The figures of all queues at one moment. They come from the store: every process tells the same."""
+
+    def __init__(self, figures: list[tuple[QueueKey, QueueStats]], now_us: int) -> None:
+        self._figures = figures
+        self._now_us = now_us
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the gauges."""
+        families = [GaugeMetricFamily(name, text, labels=("project", "queue")) for name, text in GAUGES.items()]
+        for queue, stats in self._figures:
+            values = (
+                stats.total,
+                waited_seconds(stats, self._now_us),
+                stats.leased_last_minute,
+                stats.leased_last_hour,
+                stats.dead,
+                int(stats.paused),
+            )
+            for family, value in zip(families, values, strict=True):
+                family.add_metric((queue.project, queue.name), value)
+        yield from families
+
+
+def waited_seconds(stats: QueueStats, now_us: int) -> float:
+    """Return how long the oldest task that is due has waited, 0 when none is due."""
+    return 0 if stats.oldest_us is None else max(0, now_us - stats.oldest_us) / SECOND
+
+
+def routes(service: QueueService) -> list[Route]:
+    """Return these routes on this service."""
+
+    async def health(_: Call) -> Reply:
+        await service.ask(service.store.ping)
+        return Reply(value={"status": "ok"})
+
+    async def metrics(call: Call) -> Reply:
+        service.access.check(call, Need.METRICS)
+        registry = CollectorRegistry()
+        registry.register(QueueFigures(await service.figures(), await service.ask(service.store.now_us)))
+        headers = (("Content-Type", METRICS_TYPE), ("Cache-Control", "no-store"))
+        return Reply(200, None, headers, generate_latest(registry))
+
+    async def reset(call: Call) -> Reply:
+        service.access.check(call, Need.TEST)
+        await service.ask(service.store.reset)
+        return Reply(value={})
+
+    async def clock(call: Call) -> Reply:
+        service.access.check(call, Need.TEST)
+        allowed = f"seconds from 0 to {ADVANCE_MOST}"
+        seconds = parameters.body_object(call).get("advance")
+        if seconds is None:
+            raise required("advance", allowed, location_type="field")
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= ADVANCE_MOST:
+            raise invalid("advance", seconds, allowed, location_type="field")
+        now_us = await service.ask(service.store.advance, float(seconds))
+        for queue in await service.ask(service.store.queues):
+            service.wake(queue)
+        return Reply(value={"now": time_text(now_us), "nowTimestamp": str(now_us)})
+
+    return [
+        Route("", "GET", "/health", health),
+        Route("", "GET", "/metrics", metrics),
+        Route("", "POST", "/admin/reset", reset),
+        Route("", "POST", "/admin/clock", clock),
+    ]

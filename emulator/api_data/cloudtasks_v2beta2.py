@@ -1,0 +1,187 @@
+"""Cloud Tasks v2beta2, pull queues: the verbs. The discovery document beside this file says where they are.
+
+The same tasks as in the other API, in other words: scheduleTime is the end of the lease and fences it,
+acknowledging is deleting what one holds.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from emulator import longpoll, parameters
+from emulator import rpc_values as values
+from emulator.access import Need
+from emulator.calls import Call, Reply, Verb
+from emulator.cloud_queues import Queues, queue_of
+from emulator.cloud_resources import task_resource, wants_full
+from emulator.errors import ApiError, by_status, invalid, required
+from emulator.service import QueueService
+from emulator.store import LeaseOrder, NewTask
+
+ERRORS = by_status
+PAGE_TASKS = 1000
+OLDEST_TAG = "tag_function=oldest_tag()"
+FILTER_ALLOWED = f"tag=TAG, {OLDEST_TAG}"
+
+
+def verbs(service: QueueService) -> Mapping[str, Verb]:
+    """Return the API's verbs on this service, by their ids in the discovery document."""
+    queues, tasks = Queues(service), Tasks(service)
+    prefix = "cloudtasks.projects.locations.queues"
+    return {
+        f"{prefix}.create": queues.create,
+        f"{prefix}.get": queues.get,
+        f"{prefix}.list": queues.list,
+        f"{prefix}.pause": queues.pause,
+        f"{prefix}.purge": queues.purge,
+        f"{prefix}.resume": queues.resume,
+        f"{prefix}.tasks.acknowledge": tasks.acknowledge,
+        f"{prefix}.tasks.cancelLease": tasks.cancel_lease,
+        f"{prefix}.tasks.create": tasks.create,
+        f"{prefix}.tasks.delete": tasks.delete,
+        f"{prefix}.tasks.get": tasks.get,
+        f"{prefix}.tasks.lease": tasks.lease,
+        f"{prefix}.tasks.list": tasks.list,
+        f"{prefix}.tasks.renewLease": tasks.renew_lease,
+    }
+
+
+class Tasks:
+    """The verbs on tasks."""
+
+    def __init__(self, service: QueueService) -> None:
+        self._service = service
+        self._store = service.store
+
+    async def create(self, call: Call) -> Reply:
+        """Create a task."""
+        queue, queue_name = queue_of(self._service, call, Need.INSERT)
+        body = parameters.body_object(call)
+        full = wants_full(body)
+        fields = values.object_of(body, "task", "task", "a task with a pullMessage")
+        message = values.object_of(fields, "pullMessage", "task.pullMessage", "an object with payload and tag")
+        task_id = _new_id(fields.get("name"), queue_name)
+        eta = values.time_of(fields, "scheduleTime", "task.scheduleTime")
+        eta = None if eta is None else await self._service.due(eta, "task.scheduleTime")
+        payload = message.get("payload") or ""
+        if payload:
+            parameters.check_payload(payload, "task.pullMessage.payload")
+        new = NewTask(task_id, payload, parameters.tag(message.get("tag"), "task.pullMessage.tag"), eta)
+        task = await self._service.ask(self._store.insert, queue, new)
+        self._service.wake(queue)
+        return Reply(value=task_resource(task, queue_name, full=full))
+
+    async def get(self, call: Call) -> Reply:
+        """Return a task without leasing it."""
+        queue, queue_name = queue_of(self._service, call, Need.USE)
+        full = wants_full(call.query)
+        task = await self._service.ask(self._store.get, queue, _id(call))
+        return Reply(value=task_resource(task, queue_name, full=full))
+
+    async def list(self, call: Call) -> Reply:
+        """Return a page of tasks, leased ones included."""
+        queue, queue_name = queue_of(self._service, call, Need.USE)
+        full = wants_full(call.query)
+        size = values.whole_of(call.query, "pageSize", 0, PAGE_TASKS, PAGE_TASKS) or PAGE_TASKS
+        start = values.page_start(call.query.get("pageToken"))
+        tasks = await self._service.ask(self._store.peek, queue, size + 1, start)
+        body: dict[str, Any] = {}
+        if tasks:
+            body["tasks"] = [task_resource(task, queue_name, full=full) for task in tasks[:size]]
+        if len(tasks) > size:
+            body["nextPageToken"] = values.page_token(tasks[size - 1].eta_us, tasks[size - 1].id)
+        return Reply(value=body)
+
+    async def lease(self, call: Call) -> Reply:
+        """Lease tasks that are due; held while there are none if the client prefers so."""
+        queue, queue_name = queue_of(self._service, call, Need.USE)
+        body = parameters.body_object(call)
+        full = wants_full(body)
+        count = values.whole_of(body, "maxTasks", 1, parameters.TASKS_MOST)
+        order = LeaseOrder(
+            count=count,
+            seconds=values.duration_of(body, "leaseDuration", parameters.LEASE_SECONDS_MOST),
+            most_bytes=parameters.payload_bytes(count),
+            retry_limit=self._service.retry_limit(queue),
+        )
+        wanted = body.get("filter")
+        if wanted == OLDEST_TAG:
+            order = replace(order, group_by_tag=True)
+        elif wanted:
+            if not isinstance(wanted, str) or not wanted.startswith("tag=") or wanted == "tag=":
+                raise invalid("filter", wanted, FILTER_ALLOWED, location_type="field")
+            order = replace(order, group_by_tag=True, tag=parameters.tag(wanted.removeprefix("tag="), "filter"))
+        wait = longpoll.wait_preference(call.headers.get("prefer", ""))
+        leased = await self._service.lease(queue, order, wait)
+        # This API counts the lease itself; the store tells the count from before it.
+        counted = (replace(task, retry_count=task.retry_count + 1) for task in leased)
+        tasks = [task_resource(task, queue_name, full=full) for task in counted]
+        applied = (("Preference-Applied", f"wait={wait}"),) if wait else ()
+        return Reply(value={"tasks": tasks} if tasks else {}, headers=applied)
+
+    async def acknowledge(self, call: Call) -> Reply:
+        """Delete a task that the caller holds."""
+        queue, _ = queue_of(self._service, call, Need.USE)
+        lease_us = _schedule_time(parameters.body_object(call))
+        await self._fenced(call, self._store.delete, queue, _id(call), lease_us)
+        return Reply(value={})
+
+    async def renew_lease(self, call: Call) -> Reply:
+        """Let the caller's lease go on."""
+        body = parameters.body_object(call)
+        seconds = values.duration_of(body, "leaseDuration", parameters.LEASE_SECONDS_MOST)
+        return await self._renew(call, body, seconds)
+
+    async def cancel_lease(self, call: Call) -> Reply:
+        """Give a task back that the caller holds."""
+        return await self._renew(call, parameters.body_object(call), 0)
+
+    async def _renew(self, call: Call, body: dict[str, Any], seconds: int) -> Reply:
+        queue, queue_name = queue_of(self._service, call, Need.USE)
+        full, lease_us = wants_full(body), _schedule_time(body)
+        task = await self._fenced(call, self._store.renew, queue, _id(call), lease_us, seconds)
+        if seconds == 0:
+            self._service.wake(queue)
+        return Reply(value=task_resource(task, queue_name, full=full))
+
+    async def delete(self, call: Call) -> Reply:
+        """Delete a task, leased or not."""
+        queue, _ = queue_of(self._service, call, Need.USE)
+        await self._service.ask(self._store.delete, queue, _id(call))
+        return Reply(value={})
+
+    async def _fenced(self, call: Call, verb: Any, *arguments: Any) -> Any:
+        """Ask the store, and tell a lease that isn't the current one in this API's words. Raises ApiError."""
+        try:
+            return await self._service.ask(verb, *arguments)
+        except ApiError as error:
+            if error.reason != "leaseConflict":
+                raise
+            message = f"scheduleTime is not that of the current lease of task {_id(call)!r}; lease it again"
+            raise ApiError(400, message, error.reason, "scheduleTime", "field") from None
+
+
+def _new_id(name: object, queue_name: str) -> str:
+    """Return the id of a new task, by its full name; made up when there is none. Raises ApiError."""
+    if name is None or name == "":
+        return uuid.uuid4().hex
+    match = re.fullmatch(rf"{re.escape(queue_name)}/tasks/([^/]+)", str(name))
+    if match is None:
+        raise invalid("task.name", name, f"{queue_name}/tasks/TASK", location_type="field")
+    return parameters.task_name(match[1], "task.name")
+
+
+def _id(call: Call) -> str:
+    return parameters.task_name(call.parameters["tasksId"])
+
+
+def _schedule_time(body: dict[str, Any]) -> int:
+    """Return the scheduleTime that fences a lease. Raises ApiError."""
+    lease_us = values.time_of(body, "scheduleTime", "scheduleTime")
+    if lease_us is None:
+        raise required("scheduleTime", f"{values.TIME_ALLOWED}, as the lease told it", location_type="field")
+    return lease_us

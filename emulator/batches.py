@@ -1,0 +1,168 @@
+"""Many calls in one request: `POST /batch`, multipart/mixed of application/http parts, answered part by part.
+
+The calls are made one after the other. What is wrong with one part is told in that part's reply.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from email.message import Message
+from email.parser import BytesHeaderParser
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+import trio
+
+from emulator import replies
+from emulator.calls import Call, Reply, Route
+from emulator.dispatch import parse_query
+from emulator.errors import ApiError, by_reason, invalid, shown
+from emulator.parameters import BODY_BYTES
+
+CALLS_MOST = 1000
+BATCH_BYTES = 16 * 1024 * 1024
+REPLY_BYTES = 64 * 1024 * 1024  # of all replies together, after which no more calls are made
+PATH = "/batch"
+# Of the batch's own headers, those that each of its calls does not inherit.
+OWN_HEADERS = ("content-", "prefer", "x-http-method-override", "transfer-encoding", "expect")
+BOUNDARY_CHARACTERS = 200
+PART_HEAD_BYTES = 16 * 1024
+_BLANK_LINE = re.compile(rb"\r?\n\r?\n")
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One part of a batch: its headers, and the request in it."""
+
+    headers: Message
+    content: bytes
+
+
+def routes(answer: Callable[[Call], Awaitable[Reply]]) -> list[Route]:
+    """Return the routes of the batch; `answer` is what answers each call."""
+
+    async def batch(call: Call) -> Reply:
+        parts = _parts(call)
+        boundary = f"batch_{uuid.uuid4().hex}"
+        lines: list[bytes] = []
+        size = 0
+        for part in parts:
+            reply = await _answer_part(call, part, answer) if size <= REPLY_BYTES else _too_much()
+            size += len(reply.body)
+            await trio.lowlevel.checkpoint()  # a store may answer without one, and others have requests too
+            lines.append(f"--{boundary}\r\nContent-Type: application/http\r\n{_reply_id(part)}\r\n".encode())
+            lines.append(_http(reply))
+            lines.append(b"\r\n")
+        lines.append(f"--{boundary}--\r\n".encode())
+        kind = f"multipart/mixed; boundary={boundary}"
+        return Reply(200, None, (("Content-Type", kind), ("Cache-Control", "no-store")), b"".join(lines))
+
+    # The second is where newer clients look for it.
+    return [Route("", "POST", path, batch) for path in (PATH, f"{PATH}/{{api}}/{{version}}")]
+
+
+def _too_much() -> Reply:
+    """Return the reply for a part that was left out."""
+    message = f"this was not done: the replies before it have over {REPLY_BYTES} bytes; send it in another batch"
+    return replies.encoded(replies.error_reply(ApiError(413, message), by_reason))
+
+
+def _parts(call: Call) -> list[_Part]:
+    """Return the parts of a batch. Raises ApiError.
+
+    Split by hand: the standard library's parser goes line by line, and would hold everybody up for seconds
+    over a body that is many empty lines.
+    """
+    kind = call.headers.get("content-type", "")
+    described = Message()
+    described["Content-Type"] = kind
+    boundary = str(described.get_boundary() or "")
+    if described.get_content_type() != "multipart/mixed" or not 0 < len(boundary) <= BOUNDARY_CHARACTERS:
+        allowed = f"multipart/mixed with a boundary of at most {BOUNDARY_CHARACTERS} characters"
+        raise invalid("Content-Type", kind, allowed, location_type="header")
+    line = rb"\r?\n--" + re.escape(boundary.encode("utf-8", "replace"))
+    inside = re.split(line + rb"--[ \t]*(?:\r?\n|\Z)", b"\n" + call.body, maxsplit=1)[0]
+    # What stands before the first line is no part.
+    pieces = re.split(line + rb"[ \t]*(?=\r?\n)", inside, maxsplit=CALLS_MOST + 1)[1:]
+    if not pieces:
+        raise ApiError(400, "the batch has no parts; send one application/http part for each call", "parseError")
+    if len(pieces) > CALLS_MOST:
+        raise ApiError(400, f"the batch has over {CALLS_MOST} calls; send fewer", "invalid")
+    return [_part(piece) for piece in pieces]
+
+
+def _part(piece: bytes) -> _Part:
+    """Return a part from what follows its delimiter: the end of that line, headers, an empty line, content."""
+    head, content = _split_head(piece)
+    return _Part(_headers(head), content)
+
+
+def _split_head(text: bytes) -> tuple[bytes, bytes]:
+    """Return what comes before the first empty line, and what after it."""
+    head, *rest = _BLANK_LINE.split(text, maxsplit=1)
+    return head, rest[0] if rest else b""
+
+
+def _headers(head: bytes) -> Message:
+    """Return the headers of a head; of one that is too large none."""
+    return BytesHeaderParser().parsebytes(head.lstrip(b"\r\n") if len(head) <= PART_HEAD_BYTES else b"")
+
+
+async def _answer_part(outer: Call, part: _Part, answer: Callable[[Call], Awaitable[Reply]]) -> Reply:
+    try:
+        call = _call(outer, part)
+    except ApiError as error:
+        return replies.encoded(replies.error_reply(error, by_reason))
+    return await answer(call)
+
+
+def _call(outer: Call, part: _Part) -> Call:
+    """Return the call that a part holds. Raises ApiError."""
+    kind = part.headers.get_content_type()
+    if kind != "application/http":
+        raise ApiError(400, f"the part is {shown(kind)}; allowed: application/http", "invalid")
+    head, body = _split_head(part.content.lstrip(b"\r\n"))
+    first, _, fields = head.partition(b"\n")
+    line = first.decode("ascii", "replace").strip()
+    words = line.split()
+    if len(words) not in (2, 3):
+        raise ApiError(400, f"the part begins with {shown(line)}; allowed: METHOD /path HTTP/1.1", "parseError")
+    try:
+        target = urlsplit(words[1])
+    except ValueError:
+        raise ApiError(400, f"the part's address is {shown(words[1])}; allowed: /path?query", "invalid") from None
+    if not target.path.startswith("/") or target.path.startswith(PATH):
+        raise ApiError(400, f"the part's path is {shown(target.path)}; allowed: a method's, no batch", "invalid")
+    if len(body) > BODY_BYTES:
+        raise ApiError(413, f"the part's body is larger than {BODY_BYTES} bytes; send less")
+    inherited = {name: value for name, value in outer.headers.items() if not name.startswith(OWN_HEADERS)}
+    given = reversed(_headers(fields).items())
+    own = {name.lower(): str(value) for name, value in given if name.lower() != "prefer"}
+    return dataclasses.replace(
+        outer,
+        method=words[0].upper(),
+        path=target.path,
+        query=parse_query(target.query.encode()) if target.query else {},
+        headers=inherited | {"content-length": str(len(body))} | own,
+        body=body,
+        parameters={},
+    )
+
+
+def _reply_id(part: _Part) -> str:
+    """Return the header that tells which part is answered."""
+    given = "".join(character for character in str(part.headers.get("Content-ID", "")) if character.isprintable())
+    given = given.strip().removeprefix("<").removesuffix(">")
+    return f"Content-ID: <response-{given}>\r\n" if given else ""
+
+
+def _http(reply: Reply) -> bytes:
+    """Return a reply as it would stand on the wire."""
+    head = [f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}"]
+    head += [f"{name}: {value}" for name, value in reply.headers]
+    head.append(f"Content-Length: {len(reply.body)}")
+    return "\r\n".join(head).encode() + b"\r\n\r\n" + reply.body

@@ -1,0 +1,65 @@
+"""Tasks and queues → the resources of Cloud Tasks v2beta2, and how much of them a caller asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from emulator import rpc_values as values
+from emulator.errors import invalid
+from emulator.store import SECOND, QueueStats, Task
+
+VIEWS = ("BASIC", "VIEW_UNSPECIFIED", "FULL")
+QUEUE_FIELDS = ("name", "pullTarget", "retryConfig", "state", "stats")
+WITHOUT_STATS = QUEUE_FIELDS[:-1]
+_PLAIN_ALPHABET = str.maketrans("-_", "+/")
+
+
+def wants_full(fields: Mapping[str, Any]) -> bool:
+    """Return whether payloads are asked for. Raises ApiError."""
+    return values.choice_of(fields, "responseView", VIEWS) == "FULL"
+
+
+def mask_of(query: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the fields of a queue that are asked for. Raises ApiError."""
+    text = query.get("readMask", "")
+    if text in ("", "*"):
+        return QUEUE_FIELDS if text else WITHOUT_STATS
+    fields = tuple(part.strip().partition(".")[0] for part in text.split(","))
+    for field in fields:
+        if field not in QUEUE_FIELDS:
+            raise invalid("readMask", field, ", ".join(QUEUE_FIELDS))
+    return fields
+
+
+def queue_resource(name: str, stats: QueueStats, retry_limit: int | None, mask: tuple[str, ...]) -> dict[str, Any]:
+    """Return the Queue resource; int64 values are strings."""
+    figures = {"tasksCount": str(stats.total), "executedLastMinuteCount": str(stats.leased_last_minute)}
+    if stats.oldest_us is not None:
+        figures["oldestEstimatedArrivalTime"] = values.time_text(stats.oldest_us)
+    resource = {
+        "name": name,
+        "pullTarget": {},
+        "retryConfig": {"unlimitedAttempts": True} if retry_limit is None else {"maxAttempts": retry_limit},
+        "state": "PAUSED" if stats.paused else "RUNNING",
+        "stats": figures,
+    }
+    return {field: value for field, value in resource.items() if field in mask}
+
+
+def task_resource(task: Task, queue_name: str, *, full: bool) -> dict[str, Any]:
+    """Return the Task resource, with its payload if `full`: in the plain alphabet, padded, as this API wrote it."""
+    message: dict[str, str] = {}
+    if full and task.payload:
+        payload = task.payload.rstrip("=").translate(_PLAIN_ALPHABET)
+        message["payload"] = payload + "=" * (-len(payload) % 4)
+    if task.tag is not None:
+        message["tag"] = task.tag
+    return {
+        "name": f"{queue_name}/tasks/{task.id}",
+        "pullMessage": message,
+        "scheduleTime": values.time_text(task.eta_us),
+        "createTime": values.time_text(task.enqueued_us // SECOND * SECOND),
+        "status": {"attemptDispatchCount": task.retry_count},
+        "view": "FULL" if full else "BASIC",
+    }

@@ -1,0 +1,139 @@
+"""The edge to the web server: an ASGI request → a call, and its reply → the ASGI messages.
+
+APIs are answered here without a web framework; only pages for people go on to one. What is refused before
+it is a call (too long, too large, too slow) is told in the same shape as every other error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import trio
+
+from emulator import replies
+from emulator.batches import BATCH_BYTES
+from emulator.batches import PATH as BATCH_PATH
+from emulator.bodies import Asgi, ClientGoneError, Message, Receive, Send, read_body
+from emulator.calls import Call, Reply
+from emulator.dispatch import Dispatcher, parse_query
+from emulator.errors import ApiError, invalid
+from emulator.parameters import BODY_BYTES
+
+TARGET_CHARACTERS = 16 * 1024
+HEAD_BYTES = 24 * 1024
+FORM_BYTES = 16 * 1024  # of what a page's form sends, which is a few words
+PAGE_PATHS = re.compile(r"/|/queues/.*|/static/.*", re.ASCII)
+_HOST = re.compile(r"[A-Za-z0-9._-]{1,255}(:[0-9]{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:[0-9]{1,5})?", re.ASCII)
+
+
+def edge(dispatcher: Dispatcher, pages: Asgi, admit_to_pages: Callable[[Call], None]) -> Asgi:
+    """Return the ASGI application: pages for people are answered by `pages`, all else by the dispatcher.
+
+    `admit_to_pages` raises ApiError when who asks may not see them.
+    """
+
+    async def serve(scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await pages(scope, receive, send)
+            return
+        path = scope["raw_path"].decode("ascii")
+        try:
+            for_people = PAGE_PATHS.fullmatch(path)
+            most = FORM_BYTES if for_people else BATCH_BYTES if path.startswith(BATCH_PATH) else BODY_BYTES
+            body = await read_body(receive, most)
+            call = _call(scope, path, body)
+            _refuse_other_sites(call)
+            if for_people:
+                admit_to_pages(call)
+        except ClientGoneError:
+            return
+        except ApiError as error:
+            await _send(send, replies.encoded(replies.error_reply(error, dispatcher.style(path))))
+            return
+        if for_people:
+            await pages(scope, _whole(body, receive), send)
+        elif "prefer" in call.headers:
+            await _answer_while_there(dispatcher, call, receive, send)
+        else:
+            await _send(send, await dispatcher.answer(call))
+
+    return serve
+
+
+async def _answer_while_there(dispatcher: Dispatcher, call: Call, receive: Receive, send: Send) -> None:
+    """Answer a call that may be held for long, unless its client goes away first: it must lease nothing then."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_cancel_when_gone, receive, nursery.cancel_scope)
+        await _send(send, await dispatcher.answer(call))
+        nursery.cancel_scope.cancel()
+
+
+async def _cancel_when_gone(receive: Receive, scope: trio.CancelScope) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()
+
+
+def _call(scope: Message, path: str, body: bytes) -> Call:
+    """Return the request as a call. Raises ApiError."""
+    size = len(path) + len(scope["query_string"])
+    if size > TARGET_CHARACTERS:
+        raise ApiError(
+            414,
+            f"the address has {size} characters; allowed: {TARGET_CHARACTERS}; send a long query as the body of a "
+            "POST with X-HTTP-Method-Override: GET",
+        )
+    if sum(len(name) + len(value) for name, value in scope["headers"]) > HEAD_BYTES:
+        raise ApiError(431, f"the headers have over {HEAD_BYTES} bytes; send fewer")
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in reversed(scope["headers"])}
+    query = parse_query(scope["query_string"]) if scope["query_string"] else {}
+    return Call(scope["method"], path, query, headers, body, _root(scope, headers))
+
+
+def _root(scope: Message, headers: dict[str, str]) -> str:
+    """Return the address that the client used. A proxy in front says by X-Forwarded-Proto that it was https."""
+    host = headers.get("host")
+    if not host:
+        server = scope.get("server") or ("localhost", None)
+        host = f"{server[0]}:{server[1]}" if server[1] else str(server[0])
+    elif not _HOST.fullmatch(host):
+        raise invalid("Host", host, "a host name or address, and a port", location_type="header")
+    forwarded = headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
+    scheme = forwarded if forwarded in ("http", "https") else scope["scheme"]
+    return f"{scheme}://{host}/"
+
+
+def _refuse_other_sites(call: Call) -> None:
+    """Raise ApiError when a page of another site makes a browser send this: it could use the browser's rights."""
+    if call.method in ("GET", "HEAD"):
+        return
+    site, origin = call.headers.get("sec-fetch-site"), call.headers.get("origin")
+    if site is not None:
+        foreign = site not in ("same-origin", "none")
+    else:
+        foreign = origin is not None and origin.partition("://")[2].lower() != call.headers.get("host", "").lower()
+    if foreign:
+        raise ApiError(403, "this was sent by a page of another site; send it from this service's own, or no browser")
+
+
+def _whole(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that gives the body first, which was read already."""
+    unread = [body]
+
+    async def receive_whole() -> Message:
+        if unread:
+            return {"type": "http.request", "body": unread.pop(), "more_body": False}
+        return await receive()
+
+    return receive_whole
+
+
+async def _send(send: Send, reply: Reply) -> None:
+    headers: list[tuple[bytes, bytes]] = [(name.lower().encode(), value.encode()) for name, value in reply.headers]
+    if reply.status != 204:
+        headers.append((b"content-length", str(len(reply.body)).encode()))
+    start: dict[str, Any] = {"type": "http.response.start", "status": reply.status, "headers": headers}
+    await send(start)
+    await send({"type": "http.response.body", "body": reply.body})

@@ -1,0 +1,9 @@
+-- ARGV '1' to pause, '' to resume → 'done'; or 'undeclared'
+if not state[1] then return 'undeclared' end
+if ARGV[1] == '1' then
+  redis.call('HSET', STATE, 'paused', '1')
+else
+  redis.call('HDEL', STATE, 'paused')
+  tell()
+end
+return 'done'

@@ -1,0 +1,144 @@
+"""The page for people: queues, tasks, dead letters, and what an operator does to them. Works without JavaScript.
+
+Looking leases nothing. What changes something is a form that is posted; the edge refuses those that another
+site's page sends. Who may see the page at all, the edge has decided already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from quart import Response, redirect, render_template, request
+from quart_trio import QuartTrio
+from werkzeug.exceptions import HTTPException
+
+from emulator import parameters
+from emulator.admin import waited_seconds
+from emulator.errors import ApiError, invalid
+from emulator.peeks import duration, peek
+from emulator.rpc_values import page_start, page_token
+from emulator.service import QueueService
+from emulator.store import SECOND, QueueKey, StoreUnavailableError
+
+HERE = Path(__file__).parent
+PAGE_TASKS = 25
+DEAD_SHOWN = 25
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; "
+    "base-uri 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",  # a form's Origin header would be null without one
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+def create_pages(service: QueueService) -> QuartTrio:
+    """Return the application that shows this service."""
+    app = QuartTrio(
+        "emulator",
+        static_folder=str(HERE / "static"),
+        static_url_path="/static",
+        template_folder=str(HERE / "templates"),
+    )
+
+    @app.get("/")
+    async def queues() -> str:
+        now_us = await service.ask(service.store.now_us)
+        rows = [
+            {"queue": queue, "stats": stats, "wait": duration(round(waited_seconds(stats, now_us) * SECOND))}
+            for queue, stats in await service.figures()
+        ]
+        return await render_template("queues.html", rows=rows)
+
+    @app.get("/queues/<project>/<name>")
+    async def queue(project: str, name: str) -> str:
+        return await _show_queue(service, parameters.queue_key(project, name))
+
+    @app.post("/queues/<project>/<name>")
+    async def act(project: str, name: str) -> Any:
+        key = parameters.queue_key(project, name)
+        form = await request.form
+        await _act(service, key, form.get("verb", ""), form.get("task", ""), sure=form.get("sure") == "yes")
+        return redirect(f"/queues/{key.project}/{key.name}" if form.get("back") != "queues" else "/", 303)
+
+    _tell_errors(app)
+    return app
+
+
+async def _show_queue(service: QueueService, key: QueueKey) -> str:
+    store = service.store
+    now_us = await service.ask(store.now_us)
+    stats = await service.ask(store.stats, key)
+    tasks = await service.ask(store.peek, key, PAGE_TASKS + 1, page_start(request.args.get("after")))
+    dead = await service.ask(store.dead_letters, key, DEAD_SHOWN) if stats.dead else []
+    following = None
+    if len(tasks) > PAGE_TASKS:
+        following = page_token(tasks[PAGE_TASKS - 1].eta_us, tasks[PAGE_TASKS - 1].id)
+    return await render_template(
+        "queue.html",
+        queue=key,
+        stats=stats,
+        wait=duration(round(waited_seconds(stats, now_us) * SECOND)),
+        retry_limit=service.retry_limit(key),
+        tasks=[peek(task, now_us) for task in tasks[:PAGE_TASKS]],
+        dead=[peek(task, now_us, dead=True) for task in dead],
+        following=following,
+        first="after" not in request.args,
+    )
+
+
+async def _act(service: QueueService, key: QueueKey, verb: str, task: str, *, sure: bool) -> None:
+    """Do what a form asks for. Raises ApiError."""
+    service.access.rule(key)
+    store = service.store
+    on_task: dict[str, Callable[[QueueKey, str], object]] = {
+        "release": store.release,
+        "delete": store.delete,
+        "revive": store.revive,
+    }
+    on_queue = {"pause": store.pause, "resume": store.resume}
+    if verb in on_task:
+        await service.ask(on_task[verb], key, parameters.task_name(task))
+    elif verb in on_queue:
+        await service.ask(on_queue[verb], key)
+    elif verb in ("purge", "purge_dead"):
+        if not sure:
+            raise ApiError(400, "nothing was deleted: the box beside the button was not ticked")
+        await service.ask(store.purge, key, verb == "purge_dead")
+    else:
+        raise invalid("verb", verb, ", ".join([*on_task, *on_queue, "purge", "purge_dead"]))
+    service.wake(key)
+
+
+def _tell_errors(app: QuartTrio) -> None:
+    """Give every page its headers, and every error a page."""
+
+    @app.after_request
+    async def secure(response: Response) -> Response:
+        response.headers.update(HEADERS)
+        return response
+
+    async def page(status: int, message: str) -> tuple[str, int]:
+        return await render_template("error.html", status=status, message=message), status
+
+    @app.errorhandler(ApiError)
+    async def refused(error: ApiError) -> tuple[str, int]:
+        return await page(error.status, error.message)
+
+    @app.errorhandler(StoreUnavailableError)
+    async def unavailable(_: StoreUnavailableError) -> tuple[str, int, dict[str, str]]:
+        return *await page(503, "the queue's store can't be reached now; try again after a moment"), {
+            "Retry-After": "1"
+        }
+
+    @app.errorhandler(HTTPException)
+    async def refused_by_framework(error: HTTPException) -> tuple[str, int]:
+        return await page(error.code or 500, error.description or "the page can't be shown")
+
+    @app.errorhandler(Exception)
+    async def failed(error: Exception) -> tuple[str, int]:
+        app.logger.exception("a page failed", exc_info=error)
+        return await page(500, "the service failed on this page; its log says why")

@@ -1,0 +1,103 @@
+"""Partial replies: the query parameter `fields` → which parts of a reply to keep.
+
+`a,b/c` keeps a whole and of b only c; `items(id,tag)` is short for `items/id,items/tag`; `*` is any name.
+Lists are looked through. Names are checked against the method's schema before its verb runs, so that a
+selection that is wrong changes nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from emulator.errors import ApiError, shown
+
+SELECTION_CHARACTERS = 8000
+NESTING_MOST = 8
+_TOKEN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[*/,()]", re.ASCII)
+
+Selection = dict[str, "Selection"]
+"""Names to keep, and of each its own selection; an empty one keeps everything."""
+
+
+def parse(text: str) -> Selection:
+    """Return the selection. Raises ApiError."""
+    if len(text) > SELECTION_CHARACTERS:
+        raise ApiError(400, f"fields is over {SELECTION_CHARACTERS} characters", "invalidParameter", "fields")
+    tokens = _TOKEN.findall(text)
+    if "".join(tokens) != text or not tokens:
+        raise _invalid(text, "names, '*', '/', ',' and parentheses, as in items(id,tag)")
+    selection: Selection = {}
+    rest = _list(tokens, selection, text, 0)
+    if rest:
+        raise _invalid(text, "as many '(' as ')'")
+    return selection
+
+
+def _list(tokens: list[str], into: Selection, text: str, depth: int) -> list[str]:
+    """Read `path,path,…` into a selection; return the tokens after it."""
+    if depth > NESTING_MOST:
+        raise _invalid(text, f"at most {NESTING_MOST} levels")
+    while True:
+        tokens = _path(tokens, into, text, depth)
+        if not tokens or tokens[0] != ",":
+            return tokens
+        tokens = tokens[1:]
+
+
+def _path(tokens: list[str], into: Selection, text: str, depth: int) -> list[str]:
+    """Read `name`, `name/path` or `name(list)` into a selection; return the tokens after it."""
+    if not tokens or tokens[0] in "/,()":
+        raise _invalid(text, "a name or '*' between ',', '/' and parentheses")
+    name, tokens = tokens[0], tokens[1:]
+    whole = into.get(name) == {}
+    inner: Selection = {} if whole else into.get(name, {})
+    if tokens and tokens[0] == "/":
+        if depth >= NESTING_MOST:
+            raise _invalid(text, f"at most {NESTING_MOST} levels")
+        tokens = _path(tokens[1:], inner, text, depth + 1)
+    elif tokens and tokens[0] == "(":
+        tokens = _list(tokens[1:], inner, text, depth + 1)
+        if not tokens or tokens[0] != ")":
+            raise _invalid(text, "as many ')' as '('")
+        tokens = tokens[1:]
+    else:
+        inner = {}
+    into[name] = {} if whole else inner
+    return tokens
+
+
+def check(selection: Selection, schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> None:
+    """Raise ApiError when a name is not one of the schema's (a JSON schema of the discovery document)."""
+    while "$ref" in schema or "items" in schema:
+        schema = schemas[schema["$ref"]] if "$ref" in schema else schema["items"]
+    properties = schema.get("properties", {})
+    for name, inner in selection.items():
+        if name != "*" and name not in properties:
+            raise _invalid(name, ", ".join([*properties, "*"]) if properties else "nothing, the reply has no fields")
+        if inner:
+            for below in properties.values() if name == "*" else [properties[name]]:
+                if name != "*" or "$ref" in below or "items" in below or "properties" in below:
+                    check(inner, below, schemas)
+
+
+def select(value: Any, selection: Selection) -> Any:
+    """Return the parts of a reply that are kept."""
+    if not selection:
+        return value
+    if isinstance(value, list):
+        return [select(item, selection) for item in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {}
+    for name, inner in value.items():
+        if name in selection or "*" in selection:
+            below = selection.get(name, selection.get("*", {}))
+            if not below or isinstance(inner, dict | list):
+                kept[name] = select(inner, below)
+    return kept
+
+
+def _invalid(value: str, allowed: str) -> ApiError:
+    return ApiError(400, f"fields has {shown(value)}; allowed: {allowed}", "invalidParameter", "fields")

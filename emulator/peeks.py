@@ -1,0 +1,90 @@
+"""A task as it is stored → what the page shows of it: its state in words, its payload as far as it can be read."""
+
+from __future__ import annotations
+
+import binascii
+from dataclasses import dataclass
+
+import msgspec
+
+from emulator.rpc_values import time_text
+from emulator.store import SECOND, Task
+
+SHOWN_CHARACTERS = 4000
+SHOWN_BYTES = 512  # of a payload that is no text
+INDENTED_BYTES = 64 * 1024  # of JSON; a larger one is shown as it is, and cut soon
+_PLAIN_ALPHABET = str.maketrans("-_", "+/")
+UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPeek:
+    """One row of the page. `state` is due, leased, scheduled or dead."""
+
+    id: str
+    tag: str
+    state: str
+    when: str
+    when_exactly: str
+    inserted: str
+    inserted_exactly: str
+    leases: int
+    size: int
+    payload: str
+    cut: bool
+
+
+def peek(task: Task, now_us: int, *, dead: bool = False) -> TaskPeek:
+    """Return what to show of a task at this moment."""
+    ahead = task.eta_us - now_us
+    if dead:
+        state, when = "dead", f"since {duration(-ahead)}"
+    elif ahead <= 0:
+        state, when = "due", f"for {duration(-ahead)}"
+    else:
+        state, when = ("leased" if task.retry_count else "scheduled"), f"for {duration(ahead)} more"
+        if state == "scheduled":
+            when = f"in {duration(ahead)}"
+    plain = task.payload.rstrip("=").translate(_PLAIN_ALPHABET)
+    content = binascii.a2b_base64(plain + "=" * (-len(plain) % 4))
+    text = readable(content)
+    return TaskPeek(
+        id=task.id,
+        tag=task.tag or "",
+        state=state,
+        when=when,
+        when_exactly=time_text(task.eta_us),
+        inserted=f"{duration(now_us - task.enqueued_us)} ago",
+        inserted_exactly=time_text(task.enqueued_us),
+        leases=task.retry_count,
+        size=len(content),
+        payload=text[:SHOWN_CHARACTERS],
+        cut=len(text) > SHOWN_CHARACTERS,
+    )
+
+
+def readable(content: bytes) -> str:
+    """Return a payload as text: JSON indented, other text as it is, bytes in hexadecimal."""
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        shown = content[:SHOWN_BYTES].hex(" ", 2)
+        return shown + (" …" if len(content) > SHOWN_BYTES else "")
+    if len(content) > INDENTED_BYTES:
+        return text
+    try:
+        msgspec.json.decode(content)
+        return msgspec.json.format(text, indent=2)
+    except (msgspec.DecodeError, RecursionError):
+        return text
+
+
+def duration(microseconds: int) -> str:
+    """Return a time span in its two largest units: 1 h 5 min."""
+    seconds = max(0, microseconds) // SECOND
+    parts: list[str] = []
+    for size, unit in UNITS:
+        count, seconds = divmod(seconds, size)
+        if count or (unit == "s" and not parts):
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2])

@@ -1,0 +1,124 @@
+"""queue.yaml → the pull queues there are: retry limits, and who may do what.
+
+The file is App Engine's own. Push queues may stand in it, and are left alone: this service pulls.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from emulator.errors import shown
+from emulator.parameters import QUEUE_NAME
+from emulator.yaml_files import read_yaml
+
+RETRIES_MOST = 1_000_000
+EMAIL = re.compile(r"[^\s@:]+@[^\s@:]+", re.ASCII)
+STORAGE_LIMIT = re.compile(r"[0-9]+(\.[0-9]+)?[BKMGT]?", re.ASCII)
+FILE_FIELDS = ("queue", "total_storage_limit")
+PULL_FIELDS = ("name", "mode", "acl", "retry_parameters")
+ACL_FIELDS = ("user_email", "writer_email")
+
+
+class QueueFileError(ValueError):
+    """The file can't be used; the message names the file, the field, the value and what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRule:
+    """One pull queue. `retry_limit` is how often a task is leased at most, None for no limit."""
+
+    name: str
+    retry_limit: int | None = None
+    users: frozenset[str] = frozenset()
+    writers: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class QueueFile:
+    """The queues of a file, by name, and the names of the push queues that it holds too."""
+
+    rules: Mapping[str, QueueRule]
+    push: frozenset[str] = frozenset()
+
+
+def read_queue_file(path: Path) -> QueueFile:
+    """Return the queues of a file. Raises QueueFileError, OSError."""
+    try:
+        content = read_yaml(path)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise QueueFileError(f"{path} is no good YAML: {error}") from None
+    return _Reader(path).file(content)
+
+
+class _Reader:
+    """Reads one file's content; every complaint begins with the file's name."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def _bad(self, field: str, value: object, allowed: str) -> QueueFileError:
+        return QueueFileError(f"{self._path}: {field} is {shown(value)}; allowed: {allowed}")
+
+    def _mapping(self, field: str, value: object, allowed: tuple[str, ...]) -> dict[str, Any]:
+        """Return a mapping whose keys are among those allowed."""
+        if not isinstance(value, dict):
+            raise self._bad(field, value, f"a mapping of {', '.join(allowed)}")
+        for key in value:
+            if key not in allowed:
+                raise self._bad(f"a field of {field}", key, ", ".join(allowed))
+        return value
+
+    def file(self, content: object) -> QueueFile:
+        """Return the queues of the file's content."""
+        whole = self._mapping("the file", content, FILE_FIELDS)
+        limit = whole.get("total_storage_limit")
+        if limit is not None and not STORAGE_LIMIT.fullmatch(str(limit)):
+            raise self._bad("total_storage_limit", limit, "a number of bytes, with K, M, G or T behind it or not")
+        listed = whole.get("queue")
+        if not isinstance(listed, list) or not listed:
+            raise self._bad("queue", listed, "a list of queues, each with a name and mode: pull")
+        rules: dict[str, QueueRule] = {}
+        push: set[str] = set()
+        for number, entry in enumerate(listed):
+            field = f"queue[{number}]"
+            if not isinstance(entry, dict):
+                raise self._bad(field, entry, "a mapping with name and mode: pull")
+            name, mode = entry.get("name"), entry.get("mode", "push")
+            if not isinstance(name, str) or not QUEUE_NAME.fullmatch(name):
+                raise self._bad(f"{field}.name", name, "1 to 100 letters, digits and '-'")
+            if name in rules or name in push:
+                raise self._bad(f"{field}.name", name, "a name that no other queue of the file has")
+            if mode == "pull":
+                rules[name] = self._rule(field, name, entry)
+            elif mode == "push":
+                push.add(name)
+            else:
+                raise self._bad(f"{field}.mode", mode, "pull, push")
+        return QueueFile(rules, frozenset(push))
+
+    def _rule(self, field: str, name: str, entry: dict[str, Any]) -> QueueRule:
+        self._mapping(field, entry, PULL_FIELDS)
+        retry = self._mapping(f"{field}.retry_parameters", entry.get("retry_parameters", {}), ("task_retry_limit",))
+        limit = retry.get("task_retry_limit")
+        if limit is not None and (
+            not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= RETRIES_MOST
+        ):
+            allowed = f"a whole number from 1 to {RETRIES_MOST}: how often a task is leased"
+            raise self._bad(f"{field}.retry_parameters.task_retry_limit", limit, allowed)
+        emails: dict[str, set[str]] = {kind: set() for kind in ACL_FIELDS}
+        acl = entry.get("acl", [])
+        if not isinstance(acl, list):
+            raise self._bad(f"{field}.acl", acl, "a list of user_email and writer_email")
+        for number, item in enumerate(acl):
+            place = f"{field}.acl[{number}]"
+            for kind, email in self._mapping(place, item, ACL_FIELDS).items():
+                if not isinstance(email, str) or not EMAIL.fullmatch(email):
+                    raise self._bad(f"{place}.{kind}", email, "an e-mail address")
+                emails[kind].add(email.lower())
+        return QueueRule(name, limit, frozenset(emails["user_email"]), frozenset(emails["writer_email"]))

@@ -1,0 +1,228 @@
+"""The SQLite file behind a store: one connection behind a lock, transactions, the clock, what a queue is there.
+
+What was purged is swept away here, by a thread with a connection of its own, in steps so short that nobody
+waits for them.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from emulator import sqlite_schema
+from emulator.sqlite_bell import Bell, Ring, send
+from emulator.store import QueueKey, StoreUnavailableError
+
+log = logging.getLogger(__name__)
+BUSY_SECONDS = 5  # how long to wait for another process's transaction, each being well under 1 ms
+BUSY_PAUSE = 0.0001  # s before the next try; doubled each time, up to the most
+BUSY_PAUSE_MOST = 0.002
+CACHE_KIB = 16 * 1024  # of pages kept in memory: enough for the hot ends of deep indexes
+SWEPT_ROWS = 500  # of a purged queue in one transaction
+SWEEP_AGAIN = 1.0  # s until the next try after one that failed
+SWEEP_PAUSE = 0.005  # s between two of them, for whoever waits for the file
+
+_FAILURES = (sqlite3.OperationalError, sqlite3.ProgrammingError)
+_KNOWN = (
+    "SELECT offset_us, number, live, dead, live_count, dead_count, paused, awaited "
+    "FROM clock LEFT JOIN queues ON project = ? AND name = ?"
+)
+# Queues are forgotten all at once, and numbers only grow.
+_FORGOTTEN = "queue < (SELECT coalesce(min(number), 9223372036854775807) FROM queues)"
+# What is garbage of each table, some rows of it, and how one is deleted. CROSS JOIN: from the garbage to its tasks.
+_SWEEPS = (
+    ("SELECT t.rowid FROM garbage g CROSS JOIN tasks t ON t.part = g.part", "DELETE FROM tasks WHERE rowid = ?"),
+    (f"SELECT queue, id FROM tombstones WHERE {_FORGOTTEN}", "DELETE FROM tombstones WHERE queue = ? AND id = ?"),
+    (
+        f"SELECT queue, second FROM lease_counts WHERE {_FORGOTTEN}",
+        "DELETE FROM lease_counts WHERE queue = ? AND second = ?",
+    ),
+    (
+        "SELECT part FROM garbage g WHERE NOT EXISTS (SELECT 1 FROM tasks t WHERE t.part = g.part)",
+        "DELETE FROM garbage WHERE part = ?",
+    ),
+)
+
+
+class Queue(NamedTuple):
+    """A queue's row: its number, the parts that its tasks and dead letters lie in, its counts and states."""
+
+    number: int
+    live: int
+    dead: int
+    live_count: int
+    dead_count: int
+    paused: int
+    awaited: int
+
+
+class _Transaction:
+    """`with` it: begins, commits, undoes on an error. Raises StoreUnavailableError. Made once, for it is hot."""
+
+    def __init__(self, lock: threading.Lock, begin: Callable[[], None], database: sqlite3.Connection) -> None:
+        self._lock = lock
+        self._begin = begin
+        self._database = database
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._lock.acquire()
+        try:
+            self._begin()
+        except _FAILURES as error:
+            self._lock.release()
+            raise StoreUnavailableError(f"the store does not answer: {error}") from error
+        return self._database
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        try:
+            if error is None:
+                self._database.execute("COMMIT")
+        except _FAILURES as failure:
+            raise StoreUnavailableError(f"the store does not answer: {failure}") from failure
+        finally:
+            # Also after a commit that failed; a full disk may have undone everything already.
+            if self._database.in_transaction:
+                self._database.rollback()
+            self._lock.release()
+        if isinstance(error, _FAILURES):
+            raise StoreUnavailableError(f"the store does not answer: {error}") from error
+
+
+class SqliteFile:
+    """One file. `read` (of one state) and `write` are transactions, and hold the lock that all else here needs held."""
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._bell = Bell(self._enter_listener)
+        self._dirty = threading.Event()
+        self._closing = threading.Event()
+        self._sweeper: threading.Thread | None = None
+        try:
+            Path(path).resolve().parent.mkdir(parents=True, exist_ok=True)
+            self.database = self._connect()
+            self.database.execute("PRAGMA busy_timeout = 0")  # _begin waits
+            self.read = _Transaction(self._lock, partial(self._begin, "BEGIN"), self.database)
+            self.write = _Transaction(self._lock, partial(self._begin, "BEGIN IMMEDIATE"), self.database)
+            with self.write as database:
+                sqlite_schema.prepare(database)
+                left = database.execute("SELECT 1 FROM garbage").fetchone()
+        except (sqlite3.Error, OSError) as error:
+            raise StoreUnavailableError(f"{path} can't be used as a store: {error}") from error
+        if left:
+            self.sweep()
+
+    def _connect(self) -> sqlite3.Connection:
+        database = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = NORMAL")
+        database.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        return database
+
+    def _begin(self, statement: str) -> None:
+        """Begin a transaction. SQLite's own way of waiting for another process sleeps 1 ms and more each time."""
+        deadline, pause = 0.0, BUSY_PAUSE
+        while True:
+            try:
+                self.database.execute(statement)
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+                deadline = deadline or time.monotonic() + BUSY_SECONDS
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(pause)
+                pause = min(2 * pause, BUSY_PAUSE_MOST)
+
+    def now_us(self) -> int:
+        """Return the store's time."""
+        (offset,) = self.database.execute("SELECT offset_us FROM clock").fetchone()
+        return time.time_ns() // 1000 + int(offset)
+
+    def known(self, queue: QueueKey) -> tuple[Queue | None, int]:
+        """Return the queue, None if it isn't known, and the time."""
+        offset, number, *values = self.database.execute(_KNOWN, (queue.project, queue.name)).fetchone()
+        now = time.time_ns() // 1000 + offset
+        return (None if number is None else Queue(number, *values)), now
+
+    def declared(self, queue: QueueKey) -> tuple[Queue, int]:
+        """Return the queue, made known if it isn't, and the time."""
+        known, now = self.known(queue)
+        while known is None:
+            self.database.execute(
+                "INSERT INTO queues (project, name, live, dead) SELECT ?, ?, next_part, next_part + 1 FROM clock",
+                (queue.project, queue.name),
+            )
+            self.database.execute("UPDATE clock SET next_part = next_part + 2")
+            known, now = self.known(queue)
+        return known, now
+
+    def watch(self, ring: Ring) -> None:
+        """Call `ring` when a queue that somebody waits for may have work."""
+        self._bell.listen(ring)
+
+    def tell(self, queue: QueueKey | None, known: Queue | None = None) -> None:
+        """Ring in every process for this queue, if somebody waited for it when it was read; for any queue if None."""
+        if queue is not None and (known is None or not known.awaited):
+            return
+        self._bell.ring(queue)
+        with self.read as database:
+            rows = database.execute("SELECT port FROM listeners WHERE until_us > ?", (time.time_ns() // 1000,))
+            others = [port for (port,) in rows if port != self._bell.port]
+        if others:
+            send(others, queue)
+
+    def _enter_listener(self, port: int, until_us: int) -> None:
+        with self.write as database:
+            database.execute("DELETE FROM listeners WHERE port = ? OR until_us <= ?", (port, time.time_ns() // 1000))
+            if until_us:
+                database.execute("INSERT INTO listeners VALUES (?, ?)", (port, until_us))
+
+    def sweep(self) -> None:
+        """Let what is garbage be deleted, in the background."""
+        self._dirty.set()
+        if self._sweeper is None:
+            self._sweeper = threading.Thread(target=self._sweep, name="sqlite-sweeper", daemon=True)
+            self._sweeper.start()
+
+    def _sweep(self) -> None:
+        database = self._connect()
+        while not self._closing.is_set():
+            self._dirty.wait()
+            self._dirty.clear()
+            for find, delete in _SWEEPS:
+                try:
+                    while not self._closing.is_set() and _sweep_some(database, find, delete):
+                        self._closing.wait(SWEEP_PAUSE)
+                except sqlite3.OperationalError as error:
+                    log.info("what was purged stays in the file for now: %s", error)
+                    self._dirty.set()
+                    self._closing.wait(SWEEP_AGAIN)
+        database.close()
+
+    def close(self) -> None:
+        """Close the file; what is left to sweep waits for the next who opens it."""
+        self._bell.close()
+        self._closing.set()
+        self._dirty.set()
+        if self._sweeper is not None:
+            self._sweeper.join()
+        with self._lock:
+            self.database.close()
+
+
+def _sweep_some(database: sqlite3.Connection, find: str, delete: str) -> bool:
+    """Delete some garbage; return whether there may be more of it."""
+    with database:
+        # Found inside the transaction: another process that sweeps may free a row's number for a task.
+        database.execute("BEGIN IMMEDIATE")
+        rows = database.execute(f"{find} LIMIT {SWEPT_ROWS}").fetchall()
+        database.executemany(delete, rows)
+    return len(rows) == SWEPT_ROWS

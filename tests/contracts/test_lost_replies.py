@@ -1,0 +1,67 @@
+"""A reply of Redis that got lost: the caller learns that the store is unavailable, and the script ran once."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+import redis
+
+from emulator.store import LeaseOrder, NewTask, QueueKey, Store, StoreUnavailableError, TaskUnknownError, open_store
+from tests.cutting_proxy import CuttingProxy
+from tests.redis_server import RedisServer
+
+
+@pytest.fixture
+def proxy(redis_server: RedisServer) -> Iterator[CuttingProxy]:
+    proxy = CuttingProxy(redis_server.port)
+    yield proxy
+    proxy.close()
+
+
+VERBS: dict[str, Callable[[Store, QueueKey], object]] = {
+    "insert": lambda store, queue: store.insert(queue, NewTask("new", "eA==")),
+    "lease": lambda store, queue: store.lease(queue, LeaseOrder(1, 60)),
+    "renew": lambda store, queue: store.renew(queue, "held", None, 90),
+    "release": lambda store, queue: store.release(queue, "held"),
+    "delete": lambda store, queue: store.delete(queue, "held"),
+    "purge": lambda store, queue: store.purge(queue),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_script_runs_once_though_its_reply_is_lost(verb: str, proxy: CuttingProxy, redis_server: RedisServer) -> None:
+    queue = QueueKey("project", f"q-{uuid.uuid4().hex}")
+    direct, store = open_store(redis_server.url), open_store(f"redis://127.0.0.1:{proxy.port}/0")
+    direct.insert(queue, NewTask("held", "eA=="))
+    direct.lease(queue, LeaseOrder(1, 60))
+    direct.insert(queue, NewTask("due", "eA=="))
+    store.insert(queue, NewTask("due-too", "eA=="))
+    with contextlib.suppress(TaskUnknownError):  # Redis knows the script then: no question for it that could be lost
+        VERBS[verb](direct, QueueKey("project", f"{queue.name}-other"))
+    with redis.Redis(port=redis_server.port, decode_responses=True) as client:
+        client.config_resetstat()
+        proxy.lose_next_reply()
+        with pytest.raises(StoreUnavailableError):
+            VERBS[verb](store, queue)
+        assert proxy.lost.is_set()
+        calls = client.info("commandstats")["cmdstat_evalsha"]
+        assert (calls["calls"], calls["failed_calls"]) == (1, 0)
+    store.ping()  # it goes on
+    store.close()
+    tasks = {task.id: task.retry_count for task in direct.peek(queue, 10)}
+    direct.reset()
+    direct.close()
+    assert (
+        tasks
+        == {
+            "insert": {"held": 1, "due": 0, "due-too": 0, "new": 0},
+            "lease": {"held": 1, "due": 1, "due-too": 0},
+            "renew": {"held": 1, "due": 0, "due-too": 0},
+            "release": {"held": 1, "due": 0, "due-too": 0},
+            "delete": {"due": 0, "due-too": 0},
+            "purge": {},
+        }[verb]
+    )

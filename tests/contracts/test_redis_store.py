@@ -1,0 +1,75 @@
+"""What only the Redis store can show: a server that is away, killed or full."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+import pytest
+import redis
+
+from emulator.store import (
+    LeaseOrder,
+    NewTask,
+    QueueKey,
+    StoreUnavailableError,
+    TaskUnknownError,
+    open_store,
+)
+from tests.redis_server import RedisServer, free_port
+
+
+@pytest.fixture
+def queue() -> QueueKey:
+    return QueueKey("project", f"q-{uuid.uuid4().hex}")
+
+
+def test_a_redis_that_is_not_there_is_unavailable(queue: QueueKey) -> None:
+    store = open_store(f"redis://127.0.0.1:{free_port()}/0")
+    with pytest.raises(StoreUnavailableError):
+        store.insert(queue, NewTask("one", "eA=="))
+    store.close()
+
+
+def test_acknowledged_tasks_survive_a_killed_redis(tmp_path: Path, queue: QueueKey) -> None:
+    server = RedisServer(tmp_path, durable=True)
+    server.start()
+    try:
+        store = open_store(server.url)
+        store.insert(queue, NewTask("one", "eA=="))
+        server.stop(kill=True)
+        with pytest.raises(StoreUnavailableError):
+            store.insert(queue, NewTask("two", "eA=="))
+        server.start()
+        assert [task.id for task in store.peek(queue, 10)] == ["one"]
+        store.close()
+    finally:
+        server.stop()
+
+
+def test_a_full_redis_refuses_inserts_whole_and_can_be_worked_off(tmp_path: Path, queue: QueueKey) -> None:
+    server = RedisServer(tmp_path)
+    server.start()
+    try:
+        store = open_store(server.url)
+        for number in range(3):
+            store.insert(queue, NewTask(f"t{number}", "A" * 1000, "x"))
+        with redis.Redis(port=server.port) as client:
+            client.config_set("maxmemory", 1)
+        with pytest.raises(StoreUnavailableError, match="memory"):
+            store.insert(queue, NewTask("late", "A" * 1000))
+        with pytest.raises(TaskUnknownError):
+            store.get(queue, "late")
+        tasks = store.lease(queue, LeaseOrder(2, 60))
+        assert [task.id for task in tasks] == ["t0", "t1"]
+        store.renew(queue, "t0", tasks[0].eta_us, 0)
+        store.delete(queue, "t1")
+        assert [task.id for task in store.lease(queue, LeaseOrder(5, 60, retry_limit=1, awaited=True))] == ["t2"]
+        assert [task.id for task in store.dead_letters(queue, 5)] == ["t0"]
+        assert store.lease(queue, LeaseOrder(5, 60, awaited=True)) == []
+        with redis.Redis(port=server.port) as client:
+            client.config_set("maxmemory", 0)
+        assert store.insert(queue, NewTask("late", "eA==")).id == "late"
+        store.close()
+    finally:
+        server.stop()

@@ -1,0 +1,24 @@
+"""What the tests of the queue over HTTP share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.emulator.running import emulator
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> str:
+    """The address of a store of its own."""
+    return f"sqlite:///{tmp_path / 'queue.sqlite3'}"
+
+
+@pytest.fixture
+async def client(store: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a service of its own, without files."""
+    async with emulator(store) as client:
+        yield client

@@ -1,0 +1,250 @@
+"""The bytes on a connection: requests one after the other, what is no HTTP, clients that go away or dawdle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from emulator import connections, listening
+from emulator.bodies import Asgi, Message, Receive, Send
+from emulator.listening import listening_socket, serve_app
+
+PATIENCE = 10.0
+
+
+async def echo(scope: Message, receive: Receive, send: Send) -> None:
+    """Answer with the method, the path and the body; `/hold` waits until the client has gone, `/fail` fails."""
+    if scope["type"] != "http":
+        raise RuntimeError("no lifespan here")
+    body = b""
+    while (message := await receive())["type"] == "http.request":
+        body += message["body"]
+        if not message["more_body"]:
+            break
+    if scope["path"] == "/fail":
+        raise RuntimeError("by intention")
+    if scope["path"] == "/hold":
+        assert (await receive())["type"] == "http.disconnect"
+        ENDED.append(scope["query_string"])
+        return
+    answer = b"%s %s %s" % (scope["method"].encode(), scope["raw_path"], body)
+    headers = [(b"content-length", str(len(answer)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": answer[:4], "more_body": True})
+    await send({"type": "http.response.body", "body": answer[4:]})
+
+
+ENDED: list[bytes] = []
+Connect = Callable[[int], Awaitable[trio.SocketStream]]
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Connect]:
+    """Give what connects to a port; the test's end closes it."""
+    async with AsyncExitStack() as stack:
+
+        async def connect(port: int) -> trio.SocketStream:
+            return await stack.enter_async_context(await trio.open_tcp_stream("127.0.0.1", port))
+
+        yield connect
+
+
+@asynccontextmanager
+async def served(app: Asgi = echo, *, shared: bool = False) -> AsyncIterator[tuple[int, trio.CancelScope]]:
+    """Give the port, and the scope that ends the server."""
+    listener = listening_socket("127.0.0.1", 0)
+    port = listener.getsockname()[1]
+    async with trio.open_nursery() as nursery:
+
+        async def serve(*, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
+            with trio.CancelScope() as scope:
+
+                async def begin(*, task_status: trio.TaskStatus[None]) -> None:
+                    await serve_app(app, listener, shared=shared, task_status=task_status)
+
+                async with trio.open_nursery() as inner:
+                    await inner.start(begin)
+                    task_status.started(scope)
+
+        scope = await nursery.start(serve)
+        yield port, scope
+        scope.cancel()
+
+
+async def read_all(stream: trio.SocketStream) -> bytes:
+    data = b""
+    with trio.fail_after(PATIENCE):
+        async for part in stream:
+            data += part
+    return data
+
+
+async def test_requests_are_answered_one_after_the_other_also_when_sent_at_once(connect: Connect) -> None:
+    async with served() as (port, _):
+        stream = await connect(port)
+        await stream.send_all(
+            b"POST /one?q=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+            b"POST /two HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nde\r\n0\r\n\r\n"
+            b"GET /three HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        )
+        data = await read_all(stream)
+    assert [part for part in (b"POST /one abc", b"POST /two de", b"GET /three ") if part in data] == [
+        b"POST /one abc",
+        b"POST /two de",
+        b"GET /three ",
+    ]
+    assert data.count(b"HTTP/1.1 200") == 3
+
+
+async def test_a_body_is_asked_for_when_the_client_waits_to_be_asked(connect: Connect) -> None:
+    async with served() as (port, _):
+        stream = await connect(port)
+        await stream.send_all(
+            b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+        )
+        with trio.fail_after(PATIENCE):
+            assert (await stream.receive_some()).startswith(b"HTTP/1.1 100 ")
+        await stream.send_all(b"ok")
+        assert (await read_all(stream)).endswith(b"POST / ok")
+
+
+async def test_the_answer_to_head_has_no_body(connect: Connect) -> None:
+    async with served() as (port, _):
+        stream = await connect(port)
+        await stream.send_all(b"HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        data = await read_all(stream)
+    assert data.startswith(b"HTTP/1.1 200")
+    assert data.endswith(b"\r\n\r\n")
+    assert b"content-length: 7" in data.lower()
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"rubbish\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: many\r\n\r\n", 400),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 100 + b"\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 40_000, 431),
+    ],
+)
+async def test_what_is_no_http_is_told_so_in_the_one_shape(connect: Connect, sent: bytes, status: int) -> None:
+    async with served() as (port, _):
+        stream = await connect(port)
+        await stream.send_all(sent)
+        head, _, body = (await read_all(stream)).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d" % status)
+    error = json.loads(body)["error"]
+    assert error["code"] == status
+    assert error["errors"][0]["message"].endswith("send what is")
+
+
+async def test_a_request_that_fails_ends_its_own_connection_only(
+    connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with served() as (port, _):
+        first = await connect(port)
+        second = await connect(port)
+        await first.send_all(b"GET /fail HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert await read_all(first) == b""
+        await second.send_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert (await read_all(second)).startswith(b"HTTP/1.1 200")
+    assert "by intention" in caplog.text
+
+
+async def test_the_application_hears_that_its_client_has_gone(connect: Connect) -> None:
+    ENDED.clear()
+    async with served() as (port, _):
+        stream = await connect(port)
+        await stream.send_all(b"GET /hold?gone HTTP/1.1\r\nHost: x\r\n\r\n")
+        await trio.testing.wait_all_tasks_blocked(0.02)
+        await stream.aclose()
+        with trio.fail_after(PATIENCE):
+            while not ENDED:
+                await trio.testing.wait_all_tasks_blocked(0.01)
+    assert ENDED == [b"gone"]
+
+
+async def test_the_end_of_the_server_lets_idle_and_held_clients_go_at_once(
+    connect: Connect, autojump_clock: Any
+) -> None:
+    del autojump_clock
+    ENDED.clear()
+    async with served() as (port, scope):
+        idle = await connect(port)
+        held = await connect(port)
+        await held.send_all(b"GET /hold?held HTTP/1.1\r\nHost: x\r\n\r\n")
+        await trio.testing.wait_all_tasks_blocked(0.02)
+        begun = trio.current_time()
+        scope.cancel()
+        assert await read_all(idle) == b""
+        assert await read_all(held) == b""
+        assert trio.current_time() - begun < listening.GRACEFUL_SECONDS
+    assert ENDED == [b"held"]
+
+
+async def test_what_is_being_answered_at_the_end_is_answered(connect: Connect) -> None:
+    reached, go_on = trio.Event(), trio.Event()
+
+    async def slow(scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            reached.set()
+            with trio.CancelScope(shield=True):
+                await go_on.wait()
+        await echo(scope, receive, send)
+
+    async with served(slow) as (port, scope):
+        stream = await connect(port)
+        await stream.send_all(b"GET /late HTTP/1.1\r\nHost: x\r\n\r\n")
+        await reached.wait()
+        scope.cancel()
+        go_on.set()
+        assert (await read_all(stream)).endswith(b"GET /late ")
+
+
+async def test_a_client_that_is_silent_for_too_long_is_let_go(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "IDLE_SECONDS", 0.05)
+    async with served() as (port, _):
+        stream = await connect(port)
+        await stream.send_all(b"GET / HTTP/1.1\r\nHost:")
+        assert await read_all(stream) == b""
+
+
+async def test_who_has_fewer_connections_accepts_first(connect: Connect) -> None:
+    """Two servers on one socket share four clients who come at once."""
+    seen: list[str] = []
+
+    def named(name: str) -> Asgi:
+        async def app(scope: Message, receive: Receive, send: Send) -> None:
+            if scope["type"] == "http":
+                seen.append(name)
+            await echo(scope, receive, send)
+
+        return app
+
+    first = listening_socket("127.0.0.1", 0)
+    second = first.dup()
+    port = first.getsockname()[1]
+    async with trio.open_nursery() as nursery:
+        for name, listener in (("a", first), ("b", second)):
+
+            async def begin(name: str, listener: Any, *, task_status: trio.TaskStatus[None]) -> None:
+                await serve_app(named(name), listener, shared=True, task_status=task_status)
+
+            await nursery.start(begin, name, listener)
+        streams = [await connect(port) for _ in range(4)]
+        for stream in streams:
+            await stream.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            with trio.fail_after(PATIENCE):
+                await stream.receive_some()
+        nursery.cancel_scope.cancel()
+    assert sorted(seen) == ["a", "a", "b", "b"]

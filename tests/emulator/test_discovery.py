@@ -1,0 +1,127 @@
+"""The discovery service: what it tells is what there is, and a pair of files is an API."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+
+from emulator import apis
+from emulator.access import Access
+from emulator.app import create_app
+from emulator.service import QueueService
+from emulator.store import open_store
+from tests.emulator.running import emulator, error_of
+
+PAIR = """
+from emulator.calls import Reply
+from emulator.errors import by_status
+
+ERRORS = by_status
+
+
+def verbs(service):
+    async def greet(call):
+        return Reply(value={"greeting": call.parameters["name"], "also": {"x": 1}})
+    return {"greeter.greet": greet}
+"""
+DOCUMENT = {
+    "name": "greeter",
+    "version": "v1",
+    "servicePath": "hello/",
+    "schemas": {"Greeting": {"properties": {"greeting": {"type": "string"}, "also": {"properties": {"x": {}}}}}},
+    "resources": {
+        "people": {
+            "methods": {
+                "greet": {
+                    "id": "greeter.greet",
+                    "path": "{name}:greet",
+                    "httpMethod": "POST",
+                    "response": {"$ref": "Greeting"},
+                }
+            }
+        }
+    },
+}
+
+
+def asgi_client(store: str, folder: Path) -> httpx.AsyncClient:
+    app = create_app(open_store(store), Access(), folder)
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://host:81")
+
+
+async def test_every_method_of_a_document_is_answered_and_none_else(client: httpx.AsyncClient, store: str) -> None:
+    items = (await client.get("/discovery/v1/apis")).json()["items"]
+    assert {item["id"] for item in items} == {path.stem.replace("_", ":") for path in apis.API_DATA.glob("*.json")}
+    for item in items:
+        document = (await client.get(f"/api/{item['name']}/{item['version']}")).json()
+        assert (await client.get(item["discoveryRestUrl"])).json() == document
+        assert document["baseUrl"] == document["rootUrl"] + document["servicePath"]
+        described = list(apis.methods(document))
+        (api,) = [api for api in apis.load(QueueService(open_store(store), Access())) if api.name == item["name"]]
+        assert sorted(route.id for route in api.routes) == sorted(method["id"] for method in described)
+        for method in described:
+            assert set(method["parameterOrder"]) <= set(method["parameters"])
+            assert {name for name, p in method["parameters"].items() if p.get("required")} <= set(
+                method["parameterOrder"]
+            )
+        for route in api.routes:
+            # "x" is a name that every rule allows: what comes back is a verb's answer, or its own complaint.
+            response = await client.request(route.method, route.path.replace("{", "x").replace("}", "x"))
+            message = response.json()["error"]["message"] if response.status_code >= 400 else ""
+            assert response.status_code != 405, route
+            assert "there is nothing at" not in message, route
+
+
+async def test_a_pair_of_files_is_an_api(store: str, tmp_path: Path) -> None:
+    (tmp_path / "greeter_v1.json").write_text(json.dumps(DOCUMENT))
+    (tmp_path / "greeter_v1.py").write_text(PAIR)
+    async with asgi_client(store, tmp_path) as client:
+        document = (await client.get("/api/greeter/v1")).json()
+        assert (document["rootUrl"], document["baseUrl"]) == ("http://host:81/", "http://host:81/hello/")
+        assert [item["id"] for item in (await client.get("/discovery/v1/apis")).json()["items"]] == ["greeter:v1"]
+        greeted = await client.post("/hello/World:greet?fields=also/x&prettyPrint=false")
+        assert greeted.content == b'{"also":{"x":1}}'
+        assert (await client.post("/hello/a%2Fb:greet")).json()["greeting"] == "a/b"
+        # Errors at its addresses are told in its own way, those of the discovery service in the older.
+        wrong = await client.post("/hello/World:greet?fields=nothing")
+        assert wrong.json()["error"]["status"] == "INVALID_ARGUMENT"
+        refused = await client.get("/hello/World:greet")
+        assert (refused.status_code, refused.headers["Allow"]) == (405, "POST")
+        assert refused.json()["error"]["status"] == "UNIMPLEMENTED"
+        assert error_of(await client.get("/api/greeter/v2"))["reason"] == "notFound"
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"), [("greeter.greet2", r"greeter\.greet, greeter\.greet2"), ("", "greeter_v1.py beside it")]
+)
+def test_a_pair_that_does_not_fit_stops_the_start(store: str, tmp_path: Path, broken: str, told: str) -> None:
+    (tmp_path / "greeter_v1.json").write_text(json.dumps(DOCUMENT))
+    if broken:
+        (tmp_path / "greeter_v1.py").write_text(PAIR.replace('"greeter.greet"', f'"{broken}"'))
+    with pytest.raises(ValueError, match=told):
+        create_app(open_store(store), Access(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("headers", "root"),
+    [
+        ({"Host": "queue.example.org"}, "http://queue.example.org/"),
+        ({"Host": "[::1]:5052"}, "http://[::1]:5052/"),
+        ({"Host": "a:1", "X-Forwarded-Proto": "https, http"}, "https://a:1/"),
+        ({"Host": "a:1", "X-Forwarded-Proto": "gopher"}, "http://a:1/"),
+    ],
+)
+async def test_the_address_told_is_the_one_the_client_used(
+    client: httpx.AsyncClient, headers: dict[str, str], root: str
+) -> None:
+    assert (await client.get("/api/taskqueue/v1beta2", headers=headers)).json()["rootUrl"] == root
+
+
+async def test_a_host_that_is_none_is_refused(client: httpx.AsyncClient) -> None:
+    refused = await client.get("/api/taskqueue/v1beta2", headers={"Host": 'a"/><script>'})
+    assert (refused.status_code, error_of(refused)["location"]) == (400, "Host")
+    async with emulator("sqlite:///:memory:") as other:
+        assert (await other.get("/api/taskqueue/v1beta2")).json()["rootUrl"] == f"{other.base_url}/"

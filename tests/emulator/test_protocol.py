@@ -1,0 +1,151 @@
+"""PROTOCOL.md is the specification: its examples are sent and compared, its tables held against the code."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+import httpx
+
+from emulator import apis, batches, bodies, edge, errors, longpoll, parameters, partial
+from emulator.__main__ import main
+from emulator.access import Access
+from emulator.admin import GAUGES
+from emulator.queue_file import read_queue_file
+from emulator.service import QueueService
+from emulator.store import open_store
+from emulator.tokens import read_token_file
+from tests.conftest import ROOT
+from tests.emulator.running import emulator
+
+TEXT = (ROOT / "emulator" / "PROTOCOL.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"^```http\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+FILES = re.findall(r"^```yaml\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+
+
+def section(title: str) -> str:
+    """Return the text under a heading."""
+    return TEXT.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def rows(text: str) -> list[list[str]]:
+    """Return the cells of a section's tables, without their heads."""
+    found: list[list[str]] = []
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("|--"):
+            found.pop()  # what stands above the line is the table's head
+        elif line.startswith("|"):
+            found.append(cells)
+    return found
+
+
+def compare(expected: Any, found: Any, kept: dict[str, str], place: str) -> None:
+    """Hold a reply against the document's; a name in braces is the same text everywhere."""
+    if isinstance(expected, dict):
+        assert isinstance(found, dict), place
+        assert expected.keys() == found.keys(), place
+        for name, value in expected.items():
+            compare(value, found[name], kept, f"{place}.{name}")
+    elif isinstance(expected, list):
+        assert len(expected) == len(found), place
+        for number, value in enumerate(expected):
+            compare(value, found[number], kept, f"{place}[{number}]")
+    elif isinstance(expected, str) and re.fullmatch(r"\{\w+\}", expected):
+        assert kept.setdefault(expected, found) == found, place
+    elif expected == "…":
+        assert isinstance(found, str), place
+        assert found, place
+    else:
+        assert expected == found, place
+
+
+async def replay(client: httpx.AsyncClient, example: str, kept: dict[str, str]) -> None:
+    """Send an example's request and compare its reply."""
+    request, status, reply = re.fullmatch(r"(.*)\n\n(\d{3})\n(.*)", example, re.DOTALL).groups()  # type: ignore[union-attr]
+    head, _, body = request.partition("\n\n")
+    (method, path), *lines = [head.splitlines()[0].split(" "), *head.splitlines()[1:]]
+    for name, value in kept.items():
+        body = body.replace(name, value)
+    headers = dict(line.split(": ", 1) for line in lines)
+    response = await client.request(method, path, content=body.encode() or None, headers=headers)
+    assert response.status_code == int(status), (example, response.text)
+    if reply.strip():
+        compare(json.loads(reply), response.json(), kept, f"{method} {path}")
+    else:
+        assert response.content == b""
+    assert ("Preference-Applied" in response.headers) == ("Prefer" in headers and "wait=0" not in headers["Prefer"])
+
+
+async def test_the_examples_are_what_happens(store: str, tmp_path: Path) -> None:
+    (tmp_path / "queue.yaml").write_text(FILES[0])
+    kept: dict[str, str] = {}
+    async with emulator(store, queue_file=str(tmp_path / "queue.yaml"), test_verbs=True) as client:
+        for example in EXAMPLES:
+            await replay(client, example, kept)
+    assert len(EXAMPLES) >= 20
+    assert kept["{lease}"] != kept["{renewed}"]
+
+
+def test_the_example_files_can_be_used(tmp_path: Path) -> None:
+    queues, tokens = FILES
+    (tmp_path / "queue.yaml").write_text(queues)
+    (tmp_path / "tokens.yaml").write_text(tokens)
+    assert read_queue_file(tmp_path / "queue.yaml").rules["print"].retry_limit == 2
+    assert read_token_file(tmp_path / "tokens.yaml").holder("0123456789abcdef") == "render@example.org"
+
+
+def test_every_method_is_described_where_it_is(store: str) -> None:
+    described = {}
+    for title, prefix in (
+        ("Task Queue v1beta2", "/taskqueue/v1beta2/projects/"),
+        ("Cloud Tasks v2beta2", "/v2beta2/"),
+    ):
+        for name, request, _ in rows(section(title)):
+            method, path = re.match(r"(\w+) `([^`]+)`", request).groups()  # type: ignore[union-attr]
+            described[name.strip("`")] = (method, prefix + path)
+    loaded = apis.load(QueueService(open_store(store), Access()))
+    assert described == {route.id: (route.method, route.path) for api in loaded for route in api.routes}
+
+
+def test_the_limits_are_the_code_s() -> None:
+    limits = dict(rows(section("Limits")))
+    assert limits == {
+        "payload, decoded": f"{parameters.PAYLOAD_BYTES} bytes",
+        "lease": f"0 to {parameters.LEASE_SECONDS_MOST} seconds",
+        "tasks in a lease": f"1 to {parameters.TASKS_MOST}",
+        "a lease's reply": f"{parameters.LEASE_REPLY_BYTES} bytes",
+        "tasks in a list": "100; in a page of Cloud Tasks 1000",
+        "tag": f"{parameters.TAG_CHARACTERS} characters, printable",
+        "task's name": f"`{parameters.TASK_NAME.pattern}`",
+        "queue's name": f"`{parameters.QUEUE_NAME.pattern}`",
+        "project's name": f"`{parameters.PROJECT_NAME.pattern}`, after its prefix",
+        "ETA of a new task": f"{parameters.ETA_AHEAD_DAYS} days ahead",
+        "held lease": f"{longpoll.WAIT_MOST} seconds",
+        "body": f"{parameters.BODY_BYTES} bytes; of a batch {batches.BATCH_BYTES} bytes "
+        f"and {batches.CALLS_MOST} calls; of a form {edge.FORM_BYTES} bytes; {bodies.BODY_SECONDS} seconds to send it",
+        "address": f"{edge.TARGET_CHARACTERS} characters, 100 parameters; headers {edge.HEAD_BYTES} bytes",
+        "`fields`": f"{partial.SELECTION_CHARACTERS} characters, {partial.NESTING_MOST} levels",
+    }
+
+
+def test_every_error_is_listed() -> None:
+    listed = {int(code): (reasons, status) for code, reasons, status, _ in rows(section("Errors"))}
+    assert listed.keys() | {429} == errors.REASONS.keys() | errors.STATUSES.keys() | {500}
+    for code, (reasons, status) in listed.items():
+        assert f"`{errors.REASONS.get(code, errors.OTHER_REASON)}`" in reasons
+        assert f"`{errors.STATUSES.get(code, errors.OTHER_STATUS)}`" in status
+
+
+def test_every_metric_and_option_is_listed() -> None:
+    metrics = dict(rows(section("Beside the APIs"))[5:])
+    assert metrics == {f"`{name}`": text for name, text in GAUGES.items()}
+    options = {}
+    for option in main.params:
+        assert isinstance(option, click.Option)
+        default = f"`{option.default}`" if option.show_default else "–"
+        options[f"`{option.opts[0]}`"] = [default, option.help]
+    assert {name: rest for name, *rest in rows(section("Settings"))} == options
