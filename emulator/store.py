@@ -108,10 +108,13 @@ class QueueStats:
 class Store(Protocol):
     """Tasks in queues. Every method may be called from any thread, and is one atomic step.
 
-    Each may raise StoreUnavailableError. `quick`: most verbs take microseconds, less than a change of threads.
+    Each may raise StoreUnavailableError.
     """
 
-    quick: bool
+    @property
+    def quick(self) -> bool:
+        """Whether most verbs take less time now than a change of threads would."""
+        ...
 
     def insert(self, queue: QueueKey, task: NewTask) -> Task:
         """Add a task and return it; once this returns, the task survives a kill. Raises TaskExistsError."""

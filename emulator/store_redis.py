@@ -10,6 +10,7 @@ one in which the clock is moved (clock, names, copies), so none is left behind.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -39,6 +40,11 @@ from emulator.store import (
 QUEUES_KEY = "render-trio:queues"
 CLOCK_KEY = "render-trio:clock"
 CHANNEL = "render-trio:awaited"
+# A change of threads and back takes the processor longer than asking a Redis on this host. What a call takes is the
+# fastest of the last few: others are slow because threads wait for each other. A failure counts as slow, and a start.
+QUICK_SECONDS = 0.0005
+SLOW_SECONDS = 1.0
+FADING = 1.2  # of the fastest by each further call
 LUA = Path(__file__).parent / "lua"
 KEY_KINDS = (
     "state",
@@ -71,10 +77,9 @@ def _reached() -> Iterator[None]:
 class RedisStore:
     """The store in one Redis database, shared by any number of processes and hosts."""
 
-    quick = False
-
     def __init__(self, url: str, tombstone_seconds: int = TOMBSTONE_SECONDS) -> None:
         self._redis: Any = redis_connection.connect(url)
+        self._fastest = SLOW_SECONDS
         self._watch = RedisWatch(self._redis, CHANNEL, _queue)
         self._tombstone_seconds = tombstone_seconds
         prelude = (LUA / "prelude.lua").read_text(encoding="utf-8")
@@ -87,9 +92,21 @@ class RedisStore:
     def _run(self, verb: str, queue: QueueKey, *arguments: str | int) -> Any:
         """Run the script; each is also told whom to tell, and of what."""
         told = (*arguments, CHANNEL, _name(queue))
-        with _reached():
-            # An unknown script (NOSCRIPT) did not run: redis-py loads it and asks once more.
-            return self._scripts[verb](keys=queue_keys(queue), args=told)
+        begun = time.perf_counter()
+        try:
+            with _reached():
+                # An unknown script (NOSCRIPT) did not run: redis-py loads it and asks once more.
+                reply = self._scripts[verb](keys=queue_keys(queue), args=told)
+        except StoreUnavailableError:
+            self._fastest = SLOW_SECONDS
+            raise
+        self._fastest = min(time.perf_counter() - begun, self._fastest * FADING)
+        return reply
+
+    @property
+    def quick(self) -> bool:
+        """True while a Redis that is near answers; not before it has done so, nor after it has failed."""
+        return self._fastest < QUICK_SECONDS
 
     def _run_declared(self, verb: str, queue: QueueKey, *arguments: str | int) -> Any:
         """Run a script that needs the queue to be known; it does nothing but say so when it isn't."""

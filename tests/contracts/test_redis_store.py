@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from pathlib import Path
 
@@ -29,6 +30,25 @@ def test_a_redis_that_is_not_there_is_unavailable(queue: QueueKey) -> None:
     with pytest.raises(StoreUnavailableError):
         store.insert(queue, NewTask("one", "eA=="))
     store.close()
+
+
+def test_a_redis_is_quick_while_it_is_near_and_answers(tmp_path: Path, queue: QueueKey) -> None:
+    server = RedisServer(tmp_path)
+    server.start()
+    try:
+        store = open_store(server.url)
+        assert not store.quick
+        deadline = time.monotonic() + 20
+        while not store.quick:
+            assert time.monotonic() < deadline
+            store.stats(queue)
+        server.stop(kill=True)
+        with pytest.raises(StoreUnavailableError):
+            store.stats(queue)
+        assert not store.quick
+        store.close()
+    finally:
+        server.stop()
 
 
 def test_acknowledged_tasks_survive_a_killed_redis(tmp_path: Path, queue: QueueKey) -> None:
