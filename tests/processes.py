@@ -68,8 +68,11 @@ def start_queue(
     assert process.stdout is not None
     with process.stdout:
         found = re.search(r"http://\S+", process.stdout.readline())
-    assert found, "the queue did not start"
-    return Running(process, found[0])
+    running = Running(process, found[0] if found else "")
+    if not found:
+        running.end()
+        raise AssertionError("the queue did not start")
+    return running
 
 
 @contextmanager

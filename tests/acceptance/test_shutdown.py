@@ -104,7 +104,7 @@ def code_that(does: str, seconds: float) -> list[str]:
     """Return a command that runs the service with a piece of code run at the beginning of its start."""
     code = (
         "import os, signal, sys, time, trio\n"
-        "from render_trio import endings, errors, program, recovery, service\n"
+        "from render_trio import endings, errors, program, recovery, service, wiring\n"
         "from render_trio.settings import Settings\n"
         f"{does}\n"
         f"sys.exit(program.main(Settings(port=0, shutdown_seconds={seconds})))"
@@ -163,7 +163,7 @@ def test_an_event_loop_that_stands_still_ends_the_process_and_tells_where() -> N
 
 
 def test_being_unwell_for_long_ends_the_process() -> None:
-    told = ended("recovery.RECOVERY_SECONDS, recovery.LOOK_SECONDS = 0.3, 0.1\nwiring.ThreadOffload.abandoned = 4")
+    told = ended("recovery.RECOVERY_SECONDS, recovery.LOOK_SECONDS = 0.3, 0.1\nwiring.ThreadOffload.abandoned = 2")
     assert told.returncode == 1, told.stderr
     assert "unwell for 0 s: 4 drawing threads hang" in told.stderr
 

@@ -29,7 +29,9 @@ def until(condition: Callable[[], object]) -> None:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """One node that has all slots: it refuses keys of different slots in a script, and keys that were not named."""
-    server = RedisServer(tmp_path_factory.mktemp("cluster"), options=["--cluster-enabled", "yes"])
+    # Its own choice for the bus, 10,000 above its port, may lie beyond the last port there is.
+    options = ["--cluster-enabled", "yes", "--cluster-port", str(free_port())]
+    server = RedisServer(tmp_path_factory.mktemp("cluster"), options=options)
     server.start()
     with redis.Redis(port=server.port, decode_responses=True) as client:
         client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
