@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import cast
 
-from emulator import admin, apis, batches
-from emulator.access import Access, Need
-from emulator.bodies import Asgi
-from emulator.dispatch import Dispatcher
-from emulator.edge import edge
-from emulator.page import create_pages
-from emulator.routing import Routes
+from emulator.pages import admin
+from emulator.pages.page import create_pages
+from emulator.permissions.access import Access, Need
 from emulator.service import QueueService
 from emulator.store import Store
+from emulator.wire import apis, batches
+from emulator.wire.bodies import Asgi
+from emulator.wire.dispatch import Dispatcher
+from emulator.wire.edge import edge
+from emulator.wire.routing import Routes
 
 EVERYTHING_OPEN = Access()
 

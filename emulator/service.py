@@ -7,10 +7,8 @@ from typing import TypeVar
 
 import trio
 
-from emulator import longpoll, parameters
-from emulator.access import Access, Need
-from emulator.calls import Call
-from emulator.errors import ApiError, invalid
+from emulator import longpoll
+from emulator.permissions.access import Access, Need
 from emulator.store import (
     SECOND,
     LeaseConflictError,
@@ -23,6 +21,9 @@ from emulator.store import (
     TaskExistsError,
     TaskUnknownError,
 )
+from emulator.wire import parameters
+from emulator.wire.calls import Call
+from emulator.wire.errors import ApiError, invalid
 
 LARGE_LEASE = 100  # tasks; more of them are leased in a thread, whatever the store
 STORE_THREADS = 32  # waiting for the store at once; further requests wait for a thread

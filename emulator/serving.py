@@ -9,12 +9,12 @@ from pathlib import Path
 
 import trio
 
-from emulator.access import Access
 from emulator.app import create_app
 from emulator.listening import address_of, listening_socket, serve_app
-from emulator.queue_file import read_queue_file
+from emulator.permissions.access import Access
+from emulator.permissions.queue_file import read_queue_file
+from emulator.permissions.tokens import read_token_file
 from emulator.store import TOMBSTONE_SECONDS, open_store
-from emulator.tokens import read_token_file
 
 
 @dataclass(frozen=True, slots=True)

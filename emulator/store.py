@@ -265,11 +265,11 @@ def open_store(url: str, tombstone_seconds: int = TOMBSTONE_SECONDS) -> Store:
     Raises ValueError for any other address, StoreUnavailableError when it can't be opened.
     """
     if url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
-        from emulator.store_sqlite import SqliteStore
+        from emulator.stores.store_sqlite import SqliteStore
 
         return SqliteStore(url.removeprefix("sqlite:///"), tombstone_seconds)
     if url.startswith(("redis://", "rediss://", "unix://", "redis+sentinel://")):
-        from emulator.store_redis import RedisStore
+        from emulator.stores.store_redis import RedisStore
 
         return RedisStore(url, tombstone_seconds)
     raise ValueError(

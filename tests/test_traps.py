@@ -27,7 +27,7 @@ from quart_trio import QuartTrio
 from trio.testing import wait_all_tasks_blocked
 
 from emulator.store import LeaseOrder, NewTask, QueueKey, StoreUnavailableError
-from emulator.store_redis import RedisStore
+from emulator.stores.store_redis import RedisStore
 from render_trio.leases import REQUESTS_AT_ONCE
 from render_trio.queue_connection import CONNECTIONS
 from render_trio.web import connection

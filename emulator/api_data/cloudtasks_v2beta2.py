@@ -12,15 +12,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from emulator import longpoll, parameters
-from emulator import rpc_values as values
-from emulator.access import Need
-from emulator.calls import Call, Reply, Verb
-from emulator.cloud_queues import Queues, queue_of
-from emulator.cloud_resources import task_resource, wants_full
-from emulator.errors import ApiError, by_status, invalid, required
+from emulator import longpoll
+from emulator.cloudtasks import rpc_values as values
+from emulator.cloudtasks.cloud_queues import Queues, queue_of
+from emulator.cloudtasks.cloud_resources import task_resource, wants_full
+from emulator.permissions.access import Need
 from emulator.service import QueueService
 from emulator.store import LeaseOrder, NewTask
+from emulator.wire import parameters
+from emulator.wire.calls import Call, Reply, Verb
+from emulator.wire.errors import ApiError, by_status, invalid, required
 
 ERRORS = by_status
 PAGE_TASKS = 1000

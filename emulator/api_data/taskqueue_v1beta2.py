@@ -7,12 +7,13 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from emulator import longpoll, parameters
-from emulator.access import Need
-from emulator.calls import NO_CONTENT, Call, Reply, Verb
-from emulator.errors import ApiError, by_reason
+from emulator import longpoll
+from emulator.permissions.access import Need
 from emulator.service import QueueService
 from emulator.store import SECOND, LeaseOrder, QueueKey, Task
+from emulator.wire import parameters
+from emulator.wire.calls import NO_CONTENT, Call, Reply, Verb
+from emulator.wire.errors import ApiError, by_reason
 
 ERRORS = by_reason
 LIST_MOST = 100

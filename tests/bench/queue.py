@@ -21,10 +21,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from emulator import store_sqlite
 from emulator.store import LeaseOrder, QueueKey, Store, open_store
-from emulator.store_redis import CHANNEL, RedisStore, queue_keys
-from emulator.store_sqlite import SqliteStore
+from emulator.stores import store_sqlite
+from emulator.stores.store_redis import CHANNEL, RedisStore, queue_keys
+from emulator.stores.store_sqlite import SqliteStore
 from tests.bench.queue_client import PAYLOAD, Client, Times, percentiles
 from tests.processes import Running, queue
 from tests.redis_server import RedisServer

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from emulator import sqlite_file, store_sqlite
-from emulator.sqlite_file import SqliteFile
 from emulator.store import (
     LeaseOrder,
     NewTask,
@@ -23,7 +21,9 @@ from emulator.store import (
     TaskExistsError,
     open_store,
 )
-from emulator.store_sqlite import SqliteStore
+from emulator.stores import sqlite_file, store_sqlite
+from emulator.stores.sqlite_file import SqliteFile
+from emulator.stores.store_sqlite import SqliteStore
 
 
 @pytest.fixture

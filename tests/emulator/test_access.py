@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from emulator.queue_file import QueueFileError, QueueRule, read_queue_file
-from emulator.tokens import TokenFileError, read_token_file
+from emulator.permissions.queue_file import QueueFileError, QueueRule, read_queue_file
+from emulator.permissions.tokens import TokenFileError, read_token_file
 from tests.emulator.running import CLOUD, PROJECT, TASKS, emulator, error_of, insert
 from tests.processes import queue
 

@@ -10,9 +10,9 @@ from email.parser import BytesHeaderParser
 import httpx
 import pytest
 
-from emulator import batches
-from emulator.calls import Call
-from emulator.errors import ApiError
+from emulator.wire import batches
+from emulator.wire.calls import Call
+from emulator.wire.errors import ApiError
 from tests.emulator.running import CLOUD, PAYLOAD, TASKS, error_of
 
 PART = "--x\r\nContent-Type: application/http\r\n{}\r\n{}\r\n"
@@ -125,7 +125,7 @@ async def test_a_batch_is_not_held(client: httpx.AsyncClient) -> None:
 async def test_a_batch_whose_replies_are_too_large_stops(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("emulator.batches.REPLY_BYTES", 10)
+    monkeypatch.setattr("emulator.wire.batches.REPLY_BYTES", 10)
     answers = await send(client, part(f"GET {TASKS}"), part(f"POST {CLOUD}:pause", "Content-ID: <2>"))
     assert [(name, status) for name, status, _ in answers] == [("", 200), ("response-2", 413)]
     assert "this was not done" in answers[1][2]
@@ -150,7 +150,7 @@ def test_no_long_text_is_read_line_by_line(body: bytes, monkeypatch: pytest.Monk
             sizes.append(len(text))
             return super().parsebytes(text, headersonly)
 
-    monkeypatch.setattr("emulator.batches.BytesHeaderParser", Watched)
+    monkeypatch.setattr("emulator.wire.batches.BytesHeaderParser", Watched)
     call = Call("POST", "/batch", headers={"content-type": "multipart/mixed; boundary=x"}, body=body)
     with contextlib.suppress(ApiError):
         for found in batches._parts(call):

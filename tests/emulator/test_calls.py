@@ -10,10 +10,10 @@ import httpx
 import pytest
 import trio
 
-from emulator.access import Access
 from emulator.app import create_app
-from emulator.bodies import BODY_SECONDS, Message
+from emulator.permissions.access import Access
 from emulator.store import open_store
+from emulator.wire.bodies import BODY_SECONDS, Message
 from tests.emulator.running import CLOUD, PAYLOAD, TASKS, emulator, error_of, insert
 
 LEASE = {"numTasks": 10, "leaseSecs": 60}

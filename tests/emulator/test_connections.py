@@ -11,9 +11,10 @@ import pytest
 import trio
 import trio.testing
 
-from emulator import connections, listening
-from emulator.bodies import Asgi, Message, Receive, Send
+from emulator import listening
 from emulator.listening import listening_socket, serve_app
+from emulator.wire import connections
+from emulator.wire.bodies import Asgi, Message, Receive, Send
 
 PATIENCE = 10.0
 

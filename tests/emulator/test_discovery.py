@@ -8,16 +8,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from emulator import apis
-from emulator.access import Access
 from emulator.app import create_app
+from emulator.permissions.access import Access
 from emulator.service import QueueService
 from emulator.store import open_store
+from emulator.wire import apis
 from tests.emulator.running import emulator, error_of
 
 PAIR = """
-from emulator.calls import Reply
-from emulator.errors import by_status
+from emulator.wire.calls import Reply
+from emulator.wire.errors import by_status
 
 ERRORS = by_status
 

@@ -10,14 +10,15 @@ from typing import Any
 import click
 import httpx
 
-from emulator import apis, batches, bodies, edge, errors, longpoll, parameters, partial
+from emulator import longpoll
 from emulator.__main__ import main
-from emulator.access import Access
-from emulator.admin import GAUGES
-from emulator.queue_file import read_queue_file
+from emulator.pages.admin import GAUGES
+from emulator.permissions.access import Access
+from emulator.permissions.queue_file import read_queue_file
+from emulator.permissions.tokens import read_token_file
 from emulator.service import QueueService
 from emulator.store import open_store
-from emulator.tokens import read_token_file
+from emulator.wire import apis, batches, bodies, edge, errors, parameters, partial
 from tests.conftest import ROOT
 from tests.emulator.running import emulator
 

@@ -19,8 +19,6 @@ from typing import Any
 
 import redis
 
-from emulator import redis_connection
-from emulator.redis_watch import RedisWatch
 from emulator.store import (
     SECOND,
     TOMBSTONE_SECONDS,
@@ -36,6 +34,8 @@ from emulator.store import (
     taken_id,
     unknown_task,
 )
+from emulator.stores import redis_connection
+from emulator.stores.redis_watch import RedisWatch
 
 QUEUES_KEY = "render-trio:queues"
 CLOCK_KEY = "render-trio:clock"

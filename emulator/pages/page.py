@@ -14,13 +14,13 @@ from quart import Response, redirect, render_template, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
-from emulator import parameters
-from emulator.admin import waited_seconds
-from emulator.errors import ApiError, invalid
-from emulator.peeks import duration, peek
-from emulator.rpc_values import page_start, page_token
+from emulator.cloudtasks.rpc_values import page_start, page_token
+from emulator.pages.admin import waited_seconds
+from emulator.pages.peeks import duration, peek
 from emulator.service import QueueService
 from emulator.store import SECOND, QueueKey, StoreUnavailableError
+from emulator.wire import parameters
+from emulator.wire.errors import ApiError, invalid
 
 HERE = Path(__file__).parent
 PAGE_TASKS = 25

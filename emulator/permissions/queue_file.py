@@ -13,9 +13,9 @@ from typing import Any
 
 import yaml
 
-from emulator.errors import shown
-from emulator.parameters import QUEUE_NAME
-from emulator.yaml_files import read_yaml
+from emulator.permissions.yaml_files import read_yaml
+from emulator.wire.errors import shown
+from emulator.wire.parameters import QUEUE_NAME
 
 RETRIES_MOST = 1_000_000
 EMAIL = re.compile(r"[^\s@:]+@[^\s@:]+", re.ASCII)

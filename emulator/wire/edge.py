@@ -12,14 +12,14 @@ from typing import Any
 
 import trio
 
-from emulator import replies
-from emulator.batches import BATCH_BYTES
-from emulator.batches import PATH as BATCH_PATH
-from emulator.bodies import Asgi, ClientGoneError, Message, Receive, Send, read_body
-from emulator.calls import Call, Reply
-from emulator.dispatch import Dispatcher, parse_query
-from emulator.errors import ApiError, invalid
-from emulator.parameters import BODY_BYTES
+from emulator.wire import replies
+from emulator.wire.batches import BATCH_BYTES
+from emulator.wire.batches import PATH as BATCH_PATH
+from emulator.wire.bodies import Asgi, ClientGoneError, Message, Receive, Send, read_body
+from emulator.wire.calls import Call, Reply
+from emulator.wire.dispatch import Dispatcher, parse_query
+from emulator.wire.errors import ApiError, invalid
+from emulator.wire.parameters import BODY_BYTES
 
 TARGET_CHARACTERS = 16 * 1024
 HEAD_BYTES = 24 * 1024

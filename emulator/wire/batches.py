@@ -17,11 +17,11 @@ from urllib.parse import urlsplit
 
 import trio
 
-from emulator import replies
-from emulator.calls import Call, Reply, Route
-from emulator.dispatch import parse_query
-from emulator.errors import ApiError, by_reason, invalid, shown
-from emulator.parameters import BODY_BYTES
+from emulator.wire import replies
+from emulator.wire.calls import Call, Reply, Route
+from emulator.wire.dispatch import parse_query
+from emulator.wire.errors import ApiError, by_reason, invalid, shown
+from emulator.wire.parameters import BODY_BYTES
 
 CALLS_MOST = 1000
 BATCH_BYTES = 16 * 1024 * 1024

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from emulator.calls import Reply
-from emulator.errors import ApiError, ErrorStyle
+from emulator.wire.calls import Reply
+from emulator.wire.errors import ApiError, ErrorStyle
 
 JSON = (("Content-Type", "application/json; charset=UTF-8"), ("Cache-Control", "no-store"))
 _encoder = msgspec.json.Encoder()

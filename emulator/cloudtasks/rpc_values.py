@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from emulator.errors import invalid, required
-from emulator.parameters import TASK_NAME
 from emulator.store import SECOND
+from emulator.wire.errors import invalid, required
+from emulator.wire.parameters import TASK_NAME
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIME = re.compile(

@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from emulator.calls import Call
-from emulator.errors import ApiError
-from emulator.queue_file import QueueFile, QueueRule
+from emulator.permissions.queue_file import QueueFile, QueueRule
+from emulator.permissions.tokens import ADMIN, METRICS, Tokens, token_of
 from emulator.store import QueueKey
-from emulator.tokens import ADMIN, METRICS, Tokens, token_of
+from emulator.wire.calls import Call
+from emulator.wire.errors import ApiError
 
 
 class Need(Enum):

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import yaml
 
-from emulator.errors import shown
-from emulator.queue_file import EMAIL
-from emulator.yaml_files import read_yaml
+from emulator.permissions.queue_file import EMAIL
+from emulator.permissions.yaml_files import read_yaml
+from emulator.wire.errors import shown
 
 ADMIN, METRICS = "admin", "metrics"
 TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{16,512}", re.ASCII)

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
-from emulator.calls import Route
-from emulator.errors import ApiError
+from emulator.wire.calls import Route
+from emulator.wire.errors import ApiError
 
 SHOWN_CHARACTERS = 100
 

@@ -8,13 +8,13 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from emulator import parameters
-from emulator.access import Need
-from emulator.calls import Call, Reply, Route
-from emulator.errors import invalid, required
-from emulator.rpc_values import time_text
+from emulator.cloudtasks.rpc_values import time_text
+from emulator.permissions.access import Need
 from emulator.service import QueueService
 from emulator.store import ADVANCE_MOST, SECOND, QueueKey, QueueStats
+from emulator.wire import parameters
+from emulator.wire.calls import Call, Reply, Route
+from emulator.wire.errors import invalid, required
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 GAUGES = {

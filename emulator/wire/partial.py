@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from emulator.errors import ApiError, shown
+from emulator.wire.errors import ApiError, shown
 
 SELECTION_CHARACTERS = 8000
 NESTING_MOST = 8

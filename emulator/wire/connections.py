@@ -17,9 +17,9 @@ from urllib.parse import unquote
 import h11
 import trio
 
-from emulator import replies
-from emulator.bodies import Asgi, Message
-from emulator.errors import ApiError, by_reason
+from emulator.wire import replies
+from emulator.wire.bodies import Asgi, Message
+from emulator.wire.errors import ApiError, by_reason
 
 log = logging.getLogger(__name__)
 IDLE_SECONDS = 60  # that a client may take until its next request is there

@@ -13,12 +13,12 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from emulator import partial, replies
-from emulator.calls import Call, Reply
-from emulator.errors import ApiError, ErrorStyle, by_reason, invalid
-from emulator.parameters import flag
-from emulator.routing import Routes
 from emulator.store import StoreUnavailableError
+from emulator.wire import partial, replies
+from emulator.wire.calls import Call, Reply
+from emulator.wire.errors import ApiError, ErrorStyle, by_reason, invalid
+from emulator.wire.parameters import flag
+from emulator.wire.routing import Routes
 
 QUERY_FIELDS_MOST = 100
 OVERRIDES = ("GET", "PUT", "PATCH", "DELETE", "POST")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from emulator import rpc_values as values
-from emulator.errors import invalid
+from emulator.cloudtasks import rpc_values as values
 from emulator.store import SECOND, QueueStats, Task
+from emulator.wire.errors import invalid
 
 VIEWS = ("BASIC", "VIEW_UNSPECIFIED", "FULL")
 QUEUE_FIELDS = ("name", "pullTarget", "retryConfig", "state", "stats")

@@ -11,7 +11,7 @@ from typing import Any
 
 import trio
 
-from emulator.errors import ApiError
+from emulator.wire.errors import ApiError
 
 BODY_SECONDS = 30  # that a client may take to send its body
 DISCARDED_BYTES = 16 * 1024 * 1024  # of a body that is too large: then the connection is closed instead

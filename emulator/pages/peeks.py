@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from emulator.rpc_values import time_text
+from emulator.cloudtasks.rpc_values import time_text
 from emulator.store import SECOND, Task
 
 SHOWN_CHARACTERS = 4000

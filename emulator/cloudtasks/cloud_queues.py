@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from emulator import parameters
-from emulator import rpc_values as values
-from emulator.access import Need
-from emulator.calls import Call, Reply
-from emulator.cloud_resources import WITHOUT_STATS, mask_of, queue_resource
-from emulator.errors import ApiError, invalid
+from emulator.cloudtasks import rpc_values as values
+from emulator.cloudtasks.cloud_resources import WITHOUT_STATS, mask_of, queue_resource
+from emulator.permissions.access import Need
 from emulator.service import QueueService
 from emulator.store import QueueKey
+from emulator.wire import parameters
+from emulator.wire.calls import Call, Reply
+from emulator.wire.errors import ApiError, invalid
 
 PAGE_QUEUES = 9800
 LOCATION = re.compile(r"[a-zA-Z0-9-]{1,100}", re.ASCII)

@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
-from emulator.calls import Call
-from emulator.errors import ApiError, invalid, required
 from emulator.store import NewTask, QueueKey
+from emulator.wire.calls import Call
+from emulator.wire.errors import ApiError, invalid, required
 
 PAYLOAD_BYTES = 1024 * 1024
 LEASE_SECONDS_MOST = 604_800

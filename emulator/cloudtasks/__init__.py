@@ -1,0 +1,1 @@
+"""What only the second dialect needs: its resources, its values, its verbs for queues."""

@@ -1,0 +1,1 @@
+"""For people and operators: the page, the admin verbs, metrics."""

@@ -1,0 +1,1 @@
+"""Who may do what: queue.yaml, the token file, and the rules they make."""

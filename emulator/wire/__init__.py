@@ -1,0 +1,1 @@
+"""HTTP → calls and back: connections, the edge, routing, parameters, replies, errors, batches."""
