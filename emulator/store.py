@@ -256,23 +256,3 @@ def check_lease(task_id: str, eta_us: int, now_us: int, lease_us: int | None) ->
         raise lease_conflict(task_id, lease_us)
     if eta_us <= now_us:
         raise lease_expired(task_id)
-
-
-def open_store(url: str, tombstone_seconds: int = TOMBSTONE_SECONDS) -> Store:
-    """Return the store of this address: `sqlite:///FILE`, or Redis as redis_connection.py reads it.
-
-    A deleted task's id stays taken for `tombstone_seconds`.
-    Raises ValueError for any other address, StoreUnavailableError when it can't be opened.
-    """
-    if url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
-        from emulator.stores.store_sqlite import SqliteStore
-
-        return SqliteStore(url.removeprefix("sqlite:///"), tombstone_seconds)
-    if url.startswith(("redis://", "rediss://", "unix://", "redis+sentinel://")):
-        from emulator.stores.store_redis import RedisStore
-
-        return RedisStore(url, tombstone_seconds)
-    raise ValueError(
-        f"store is {url[:80]!r}; allowed: sqlite:///FILE, redis://HOST:PORT/DB, rediss://…, unix://…, "
-        "redis+sentinel://HOST:PORT,HOST2:PORT2/SERVICE/DB"
-    )

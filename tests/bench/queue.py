@@ -21,8 +21,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from emulator.store import LeaseOrder, QueueKey, Store, open_store
-from emulator.stores import store_sqlite
+from emulator.store import LeaseOrder, QueueKey, Store
+from emulator.stores import open_store, store_sqlite
 from emulator.stores.store_redis import CHANNEL, RedisStore, queue_keys
 from emulator.stores.store_sqlite import SqliteStore
 from tests.bench.queue_client import PAYLOAD, Client, Times, percentiles
