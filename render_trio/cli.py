@@ -17,7 +17,7 @@ import trio
 from emulator import processes, serving
 from emulator.options import openness, with_emulator_options
 from emulator.store import StoreUnavailableError
-from render_trio import __version__, logs, program, service, settings, tables
+from render_trio import __version__, logs, program, service, settings, tables, wiring
 from render_trio.demo import run as run_demo
 from render_trio.endings import Signals
 from render_trio.errors import RenderTrioError
@@ -233,17 +233,7 @@ def _with_queue(ask: Callable[[TaskQueue], Any]) -> Any:
     chosen = settings.read(os.environ)
 
     async def run() -> Any:
-        queue = TaskQueue(
-            chosen.queue_url,
-            chosen.project_name,
-            chosen.queue_name,
-            timeout=chosen.queue_timeout,
-            discovery_url=chosen.api_discovery_url,
-        )
-        try:
+        async with wiring.open_queue(chosen) as queue:
             return await ask(queue)
-        finally:
-            with trio.CancelScope(shield=True):
-                await queue.aclose()
 
     return trio.run(run)

@@ -15,8 +15,8 @@ from emulator.store import (
     QueueKey,
     StoreUnavailableError,
     TaskUnknownError,
-    open_store,
 )
+from emulator.stores import open_store
 from tests.redis_server import RedisServer, free_port
 
 

@@ -19,9 +19,8 @@ from emulator.store import (
     StoreUnavailableError,
     Task,
     TaskExistsError,
-    open_store,
 )
-from emulator.stores import sqlite_file, store_sqlite
+from emulator.stores import open_store, sqlite_file, store_sqlite
 from emulator.stores.sqlite_file import SqliteFile
 from emulator.stores.store_sqlite import SqliteStore
 
@@ -34,7 +33,7 @@ def queue() -> QueueKey:
 def test_what_was_inserted_survives_a_kill(tmp_path: Path, queue: QueueKey) -> None:
     path = tmp_path / "queue.sqlite3"
     code = (
-        "import os, signal; from emulator.store import *\n"
+        "import os, signal; from emulator.store import *; from emulator.stores import open_store\n"
         f"store = open_store('sqlite:///{path}')\n"
         f"store.insert({queue!r}, NewTask('one', 'eA=='))\n"
         "os.kill(os.getpid(), signal.SIGKILL)"

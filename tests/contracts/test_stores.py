@@ -15,8 +15,8 @@ from emulator.store import (
     QueueKey,
     Store,
     TaskExistsError,
-    open_store,
 )
+from emulator.stores import open_store
 from tests.contracts import store_contract, store_contract_queues
 
 
