@@ -8,6 +8,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from emulator import processes, serving
 from emulator.options import openness, with_emulator_options
 from emulator.store import StoreUnavailableError
 from render_trio import __version__, logs, program, service, settings, tables, wiring
+from render_trio.demo import Printed
 from render_trio.demo import run as run_demo
 from render_trio.endings import Signals
 from render_trio.errors import RenderTrioError
@@ -92,17 +94,29 @@ def main() -> None:
 
 @main.command()
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("out"), show_default=True)
+@click.option("--stay", is_flag=True, help="Let queue and service go on until Ctrl-C, for a look with a browser.")
 @as_json
 @told_in_one_line
-def demo(out: Path, as_json: bool) -> None:
+def demo(out: Path, stay: bool, as_json: bool) -> None:
     """Start a queue and a service, print one document per resource into --out, and end."""
     logs.configure("console", "warning")
-    with tables.progress(len(REGISTRY), "Printing") as advance:
-        printed = trio.run(run_demo, out, lambda _: advance())
-    rows = [(p.view, p.received, p.seconds) for p in sorted(printed, key=lambda p: p.view)]
-    tables.show_printed(rows, as_json)
-    if any(not received.result.success for _, received, _ in rows):
+
+    def stayed(printed: list[Printed], address: str, queue_url: str) -> None:
+        bar.close()
+        tables.show_printed(_rows(printed), as_json)
+        click.echo(f"service: {address}\nqueue:   {queue_url}\nCtrl-C ends both.", err=as_json)
+
+    with ExitStack() as bar:
+        advance = bar.enter_context(tables.progress(len(REGISTRY), "Printing"))
+        printed = trio.run(run_demo, out, lambda _: advance(), stayed if stay else None)
+    if not stay:
+        tables.show_printed(_rows(printed), as_json)
+    if any(not one.received.result.success for one in printed):
         raise click.ClickException("not every resource could be printed")
+
+
+def _rows(printed: list[Printed]) -> list[tuple[str, Received, float]]:
+    return [(one.view, one.received, one.seconds) for one in sorted(printed, key=lambda one: one.view)]
 
 
 @main.command()

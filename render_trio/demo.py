@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,15 +37,28 @@ class DemoError(RenderTrioError):
     """Not every document came back in time."""
 
 
-async def run(folder: Path, on_printed: Callable[[Printed], None]) -> list[Printed]:
-    """Print one document per resource into `folder`. Raises DemoError, OSError."""
+async def run(
+    folder: Path,
+    on_printed: Callable[[Printed], None],
+    stay: Callable[[list[Printed], str, str], None] | None = None,
+) -> list[Printed]:
+    """Print one document per resource into `folder`. Raises DemoError, OSError.
+
+    With `stay` it is then told what was printed and where service and queue answer, and both go on until
+    SIGINT or SIGTERM.
+    """
     with tempfile.TemporaryDirectory(prefix="render-trio-", ignore_cleanup_errors=True) as data:
         async with trio.open_nursery() as nursery:
             queue_settings = EmulatorSettings(port=0, store=f"sqlite:///{data}/queue.sqlite3")
             queue_url = await nursery.start(serve_queue, queue_settings)
             settings = Settings(queue_url=queue_url, port=0)
-            await nursery.start(service.run, settings)
+            address = await nursery.start(service.run, settings)
             printed = await _print_all(settings, folder, on_printed)
+            if stay is not None:
+                with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                    stay(printed, address, queue_url)
+                    async for _ in signals:
+                        break
             nursery.cancel_scope.cancel()
     return printed
 

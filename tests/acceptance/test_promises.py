@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -19,7 +22,7 @@ import pytest
 
 from render_trio.producer import task_values
 from render_trio.tasks import decode_result, encode_task
-from tests.processes import SERVICE, Running, queue, render_trio, start_service
+from tests.processes import SERVICE, Running, environment, queue, render_trio, start_service
 from tests.redis_server import RedisServer
 
 TASKS = "/taskqueue/v1beta2/projects/render/taskqueues/render/tasks"
@@ -191,6 +194,19 @@ def test_the_demo_prints_every_resource(tmp_path: Path) -> None:
     for row in rows:
         with pikepdf.open(row["path"]) as pdf:
             assert len(pdf.pages) == row["pages"]
+
+
+def test_the_demo_can_stay_for_a_look_with_a_browser(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "render_trio", "demo", "--stay", "--out", str(tmp_path / "out")]
+    process = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert process.stdout is not None
+    with process.stdout:
+        found = next(filter(None, (re.search(r"service: (http://\S+)", line) for line in process.stdout)))
+        try:
+            assert "Treasure Island" in httpx.get(f"{found[1]}/", trust_env=False).text
+        finally:
+            code = Running(process, "").end(signal.SIGINT)
+    assert code == 0
 
 
 def test_submit_and_results_are_a_producer_s_side(stage: Stage, tmp_path: Path) -> None:
