@@ -21,7 +21,11 @@ from resources.paper import PAPERS
 PIXELS = 264  # of a thumbnail's longer side
 SEARCH_CHARACTERS = 100
 # What a resource's picture shows where another choice shows more of it than the default does.
-SHOWN: Mapping[str, Mapping[str, str]] = {"sorting_network": {"prefilled_values": "medium"}}
+SHOWN: Mapping[str, Mapping[str, str]] = {
+    "pixel_painter": {"method": "colour"},
+    "sorting_network": {"prefilled_values": "medium"},
+    "sorting_network_cards": {"type": "riding_hood"},
+}
 
 
 @dataclass(frozen=True, slots=True)
