@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 
 from tests.redis_server import RedisServer
 
@@ -13,9 +14,17 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="session")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A server shared by the tests that only need some Redis; each uses queues of its own."""
+def running_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A server shared by the tests that only need some Redis."""
     server = RedisServer(tmp_path_factory.mktemp("redis"))
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def redis_server(running_redis: RedisServer) -> RedisServer:
+    """The shared server, empty: the clock of its queues, too, is where an earlier test may have moved it."""
+    with redis.Redis(port=running_redis.port) as client:
+        client.flushall()
+    return running_redis
