@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
 
+from emulator.store import Store
+from emulator.stores import open_store
 from tests.emulator.running import emulator
 
 
@@ -15,6 +18,13 @@ from tests.emulator.running import emulator
 def store(tmp_path: Path) -> str:
     """The address of a store of its own."""
     return f"sqlite:///{tmp_path / 'queue.sqlite3'}"
+
+
+@pytest.fixture
+def opened(store: str) -> Iterator[Store]:
+    """That store, opened and closed again."""
+    with closing(open_store(store)) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from emulator.app import create_app
 from emulator.permissions.access import Access
 from emulator.service import QueueService
-from emulator.stores import open_store
+from emulator.store import Store
 from emulator.wire import apis
 from tests.emulator.running import emulator, error_of
 
@@ -47,12 +47,12 @@ DOCUMENT = {
 }
 
 
-def asgi_client(store: str, folder: Path) -> httpx.AsyncClient:
-    app = create_app(open_store(store), Access(), folder)
+def asgi_client(opened: Store, folder: Path) -> httpx.AsyncClient:
+    app = create_app(opened, Access(), folder)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://host:81")
 
 
-async def test_every_method_of_a_document_is_answered_and_none_else(client: httpx.AsyncClient, store: str) -> None:
+async def test_every_method_of_a_document_is_answered_and_none_else(client: httpx.AsyncClient, opened: Store) -> None:
     items = (await client.get("/discovery/v1/apis")).json()["items"]
     assert {item["id"] for item in items} == {path.stem.replace("_", ":") for path in apis.API_DATA.glob("*.json")}
     for item in items:
@@ -60,7 +60,7 @@ async def test_every_method_of_a_document_is_answered_and_none_else(client: http
         assert (await client.get(item["discoveryRestUrl"])).json() == document
         assert document["baseUrl"] == document["rootUrl"] + document["servicePath"]
         described = list(apis.methods(document))
-        (api,) = [api for api in apis.load(QueueService(open_store(store), Access())) if api.name == item["name"]]
+        (api,) = [api for api in apis.load(QueueService(opened, Access())) if api.name == item["name"]]
         assert sorted(route.id for route in api.routes) == sorted(method["id"] for method in described)
         for method in described:
             assert set(method["parameterOrder"]) <= set(method["parameters"])
@@ -75,10 +75,10 @@ async def test_every_method_of_a_document_is_answered_and_none_else(client: http
             assert "there is nothing at" not in message, route
 
 
-async def test_a_pair_of_files_is_an_api(store: str, tmp_path: Path) -> None:
+async def test_a_pair_of_files_is_an_api(opened: Store, tmp_path: Path) -> None:
     (tmp_path / "greeter_v1.json").write_text(json.dumps(DOCUMENT))
     (tmp_path / "greeter_v1.py").write_text(PAIR)
-    async with asgi_client(store, tmp_path) as client:
+    async with asgi_client(opened, tmp_path) as client:
         document = (await client.get("/api/greeter/v1")).json()
         assert (document["rootUrl"], document["baseUrl"]) == ("http://host:81/", "http://host:81/hello/")
         assert [item["id"] for item in (await client.get("/discovery/v1/apis")).json()["items"]] == ["greeter:v1"]
@@ -97,12 +97,12 @@ async def test_a_pair_of_files_is_an_api(store: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("broken", "told"), [("greeter.greet2", r"greeter\.greet, greeter\.greet2"), ("", "greeter_v1.py beside it")]
 )
-def test_a_pair_that_does_not_fit_stops_the_start(store: str, tmp_path: Path, broken: str, told: str) -> None:
+def test_a_pair_that_does_not_fit_stops_the_start(opened: Store, tmp_path: Path, broken: str, told: str) -> None:
     (tmp_path / "greeter_v1.json").write_text(json.dumps(DOCUMENT))
     if broken:
         (tmp_path / "greeter_v1.py").write_text(PAIR.replace('"greeter.greet"', f'"{broken}"'))
     with pytest.raises(ValueError, match=told):
-        create_app(open_store(store), Access(), tmp_path)
+        create_app(opened, Access(), tmp_path)
 
 
 @pytest.mark.parametrize(

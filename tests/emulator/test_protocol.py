@@ -17,7 +17,7 @@ from emulator.permissions.access import Access
 from emulator.permissions.queue_file import read_queue_file
 from emulator.permissions.tokens import read_token_file
 from emulator.service import QueueService
-from emulator.stores import open_store
+from emulator.store import Store
 from emulator.wire import apis, batches, bodies, edge, errors, parameters, partial
 from tests.conftest import ROOT
 from tests.emulator.running import emulator
@@ -99,7 +99,7 @@ def test_the_example_files_can_be_used(tmp_path: Path) -> None:
     assert read_token_file(tmp_path / "tokens.yaml").holder("0123456789abcdef") == "render@example.org"
 
 
-def test_every_method_is_described_where_it_is(store: str) -> None:
+def test_every_method_is_described_where_it_is(opened: Store) -> None:
     described = {}
     for title, prefix in (
         ("Task Queue v1beta2", "/taskqueue/v1beta2/projects/"),
@@ -108,7 +108,7 @@ def test_every_method_is_described_where_it_is(store: str) -> None:
         for name, request, _ in rows(section(title)):
             method, path = re.match(r"(\w+) `([^`]+)`", request).groups()  # type: ignore[union-attr]
             described[name.strip("`")] = (method, prefix + path)
-    loaded = apis.load(QueueService(open_store(store), Access()))
+    loaded = apis.load(QueueService(opened, Access()))
     assert described == {route.id: (route.method, route.path) for api in loaded for route in api.routes}
 
 
