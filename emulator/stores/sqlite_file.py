@@ -110,13 +110,21 @@ class SqliteFile:
             self.database.execute("PRAGMA busy_timeout = 0")  # _begin waits
             self.read = _Transaction(self._lock, partial(self._begin, "BEGIN"), self.database)
             self.write = _Transaction(self._lock, partial(self._begin, "BEGIN IMMEDIATE"), self.database)
-            with self.write as database:
-                sqlite_schema.prepare(database)
-                left = database.execute("SELECT 1 FROM garbage").fetchone()
+            left = self._prepare()
         except (sqlite3.Error, OSError) as error:
             raise StoreUnavailableError(f"{path} can't be used as a store: {error}") from error
         if left:
             self.sweep()
+
+    def _prepare(self) -> bool:
+        """Bring the file up to date; return whether a sweep was left undone. Raises StoreUnavailableError."""
+        try:
+            with self.write as database:
+                sqlite_schema.prepare(database)
+                return database.execute("SELECT 1 FROM garbage").fetchone() is not None
+        except StoreUnavailableError:
+            self.database.close()
+            raise
 
     def _connect(self) -> sqlite3.Connection:
         database = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
