@@ -11,6 +11,7 @@ from emulator.options import openness, with_emulator_options
 from emulator.processes import ChildFailedError, run
 from emulator.serving import EmulatorSettings
 from emulator.store import StoreUnavailableError
+from emulator.wire.errors import first_error
 
 
 @click.command()
@@ -22,15 +23,7 @@ def main(settings: EmulatorSettings) -> None:
     try:
         run(settings, lambda address: click.echo(f"listening on {address}"))
     except* (ValueError, OSError, StoreUnavailableError, ChildFailedError) as group:
-        raise click.ClickException(str(_first(group))) from None
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the first error of a group of groups: one line is enough for a start that failed."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+        raise click.ClickException(str(first_error(group))) from None
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from render_trio import __version__, logs, program, service, settings, tables, w
 from render_trio.demo import Printed
 from render_trio.demo import run as run_demo
 from render_trio.endings import Signals
-from render_trio.errors import RenderTrioError
+from render_trio.errors import RenderTrioError, first_error
 from render_trio.offload import produce
 from render_trio.producer import Received, submit, take_results, task_values
 from render_trio.settings import SettingError, Settings
@@ -49,10 +49,7 @@ def told_in_one_line(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*arguments, **options)
         except* EXPECTED as group:
-            error: BaseException = group
-            while isinstance(error, BaseExceptionGroup):
-                error = error.exceptions[0]
-            raise click.ClickException(str(error)) from None
+            raise click.ClickException(str(first_error(group))) from None
 
     return run
 

@@ -132,3 +132,13 @@ class QueueRefusedError(QueueError):
 
 class FatalError(RenderTrioError):
     """The service can't go on and must be started anew."""
+
+
+def first_error(error: BaseException) -> BaseException:
+    """Return the first exception that is not a group: the reason, where a group only has a title.
+
+    Groups nest as deep as nurseries do, and Python 3.11 before 3.11.4 wraps once more in `except*`.
+    """
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

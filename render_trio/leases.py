@@ -8,7 +8,7 @@ forward: a lease is held for ended no later than the queue does, whatever happen
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import structlog
@@ -64,8 +64,15 @@ class Lease:
 class Leases:
     """What one worker holds."""
 
-    def __init__(self, queue: LeaseQueue, observer: Observer) -> None:
+    def __init__(
+        self,
+        queue: LeaseQueue,
+        observer: Observer,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        """`uniform` draws the pause before a failed renewal's next attempt, between its two arguments."""
         self._queue = queue
+        self._uniform = uniform
         self._observer = observer
         self._held: dict[str, Lease] = {}
 
@@ -140,7 +147,7 @@ class Leases:
                 self._lose(lease, str(error))
         except QueueError as error:
             log.warning("lease not renewed yet", task=lease.task.id, error=str(error))
-            lease.renew_at = trio.current_time() + random.uniform(0.5, 1.0) * AGAIN_SHARE * lease.seconds
+            lease.renew_at = trio.current_time() + self._uniform(0.5, 1.0) * AGAIN_SHARE * lease.seconds
         finally:
             lease.renewing = False
 

@@ -12,7 +12,7 @@ import trio
 
 from render_trio import logs, pid_file, service
 from render_trio.endings import EXIT_CLEAN, EXIT_FATAL, Signals
-from render_trio.errors import FatalError
+from render_trio.errors import FatalError, first_error
 from render_trio.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -29,7 +29,7 @@ def main(settings: Settings) -> int:
         try:
             trio.run(functools.partial(service.run, settings, signals=signals))
         except* FatalError as group:
-            log.error("ending for a new start", reason=str(group.exceptions[0]))
+            log.error("ending for a new start", reason=str(first_error(group)))
             # Hung threads would keep the interpreter from ending; everything else has ended by now.
             os._exit(EXIT_FATAL)
     return EXIT_CLEAN

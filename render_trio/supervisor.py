@@ -18,7 +18,7 @@ from typing import Protocol
 import structlog
 import trio
 
-from render_trio.errors import FatalError
+from render_trio.errors import FatalError, first_error
 from render_trio.policy import GiveUp, Pulse, RestartPolicy, SlotPolicy, verdict
 
 WATCH_SECONDS = 0.25  # between two looks of the watchdog
@@ -82,6 +82,7 @@ class _Incarnation:
     over: trio.Event = field(default_factory=trio.Event)
     reason: str = "it returned, which it should not"
     left_behind: bool = False
+    fatal: bool = False
 
     def enter(self, phase: str, budget: float) -> None:
         """Begin a phase; from one that was left behind this says nothing about the slot any more."""
@@ -111,9 +112,11 @@ class _Incarnation:
                 try:
                     await self.slot.child(self)
                 except* FatalError as group:
-                    raise _first(group) from None
+                    first = first_error(group)
+                    self.fatal, self.reason = True, str(first)
+                    raise first from None
                 except* Exception as group:
-                    first = _first(group)
+                    first = first_error(group)
                     self.reason = f"{type(first).__name__}: {first}"
                     log.error("a worker failed", exc_info=group)
         finally:
@@ -189,6 +192,8 @@ class Supervisor:
             if self.stopping.is_set():
                 break
             slot.last_error = incarnation.reason
+            if incarnation.fatal:  # its exception is on its way through the nursery of the incarnations
+                break
             slot.restarts += 1
             self._on_restart(slot.name)
             decision = slot.policy.ended(trio.current_time())
@@ -203,7 +208,7 @@ class Supervisor:
         try:
             await incarnation.run()
         except* FatalError as group:
-            raise self._give_up(str(_first(group))) from None
+            raise self._give_up(str(first_error(group))) from None
 
     def _give_up(self, reason: str) -> FatalError:
         self._on_give_up(reason)
@@ -220,12 +225,6 @@ class Supervisor:
                 elif decision == "wedged" and slot.current is not None and not slot.current.over.is_set():
                     log.error("wedged; left behind", worker=slot.name, phase=slot.pulse.phase)
                     slot.current.leave_behind()
-
-
-def _first(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 def _cancel_stalled(slot: Slot) -> None:

@@ -26,6 +26,7 @@ from render_trio.errors import (
     RejectError,
     RenderTimedOutError,
     RetryError,
+    first_error,
 )
 from render_trio.finisher import FinishedDocument
 from render_trio.leases import Lease, LeaseQueue, Leases
@@ -123,20 +124,22 @@ class Worker:
         limits: Limits,
         observer: Observer,
         stopping: trio.Event,
+        uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
+        """`uniform` draws every pause, between its two arguments."""
         self._queue = queue
         self._make = make
         self._deliver = deliver
         self._limits = limits
         self._observer = observer
         self._stopping = stopping
-        self._leases = Leases(queue, observer)
+        self._leases = Leases(queue, observer, uniform)
         self._pace = 0.25  # s a task, a running mean; the first batches are small until we know
         self._idle = IDLE_FIRST
         # A queue that was not reached yet is not asked to hold the answer: only that tells that it is there.
         self._wait_most = 0
         self._unreached = UNREACHED_FIRST
-        self._random = random.Random()
+        self._uniform = uniform
 
     async def run(self, heartbeat: Heartbeat) -> None:
         """Work until told to stop; gives back what it holds when it ends, however it ends."""
@@ -181,7 +184,7 @@ class Worker:
                     answer = await self._queue.lease(count, seconds, wait=wait)
                     nursery.cancel_scope.cancel()
         except* QueueError as group:
-            unreached = cast(QueueError, group.exceptions[0])
+            unreached = cast(QueueError, first_error(group))
         if unreached is not None:
             heartbeat.progress("unreachable")
             self._wait_most = 0
@@ -216,7 +219,7 @@ class Worker:
 
     async def _rest(self, most: float) -> None:
         """Wait about so long, or until told to stop; a little less each time, so that workers spread."""
-        with trio.move_on_after(self._random.uniform(0.5, 1.0) * most):
+        with trio.move_on_after(self._uniform(0.5, 1.0) * most):
             await self._stopping.wait()
 
     async def _work_on(self, lease: Lease) -> None:

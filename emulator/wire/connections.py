@@ -19,7 +19,7 @@ import trio
 
 from emulator.wire import replies
 from emulator.wire.bodies import Asgi, Message
-from emulator.wire.errors import ApiError, by_reason
+from emulator.wire.errors import ApiError, by_reason, first_error
 
 log = logging.getLogger(__name__)
 IDLE_SECONDS = 60  # that a client may take until its next request is there
@@ -215,6 +215,6 @@ async def serve_connection(app: Asgi, closing: Closing, stream: trio.SocketStrea
     except* (ConnectionLostError, OSError, trio.BrokenResourceError):
         log.debug("a client went away")
     except* Exception as group:
-        log.warning("a connection failed: %r", group.exceptions[0])
+        log.warning("a connection failed: %r", first_error(group))
     finally:
         closing.open -= 1

@@ -91,6 +91,13 @@ def by_status(error: ApiError) -> dict[str, Any]:
     return {"error": body}
 
 
+def first_error(error: BaseException) -> BaseException:
+    """Return the first exception that is not a group: the reason, where a group only has a title."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
 def shown(value: object) -> str:
     """Return a value as an error shows it: quoted, and shortened."""
     text = repr(value[: SHOWN_CHARACTERS + 1] if isinstance(value, str) else value)

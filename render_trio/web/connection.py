@@ -22,6 +22,7 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import parse_socket_addr
 
+from render_trio.errors import first_error
 from render_trio.web.bodies import SECURITY_HEADERS
 
 SEND_SECONDS = 20.0  # that a client may take to accept one piece of an answer
@@ -93,7 +94,7 @@ class Connection(TCPServer):
         except* OSError:
             log.debug("a client went away")
         except* Exception as group:
-            log.warning("a connection failed", error=repr(group.exceptions[0]))
+            log.warning("a connection failed", error=repr(first_error(group)))
         finally:
             self._connections.dismiss(self)
             self._socket_stream.socket.close()

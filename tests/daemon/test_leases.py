@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -38,11 +40,13 @@ class SlowQueue(FakeQueue):
 
 
 @asynccontextmanager
-async def held(queue: SlowQueue, *names: str) -> AsyncIterator[list[Lease]]:
+async def held(
+    queue: SlowQueue, *names: str, uniform: Callable[[float, float], float] = random.uniform
+) -> AsyncIterator[list[Lease]]:
     """Give leases of these tasks, kept until the block is left."""
     for name in names:
         queue.add(name)
-    leases = Leases(queue, Metrics())
+    leases = Leases(queue, Metrics(), uniform)
     asked_at = trio.current_time()
     answer = await queue.lease(len(names), round(SECONDS))
     async with trio.open_nursery() as nursery:
@@ -109,14 +113,20 @@ async def test_what_is_given_back_during_its_renewal_stays_given_back(autojump_c
 
 
 @pytest.mark.parametrize("error", [QueueUnavailableError("down"), QueueRefusedError("who are you?")])
+@pytest.mark.parametrize(("uniform", "pause"), [(min, 1.5), (max, 3.0)])
 async def test_a_queue_that_fails_is_asked_again_but_not_in_a_hurry(
-    error: Exception, autojump_clock: MockClock
+    error: Exception, uniform: Callable[[float, float], float], pause: float, autojump_clock: MockClock
 ) -> None:
+    """The pause lies between a half and the whole of 5 % of the lease: both ends of what may be drawn."""
     queue = SlowQueue()
     queue.broken = error
-    async with held(queue, "one") as (lease,):
+    async with held(queue, "one", uniform=uniform) as (lease,):
         await trio.sleep(SECONDS * 0.9)
-        assert 10 <= len(queue.asked) <= 24
+        moments = [when for _, when in queue.asked]
+        assert [later - earlier for earlier, later in itertools.pairwise(moments)] == pytest.approx(
+            [pause] * (len(moments) - 1), abs=0.1
+        )
+        assert len(moments) == pytest.approx((SECONDS * 0.9 - SECONDS / 2) / pause, abs=1)
         queue.broken = None
         await trio.sleep(SECONDS)
         assert not lease.lost

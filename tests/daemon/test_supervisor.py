@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import structlog
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
@@ -165,6 +166,21 @@ async def test_a_fatal_error_ends_everything(autojump_clock: MockClock) -> None:
 
     with pytest.RaisesGroup(pytest.RaisesExc(FatalError, match="threads hang"), flatten_subgroups=True):
         await supervise(child).run()
+
+
+async def test_a_fatal_error_is_neither_a_restart_nor_a_return(autojump_clock: MockClock) -> None:
+    async def child(heartbeat: Slot) -> None:
+        await trio.sleep(1)
+        raise FatalError("threads hang")
+
+    restarted: list[str] = []
+    supervisor = supervise(child, on_restart=restarted.append)
+    with structlog.testing.capture_logs() as logs, pytest.RaisesGroup(FatalError, flatten_subgroups=True):
+        await supervisor.run()
+    assert restarted == []
+    assert supervisor.slots[0].restarts == 0
+    assert supervisor.slots[0].last_error == "threads hang"
+    assert not [line for line in logs if line["event"] == "restarting"]
 
 
 async def test_what_overruns_its_budget_is_restarted(autojump_clock: MockClock) -> None:

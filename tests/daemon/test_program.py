@@ -1,0 +1,45 @@
+"""The last line of a process that can't go on names the reason, however many nurseries it came through."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from render_trio import program, service, settings
+from render_trio.errors import FatalError, first_error
+
+
+class Ended(Exception):
+    """Stands for the end of the process."""
+
+
+@pytest.mark.parametrize("depth", [0, 1, 3])
+def test_a_fatal_exit_logs_the_reason_not_the_group_s_title(
+    depth: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    error: Exception = FatalError("4 drawing threads hang")
+    for _ in range(depth):
+        error = ExceptionGroup("Exceptions from Trio nursery", [error])
+
+    async def run(*arguments: Any, **named: Any) -> None:
+        raise error
+
+    def end(code: int) -> None:
+        assert code == 1
+        raise Ended
+
+    monkeypatch.setattr(service, "run", run)
+    monkeypatch.setattr(program.os, "_exit", end)
+    monkeypatch.setattr(program.logs, "configure", lambda *arguments: None)
+    with structlog.testing.capture_logs() as lines, pytest.raises(Ended):
+        program.main(settings.read({"PID_FILE": str(tmp_path / "pid")}))
+    assert [line["reason"] for line in lines if line["log_level"] == "error"] == ["4 drawing threads hang"]
+
+
+def test_the_first_error_is_found_however_deep_it_lies() -> None:
+    reason = ValueError("why")
+    assert first_error(ExceptionGroup("a", [ExceptionGroup("b", [reason]), KeyError()])) is reason
+    assert first_error(reason) is reason
