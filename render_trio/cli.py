@@ -27,7 +27,8 @@ from render_trio.offload import produce
 from render_trio.producer import Received, submit, take_results, task_values
 from render_trio.settings import SettingError, Settings
 from render_trio.task_queue import TaskQueue
-from resources import REGISTRY, RequestError, find_resource
+from resources.parsing import RequestError, find_resource
+from resources.registry import CATALOGUE
 
 EXPECTED = (
     RenderTrioError,
@@ -104,7 +105,7 @@ def demo(out: Path, stay: bool, as_json: bool) -> None:
         click.echo(f"service: {address}\nqueue:   {queue_url}\nCtrl-C ends both.", err=as_json)
 
     with ExitStack() as bar:
-        advance = bar.enter_context(tables.progress(len(REGISTRY), "Printing"))
+        advance = bar.enter_context(tables.progress(len(CATALOGUE), "Printing"))
         printed = trio.run(run_demo, out, lambda _: advance(), stayed if stay else None)
     if not stay:
         tables.show_printed(_rows(printed), as_json)
@@ -185,7 +186,7 @@ def render(view: str, pairs: tuple[str, ...], out: Path) -> None:
 @told_in_one_line
 def resources(view: str | None, as_json: bool) -> None:
     """List the resources, or the options of one."""
-    chosen = list(REGISTRY.values()) if view is None else [find_resource(view)]
+    chosen = list(CATALOGUE.values()) if view is None else [find_resource(view)]
     tables.show_resources(chosen, with_options=view is not None, as_json=as_json)
 
 

@@ -17,7 +17,7 @@ from render_trio.errors import RenderTrioError
 from render_trio.producer import Received, submit, take_results, task_values
 from render_trio.settings import Settings
 from render_trio.task_queue import TaskQueue
-from resources import REGISTRY
+from resources.registry import CATALOGUE
 
 HEADER = "Made to measure"
 PATIENCE_SECONDS = 120.0  # for all documents: they take well under a second, an overloaded machine more
@@ -68,7 +68,7 @@ async def _print_all(settings: Settings, folder: Path, on_printed: Callable[[Pri
     submitted: dict[str, tuple[str, float]] = {}
     printed: list[Printed] = []
     try:
-        for view, resource in REGISTRY.items():
+        for view, resource in CATALOGUE.items():
             options = {"header_text": HEADER, "url": f"https://example.org/resources/{resource.slug}", "seed": "demo"}
             begun = trio.current_time()
             submitted[await submit(queue, task_values(view, options)[1])] = (view, begun)

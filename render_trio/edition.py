@@ -15,7 +15,7 @@ import msgspec
 
 import resources
 from render_trio import acceleration
-from resources import assets
+from resources.content import assets
 from resources.request import Request
 
 CHARACTERS = 12  # of a hash: enough to tell editions apart

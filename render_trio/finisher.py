@@ -11,7 +11,7 @@ from pikepdf import Array, Dictionary, Name, ObjectStreamMode, Pdf
 
 from render_trio import __version__
 from render_trio.metadata import describe
-from resources.drawing.document import Drawn
+from resources.rendering import Drawn
 
 SIZE_TOLERANCE = 0.01  # pt: media boxes are written with five decimals
 DUPLEX = {"long-edge": Name.DuplexFlipLongEdge, "short-edge": Name.DuplexFlipShortEdge}

@@ -24,7 +24,9 @@ from render_trio.tasks import (
     encode_task,
     failure,
 )
-from resources.request import Request, parse_request
+from resources.parsing import parse_request
+from resources.registry import CATALOGUE
+from resources.request import Request
 
 RESULTS_AT_ONCE = 20
 RESULT_LEASE_SECONDS = 60  # to write a batch of documents to disk
@@ -43,7 +45,7 @@ def task_values(view: str, options: Mapping[str, object]) -> tuple[Request, dict
     """Return the request and the task's keys, with defaults for what is not named. Raises RequestError."""
     request = parse_request({**options, "resource_view": view}, default_seed="", fill_defaults=True)
     values: dict[str, Any] = {
-        "resource_slug": request.resource.slug,
+        "resource_slug": CATALOGUE[request.view].slug,
         "resource_name": request.name,
         "resource_view": request.view,
         "url": request.url,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from resources.drawing.document import Drawn, draw
+from resources.rendering import Drawn
+from resources.rendering import render as draw
 from resources.request import Request
 
 

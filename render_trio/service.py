@@ -37,7 +37,7 @@ from render_trio.web.turnstile import taking_turns
 from render_trio.web.upkeep import web_supervisor
 from render_trio.web_tasks import WebTasks
 from render_trio.worker import Worker
-from resources import assets
+from resources.content import assets
 
 DRAIN_SHARE = 0.6  # of SHUTDOWN_SECONDS for work that has begun; the rest is for giving back and the web
 WEB_SECONDS = 4.0  # for the web to end, once there is nothing left to lose

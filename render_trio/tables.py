@@ -15,7 +15,7 @@ from rich.table import Table
 
 from render_trio.producer import Received
 from render_trio.tasks import LinkResult
-from resources.request import COMMON_OPTIONS
+from resources.parsing import COMMON_OPTIONS
 from resources.resource import Resource
 
 KIB = 1024

@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from render_trio.errors import InvalidTaskError
-from resources.request import Request, RequestError, parse_request
+from resources.parsing import RequestError, parse_request
+from resources.request import Request
 
 TASK_KIND = "task#render"
 TASK_TAG = "task"

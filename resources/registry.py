@@ -1,60 +1,42 @@
-"""The catalogue: one line a resource. A new resource is a file in this folder and a line here."""
+"""The registry: every resource of catalogue/, and those that installed packages offer.
+
+One module is one resource, and defines it as `RESOURCE`. A package adds its own under the entry point group
+`render_trio.resources`: `my_poster = "my_package.my_poster:RESOURCE"`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from pkgutil import iter_modules
 from types import MappingProxyType
 
-from resources import (
-    arrows,
-    barcode_checksum_poster,
-    binary_cards,
-    binary_cards_small,
-    binary_to_alphabet,
-    binary_windows,
-    grid,
-    job_badges,
-    left_right_cards,
-    modulo_clock,
-    number_hunt,
-    parity_cards,
-    piano_keys,
-    pixel_painter,
-    run_length_encoding,
-    searching_cards,
-    sorting_network,
-    sorting_network_cards,
-    train_stations,
-    treasure_hunt,
-    treasure_island,
-)
+from resources import catalogue
 from resources.resource import Resource
 
-REGISTRY: Mapping[str, Resource] = MappingProxyType(
-    {
-        resource.view: resource
-        for resource in (
-            arrows.RESOURCE,
-            barcode_checksum_poster.RESOURCE,
-            binary_cards.RESOURCE,
-            binary_cards_small.RESOURCE,
-            binary_to_alphabet.RESOURCE,
-            binary_windows.RESOURCE,
-            grid.RESOURCE,
-            job_badges.RESOURCE,
-            left_right_cards.RESOURCE,
-            modulo_clock.RESOURCE,
-            number_hunt.RESOURCE,
-            parity_cards.RESOURCE,
-            piano_keys.RESOURCE,
-            pixel_painter.RESOURCE,
-            run_length_encoding.RESOURCE,
-            searching_cards.RESOURCE,
-            sorting_network.RESOURCE,
-            sorting_network_cards.RESOURCE,
-            train_stations.RESOURCE,
-            treasure_hunt.RESOURCE,
-            treasure_island.RESOURCE,
-        )
-    }
-)
+ENTRY_POINTS = "render_trio.resources"
+
+
+class CatalogueError(ValueError):
+    """A resource that can't be part of the catalogue."""
+
+
+def _found() -> Iterator[tuple[str, Resource]]:
+    for module in iter_modules(catalogue.__path__):
+        yield f"{catalogue.__name__}.{module.name}", import_module(f"{catalogue.__name__}.{module.name}").RESOURCE
+    for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: entry.value):
+        yield entry.value, entry.load()
+
+
+def load() -> Mapping[str, Resource]:
+    """Return every resource by its view. Raises CatalogueError when two share one."""
+    found: dict[str, Resource] = {}
+    for origin, resource in _found():
+        if resource.view in found:
+            raise CatalogueError(f"{origin} defines the view {resource.view!r}, which is taken")
+        found[resource.view] = resource
+    return MappingProxyType(found)
+
+
+CATALOGUE = load()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from resources.drawing.document import Document
+from resources.drawing.paper import PAPERS, Flip, Orientation, Paper
 from resources.options import Choices, Option
-from resources.paper import Flip, Orientation
-
-if TYPE_CHECKING:
-    from resources.drawing.document import Document
+from resources.request import Request
 
 
 def _nothing_to_check(choices: Choices) -> None:
@@ -42,3 +41,19 @@ class Resource:
     def slug(self) -> str:
         """The name in an address: the view with dashes."""
         return self.view.replace("_", "-")
+
+    def title(self, request: Request) -> str:
+        """Return the document's title: the name, and what distinguishes this variant."""
+        return f"{request.name} ({self.subtitle(request.choices, request.paper_size)})"
+
+    def filename(self, request: Request) -> str:
+        """Return the document's file name: `{title}.pdf`, safe on every file system."""
+        return re.sub(r'[/\\:*?"<>|]', " ", self.title(request)) + ".pdf"
+
+    def page_count(self, request: Request) -> int:
+        """Return the pages of the whole document, all copies."""
+        return self.pages(request.choices) * request.copies
+
+    def paper(self, request: Request) -> Paper:
+        """Return the paper, turned as this resource wants it."""
+        return PAPERS[request.paper_size].turned(self.orientation)

@@ -10,8 +10,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from render_trio.offload import produce
 from render_trio.producer import task_values
-from resources import REGISTRY
 from resources.drawing.fonts import FACES
+from resources.registry import CATALOGUE
 
 COLUMNS = 7
 CELL, TITLE, GAP = 210, 22, 10  # pixels
@@ -37,13 +37,13 @@ def first_page(view: str) -> Image.Image:
 
 def main(path: Path) -> None:
     """Write the contact sheet to `path`."""
-    columns = min(COLUMNS, len(REGISTRY))
-    rows = -(-len(REGISTRY) // columns)
+    columns = min(COLUMNS, len(CATALOGUE))
+    rows = -(-len(CATALOGUE) // columns)
     size = (columns * (CELL + GAP) + GAP, rows * (CELL + TITLE + GAP) + GAP)
     sheet = Image.new("RGB", size, "#e8e8e8")
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.truetype(str(FACES["atkinson"]), 15)
-    for index, (view, resource) in enumerate(sorted(REGISTRY.items())):
+    for index, (view, resource) in enumerate(sorted(CATALOGUE.items())):
         left, top = GAP + index % columns * (CELL + GAP), GAP + index // columns * (CELL + TITLE + GAP)
         picture = first_page(view)
         sheet.paste(picture, (left + (CELL - picture.width) // 2, top + (CELL - picture.height) // 2))

@@ -6,8 +6,12 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from resources import REGISTRY, Request, parse_request
+from resources.drawing.document import Document
+from resources.drawing.fonts import FontSet
 from resources.options import Choice, Flag
+from resources.parsing import parse_request
+from resources.registry import CATALOGUE
+from resources.request import Request
 from resources.resource import Resource
 
 
@@ -29,7 +33,13 @@ def all_requests() -> list[Request]:
     """Return every combination of every resource's options, on both papers."""
     return [
         request_for(view, header_text="Room Four", paper_size=paper, **chosen)
-        for view, resource in REGISTRY.items()
+        for view, resource in CATALOGUE.items()
         for chosen in combinations(resource)
         for paper in ("a4", "letter")
     ]
+
+
+def document_for(request: Request, font_set: FontSet) -> Document:
+    """Return an empty document for the request."""
+    resource = CATALOGUE[request.view]
+    return Document(request, resource.title(request), resource.paper(request), resource.flip, font_set, lambda: None)

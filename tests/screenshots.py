@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from render_trio.producer import task_values
-from resources import REGISTRY
+from resources.registry import CATALOGUE
 from tests.browser import browser, visit
 from tests.processes import Running, queue, start_service
 
@@ -33,10 +33,10 @@ def put_to_work(service: Running) -> int:
     """Put tasks on the queue, and return how many."""
     with httpx.Client(base_url=service.address, trust_env=False) as client:
         for number in range(ROUNDS):
-            for view in REGISTRY:
+            for view in CATALOGUE:
                 task = {"kind": "task#render", **task_values(view, {"seed": number})[1]}
                 client.post("/tasks", json=task).raise_for_status()
-    return ROUNDS * len(REGISTRY)
+    return ROUNDS * len(CATALOGUE)
 
 
 def take(shown: Browser, service: Running, folder: Path) -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 from render_trio import settings
 from render_trio.cli import main
 from render_trio.metrics import Metrics
-from resources import REGISTRY
+from resources.registry import CATALOGUE
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -36,7 +36,7 @@ def test_every_metric_is_in_the_readme() -> None:
 
 
 def test_every_resource_is_in_the_readme() -> None:
-    for view in REGISTRY:
+    for view in CATALOGUE:
         assert f"`{view}`" in README
 
 

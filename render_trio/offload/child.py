@@ -12,7 +12,7 @@ from pathlib import Path
 
 from render_trio.finisher import FinishedDocument
 from render_trio.offload.produce import Produce
-from resources import assets
+from resources.content import assets
 from resources.request import Request
 
 CPU_MARGIN = 5  # s of CPU time beyond the time limit: the parent kills first, unless it is in trouble itself

@@ -14,7 +14,7 @@ from render_trio.desk import Desk
 from render_trio.web import direct, files, gallery, openapi, preview, probes, resource_page
 from render_trio.web.probes import Probes
 from render_trio.web.replies import page_reply, wants_page
-from resources import assets
+from resources.content import assets
 
 log = structlog.get_logger(__name__)
 

@@ -15,7 +15,10 @@ from render_trio.tasks import TASK_KIND
 from render_trio.web import query
 from render_trio.web.problems import problem, refusal
 from render_trio.web.replies import NOT_KEPT, REVALIDATED, bodiless, page_reply, wants_page
-from resources import REGISTRY, Request, RequestError, Resource, parse_request
+from resources.parsing import RequestError, parse_request
+from resources.registry import CATALOGUE
+from resources.request import Request
+from resources.resource import Resource
 
 FATAL_PAUSE = 30  # s until a service that must be started anew may be back
 SEED_BYTES = 4
@@ -50,7 +53,7 @@ def routes(desk: Desk) -> Blueprint:
 
 def resource_of(slug: str) -> Resource:
     """Return the resource of the address, or answer that there is none."""
-    resource = REGISTRY.get(slug.replace("-", "_"))
+    resource = CATALOGUE.get(slug.replace("-", "_"))
     if resource is None or resource.slug != slug:
         abort(404)
     return resource
@@ -82,7 +85,7 @@ async def _document(desk: Desk, asked: Request, *, attached: bool) -> Response:
     headers = {
         "ETag": f'"{name}"',
         "Cache-Control": REVALIDATED,
-        "Content-Disposition": disposition(asked.filename, attached=attached),
+        "Content-Disposition": disposition(CATALOGUE[asked.view].filename(asked), attached=attached),
     }
     if request.method in ("GET", "HEAD"):
         if request.if_none_match.contains(name):

@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from render_trio.web.query import TEXTS, checked, spelt
-from resources import Request, RequestError, Resource
 from resources.options import Choice, Digits, Flag, Number, Option
-from resources.request import COMMON_KEYS, COMMON_OPTIONS, HEADER_CHARACTERS
+from resources.parsing import COMMON_KEYS, COMMON_OPTIONS, HEADER_CHARACTERS, RequestError
+from resources.request import Request
+from resources.resource import Resource
 
 RADIOS_MOST = 5  # choices shown side by side; more become a menu
 HELP = {
@@ -76,7 +77,7 @@ def form_of(resource: Resource, values: dict[str, str]) -> Form:
         request=request,
         own=own,
         common=common,
-        passed_on=_passed_on(request),
+        passed_on=_passed_on(resource, request),
         errors=tuple(error for name, error in wrong.items() if name not in beside),
     )
 
@@ -137,9 +138,9 @@ def _told(error: str | None) -> str:
     return f"Please use {allowed}." if allowed else error
 
 
-def _passed_on(request: Request) -> dict[str, str]:
+def _passed_on(resource: Resource, request: Request) -> dict[str, str]:
     given = {name: str(getattr(request, name)) for name in ("seed", "language", "url")}
     passed = {name: value for name, value in given.items() if value != TEXTS[name]}
-    if request.name != request.resource.name:
+    if request.name != resource.name:
         passed["resource_name"] = request.name
     return passed

@@ -14,9 +14,11 @@ from render_trio.errors import RenderTrioError
 from render_trio.web import query
 from render_trio.web.direct import not_drawn, resource_of
 from render_trio.web.replies import FOR_EVER, REVALIDATED, Packed, packed, packed_reply
-from resources import REGISTRY, Request, Resource
+from resources.drawing.paper import PAPERS
 from resources.options import Choice
-from resources.paper import PAPERS
+from resources.registry import CATALOGUE
+from resources.request import Request
+from resources.resource import Resource
 
 PIXELS = 264  # of a thumbnail's longer side
 SEARCH_CHARACTERS = 100
@@ -81,7 +83,7 @@ def pictured(resource: Resource) -> Request:
 def routes(desk: Desk) -> Blueprint:
     """Return the routes of the gallery."""
     part = Blueprint("gallery", __name__)
-    entries = tuple(entry_of(resource) for resource in sorted(REGISTRY.values(), key=lambda resource: resource.name))
+    entries = tuple(entry_of(resource) for resource in sorted(CATALOGUE.values(), key=lambda resource: resource.name))
     whole: list[Packed] = []  # the page without a search, which is what nearly everybody asks for
     thumbnails: dict[str, Packed] = {}
 

@@ -15,7 +15,7 @@ from quart import Blueprint, Response, current_app
 from render_trio import __version__
 from render_trio.web.openapi_schemas import components, reference
 from render_trio.web.replies import REVALIDATED, Packed, packed, packed_reply
-from resources import REGISTRY
+from resources.registry import CATALOGUE
 
 PDF, HTML, JSON, EVENTS, PROBLEM, FORM = (
     "application/pdf",
@@ -115,7 +115,7 @@ WORDS = {
     "503": "Not now; come again",
 }
 PARAMETERS: dict[str, dict[str, Any]] = {
-    "slug": {"enum": sorted(resource.slug for resource in REGISTRY.values())},
+    "slug": {"enum": sorted(resource.slug for resource in CATALOGUE.values())},
     "task_id": {"type": "string", "pattern": "^web-[0-9a-f]{32}$"},
     "name": {"type": "string"},
     "number": {"type": "integer", "minimum": 1},

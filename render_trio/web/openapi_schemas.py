@@ -12,15 +12,16 @@ from render_trio import tasks
 from render_trio.health import Health
 from render_trio.web.board import Status
 from render_trio.web_tasks import TaskView
-from resources import REGISTRY, Resource
 from resources.options import Choice, Digits, Flag, Number, Option
-from resources.request import (
+from resources.parsing import (
     COMMON_OPTIONS,
     HEADER_CHARACTERS,
     NAME_CHARACTERS,
     SEED_CHARACTERS,
     URL_CHARACTERS,
 )
+from resources.registry import CATALOGUE
+from resources.resource import Resource
 
 Schema = dict[str, Any]
 REFERENCE = "#/components/schemas/{name}"
@@ -117,15 +118,15 @@ def components() -> dict[str, Schema]:
     schemas: dict[str, Schema] = {
         **sent,
         "CommonOptions": {"type": "object", "properties": common},
-        "RenderTask": {"oneOf": [reference(component_name(resource, "Task")) for resource in REGISTRY.values()]},
+        "RenderTask": {"oneOf": [reference(component_name(resource, "Task")) for resource in CATALOGUE.values()]},
         "RenderOrder": {
             "description": "A task of which only the resource must be named.",
             "type": "object",
-            "properties": {"resource_view": {"enum": sorted(REGISTRY)}},
+            "properties": {"resource_view": {"enum": sorted(CATALOGUE)}},
             "required": ["resource_view"],
             "allOf": [reference("Options")],
         },
-        "Options": {"anyOf": [reference(component_name(resource, "Options")) for resource in REGISTRY.values()]},
+        "Options": {"anyOf": [reference(component_name(resource, "Options")) for resource in CATALOGUE.values()]},
         "Problem": {
             "description": "What is wrong (RFC 9457): `code` for programs, `detail` for people, and the `field`.",
             "type": "object",
@@ -140,7 +141,7 @@ def components() -> dict[str, Schema]:
             "required": ["type", "title", "status", "code", "detail"],
         },
     }
-    for resource in REGISTRY.values():
+    for resource in CATALOGUE.values():
         schemas[component_name(resource, "Options")] = _options(resource)
         schemas[component_name(resource, "Task")] = _task(resource)
     return schemas

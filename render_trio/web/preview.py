@@ -16,9 +16,10 @@ from render_trio.web.direct import not_drawn, resource_of
 from render_trio.web.form import form_of
 from render_trio.web.problems import refusal
 from render_trio.web.replies import FOR_EVER, REVALIDATED, bodiless, json_reply
-from resources import Request, RequestError
-from resources.paper import PAPERS
-from resources.request import PAPER_SIZE
+from resources.parsing import PAPER_SIZE, RequestError
+from resources.registry import CATALOGUE
+from resources.request import Request
+from resources.resource import Resource
 
 PIXELS = 1100  # of a page's longer side: sharp in half a window, or on the whole of a phone
 
@@ -48,24 +49,24 @@ class Preview:
 
 def preview_of(asked: Request, document: FinishedDocument | None) -> Preview:
     """Return the preview: the pages of the first copy. Not drawn yet, it may vary for all we know."""
-    spelt, slug = query.canonical(asked), asked.resource.slug
-    paper = PAPERS[asked.paper_size].turned(asked.resource.orientation)
+    resource = CATALOGUE[asked.view]
+    spelt, slug, paper = query.canonical(asked), resource.slug, resource.paper(asked)
     scale = PIXELS / max(paper.width, paper.height)
     size = round(paper.width * scale), round(paper.height * scale)
     # Copies change no page: their pictures are the same.
     pictured = query.canonical(one_copy(asked))
     sheets = tuple(
         Sheet(query.address(f"/resources/{slug}/pages/{number}.png", pictured, v=edition()), *size)
-        for number in range(1, one_copy(asked).page_count + 1)
+        for number in range(1, resource.pages(asked.choices) + 1)
     )
     varies = document is None or document.varies
-    return Preview(spelt, asked.filename, asked.page_count, _told(asked), varies, sheets)
+    return Preview(spelt, resource.filename(asked), resource.page_count(asked), _told(resource, asked), varies, sheets)
 
 
-def _told(asked: Request) -> str:
-    each, size = one_copy(asked).page_count, asked.paper_size
+def _told(resource: Resource, asked: Request) -> str:
+    each, size = resource.pages(asked.choices), asked.paper_size
     pages = f"{each} page{'' if each == 1 else 's'} of {PAPER_SIZE.values[size]} paper"
-    return pages if asked.copies == 1 else f"{asked.copies} copies of {pages}: {asked.page_count} in all"
+    return pages if asked.copies == 1 else f"{asked.copies} copies of {pages}: {resource.page_count(asked)} in all"
 
 
 def routes(desk: Desk) -> Blueprint:
@@ -95,7 +96,7 @@ def routes(desk: Desk) -> Blueprint:
             asked = one_copy(query.checked(resource, query.given_values(request.args, service_keys=("v",))))
         except RequestError as error:
             return refusal(error)
-        if not 1 <= number <= asked.page_count:
+        if not 1 <= number <= resource.page_count(asked):
             abort(404)
         name = f"{etag(asked)}-{number}"
         kept = FOR_EVER if request.args.get("v") == edition() else REVALIDATED

@@ -8,7 +8,7 @@ import msgspec
 from quart import Response
 
 from render_trio.web.replies import NOT_KEPT
-from resources import RequestError
+from resources.parsing import RequestError
 
 PROBLEM_TYPE = "application/problem+json"
 

@@ -6,10 +6,12 @@ from urllib.parse import urlencode
 
 from werkzeug.datastructures import MultiDict
 
-from resources import Request, RequestError, Resource, parse_request
 from resources.language import SOURCE_LANGUAGE
 from resources.options import Value
-from resources.request import COMMON_OPTIONS
+from resources.parsing import COMMON_OPTIONS, RequestError, parse_request
+from resources.registry import CATALOGUE
+from resources.request import Request
+from resources.resource import Resource
 
 # Without a seed everybody gets the same numbers, and a link to a document is a link to that very document.
 DEFAULT_SEED = "1"
@@ -39,14 +41,15 @@ def checked(resource: Resource, values: dict[str, str]) -> Request:
 def canonical(request: Request) -> str:
     """Return the shortest query that spells the request: "" when all is as by default."""
     pairs: list[tuple[str, str]] = []
-    for option in request.resource.options:
+    resource = CATALOGUE[request.view]
+    for option in resource.options:
         if request.choices[option.name] != option.default:
             pairs.append((option.name, spelt(request.choices[option.name])))
     for option in COMMON_OPTIONS:
         value = getattr(request, option.name)
         if value != option.default:
             pairs.append((option.name, spelt(value)))
-    for name, default in {**TEXTS, "resource_name": request.resource.name}.items():
+    for name, default in {**TEXTS, "resource_name": resource.name}.items():
         value = getattr(request, "name" if name == "resource_name" else name)
         if value != default:
             pairs.append((name, value))

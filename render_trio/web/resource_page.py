@@ -12,7 +12,8 @@ from render_trio.web.direct import new_seed, resource_of, see_other
 from render_trio.web.form import form_of
 from render_trio.web.preview import preview_of
 from render_trio.web.replies import page_reply
-from resources import Request, RequestError
+from resources.parsing import RequestError
+from resources.request import Request
 
 NEW_NUMBERS = "new_numbers"  # the key by which the form asks for another seed
 SERVICE_KEYS = (NEW_NUMBERS, "download")

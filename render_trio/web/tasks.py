@@ -19,7 +19,7 @@ from render_trio.web.problems import problem, refusal
 from render_trio.web.replies import NOT_KEPT, json_reply, page_reply, wants_page
 from render_trio.web.resource_page import SERVICE_KEYS
 from render_trio.web_tasks import Document, TaskView, WebTasks
-from resources import RequestError
+from resources.parsing import RequestError
 
 LOOK_FIRST, LOOK_MOST = 0.2, 2.0  # s between two looks at a task; grows by half, since most are done at once
 RETRY_AFTER_SECONDS = 2

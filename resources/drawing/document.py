@@ -10,55 +10,39 @@ import io
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from reportlab.pdfgen.canvas import Canvas
 
-from resources import artwork
+from resources.content import artwork
 from resources.drawing import fonts
 from resources.drawing.box import Box
 from resources.drawing.frame import draw_frame, link_area
 from resources.drawing.ink import Ink
 from resources.drawing.lettering import Typesetter
+from resources.drawing.paper import MARGIN_LEFT, MARGIN_TOP, POINTS_PER_MM, Flip, Paper
 from resources.drawing.surface import Surface
 from resources.drawing.symbol import Symbol
 from resources.language import Translate, translator
-from resources.paper import MARGIN_LEFT, MARGIN_TOP, PAPERS, POINTS_PER_MM, Flip, Paper
-
-if TYPE_CHECKING:
-    from resources.request import Request
+from resources.request import Request
 
 PRODUCER = "render-trio"
-
-
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """Pages as ReportLab wrote them, uncompressed, with what the finisher needs to know.
-
-    `pages` are those in `pdf`; the finished document repeats them `repeats` times. `size` in pt. `varies`: another
-    seed gives another document.
-    """
-
-    pdf: bytes
-    filename: str
-    title: str
-    subject: str
-    language: str
-    pages: int
-    repeats: int
-    pages_per_copy: int
-    size: tuple[float, float]
-    flip: Flip | None
-    varies: bool = False
 
 
 class Document:
     """What a resource draws its copies on."""
 
-    def __init__(self, request: Request, font_set: fonts.FontSet, checkpoint: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        request: Request,
+        title: str,
+        paper: Paper,
+        flip: Flip,
+        font_set: fonts.FontSet,
+        checkpoint: Callable[[], None],
+    ) -> None:
         self.request = request
-        self.paper: Paper = PAPERS[request.paper_size].turned(request.resource.orientation)
+        self.paper = paper
+        self.flip: Flip = flip
         self.ink_saver = request.ink_saver
         self.translate: Translate = translator(request.language)
         self._checkpoint = checkpoint
@@ -72,24 +56,24 @@ class Document:
             initialFontName=font_set.font(fonts.FOOTER_FACE).fontName,
         )
         self._canvas._preamble = ""
-        self._canvas.setTitle(f"{request.name} ({request.subtitle})")
+        self._canvas.setTitle(title)
         self._canvas.setCreator(PRODUCER)
         self._canvas.setProducer(PRODUCER)
         self.typesetter = Typesetter(font_set, self._canvas)
         self._symbols: dict[str, Symbol] = {}
-        left, top, right, bottom = (length * POINTS_PER_MM for length in link_area(self))
+        left, top, right, bottom = (length * POINTS_PER_MM for length in link_area(paper, request.url))
         height = self.paper.height * POINTS_PER_MM
         self._link_corners = (left, height - bottom, right, height - top)
         self._random: random.Random | None = None
         self._copy = 0
-        self._varies = False
-        self._pages = 0
-        self._has_backs = False
+        self.varies = False
+        self.pages = 0
+        self.has_backs = False
 
     @property
     def random(self) -> random.Random:
         """This copy's own source of random numbers; a copy that never asks is the same as the others."""
-        self._varies = True
+        self.varies = True
         if self._random is None:
             self._random = random.Random(f"{self.request.seed}:{self._copy}")
         return self._random
@@ -98,8 +82,8 @@ class Document:
     def page(self, *, back: bool = False) -> Iterator[Surface]:
         """Begin a page; gives its content area. `back`: it is printed behind the page before it."""
         self._checkpoint()
-        self._has_backs |= back
-        self._pages += 1
+        self.has_backs |= back
+        self.pages += 1
         ink, k = Ink(), POINTS_PER_MM
         # From here on millimetres, y down, from the upper left corner of the sheet.
         ink.transform(k, 0, 0, -k, 0, self.paper.height * k)
@@ -115,8 +99,8 @@ class Document:
 
     def behind(self, box: Box) -> Box:
         """Return the place on a back page that lies behind `box` on the front, by the edge it is turned over."""
-        upright = self.request.resource.orientation == "portrait"
-        if (self.request.resource.flip == "long-edge") == upright:
+        upright = self.paper.height > self.paper.width
+        if (self.flip == "long-edge") == upright:
             return Box(self.paper.content_width - box.right, box.y, box.width, box.height)
         # Turned over the upper edge: what is at the top of the sheet comes to lie at its bottom.
         top = self.paper.height - 2 * MARGIN_TOP - box.bottom
@@ -160,31 +144,11 @@ class Document:
         self._canvas._code.extend(ink.code)
         self._canvas._formsinuse.extend(ink.forms)
 
-    def draw_copies(self) -> Drawn:
-        """Draw all copies; where they are alike, only one. Raises what the resource's `draw` raises."""
-        request, resource = self.request, self.request.resource
-        drawn = 0
-        while drawn == 0 or (self._varies and drawn < request.copies):
-            self._copy, self._random = drawn, None
-            resource.draw(self, request.choices)
-            drawn += 1
+    def begin_copy(self, number: int) -> None:
+        """Begin a copy, counted from 0, with random numbers of its own."""
+        self._copy, self._random = number, None
+
+    def save(self) -> bytes:
+        """Return the pages as ReportLab writes them, uncompressed."""
         self._canvas.save()
-        return Drawn(
-            pdf=self._output.getvalue(),
-            filename=request.filename,
-            title=f"{request.name} ({request.subtitle})",
-            subject=self.translate(resource.summary),
-            language=request.language,
-            pages=self._pages,
-            repeats=request.copies // drawn,
-            pages_per_copy=resource.pages(request.choices),
-            size=self.paper.points,
-            flip=resource.flip if self._has_backs else None,
-            varies=self._varies,
-        )
-
-
-def draw(request: Request, checkpoint: Callable[[], None]) -> Drawn:
-    """Return the drawn pages of the request. `checkpoint` is called before each page and may raise to stop."""
-    with fonts.POOL.borrowed() as font_set:
-        return Document(request, font_set, checkpoint).draw_copies()
+        return self._output.getvalue()

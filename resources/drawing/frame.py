@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from resources.drawing import fonts, lettering
 from resources.drawing.box import Box
 from resources.drawing.colours import GREY, Stroke
+from resources.drawing.paper import MARGIN_BOTTOM, MARGIN_LEFT, MARGIN_RIGHT, Paper
 from resources.drawing.path import Path
+from resources.drawing.surface import Surface
 from resources.language import N_
-from resources.paper import MARGIN_BOTTOM, MARGIN_LEFT, MARGIN_RIGHT
-
-if TYPE_CHECKING:
-    from resources.drawing.document import Document
-    from resources.drawing.surface import Surface
 
 HEADER_SIZE, HEADER_SMALLEST = 4.0, 2.6
 HEADER_BASELINE = 7.5  # from the upper edge of the sheet: printers reach 5 mm, the content begins at 10
@@ -30,22 +25,21 @@ def draw_frame(surface: Surface) -> None:
     _draw_header(surface)
     _draw_ruler(surface)
     request = surface.document.request
-    first, second = _footer_lines(surface.document)
+    first, second = _footer_lines(surface.document.paper)
     name = f"{surface.document.translate(MARK)} · {request.name}"
     surface.text(first, _cut(name, first.width), FOOTER_SIZE, align="left", colour=GREY)
     if request.url:
         surface.text(second, _cut(request.url, second.width), FOOTER_SIZE, align="left", colour=GREY)
 
 
-def link_area(document: Document) -> tuple[float, float, float, float]:
+def link_area(paper: Paper, url: str) -> tuple[float, float, float, float]:
     """Return left, top, right and bottom of the printed address, in mm on the sheet."""
-    _, box = _footer_lines(document)
-    width = fonts.width("body", _cut(document.request.url, box.width)) * FOOTER_SIZE
+    _, box = _footer_lines(paper)
+    width = fonts.width("body", _cut(url, box.width)) * FOOTER_SIZE
     return box.x, box.y, box.x + width, box.bottom
 
 
-def _footer_lines(document: Document) -> tuple[Box, Box]:
-    paper = document.paper
+def _footer_lines(paper: Paper) -> tuple[Box, Box]:
     width = paper.content_width - RULER_LENGTH - 2 * GAP
     first = Box(MARGIN_LEFT, paper.height - MARGIN_BOTTOM + FOOTER_TOP, width, 4)
     return first, first.moved(y=4)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+
+from reportlab.pdfgen.canvas import Canvas
 
 from resources.drawing import fonts
 from resources.drawing.fonts import Role
-
-if TYPE_CHECKING:
-    from reportlab.pdfgen.canvas import Canvas
 
 SMALLEST = 1.6  # mm (4.5 pt): text that would have to be smaller doesn't belong in its box
 ELLIPSIS = "…"

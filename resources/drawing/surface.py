@@ -17,10 +17,10 @@ from resources.drawing.colours import BLACK, CUT, FOLD, GREY, INK, OUTLINE, Stro
 from resources.drawing.fonts import Role
 from resources.drawing.ink import Ink
 from resources.drawing.path import Path, circles
+from resources.drawing.symbol import Symbol
 
 if TYPE_CHECKING:
     from resources.drawing.document import Document
-    from resources.drawing.symbol import Symbol
 
 Align = Literal["left", "centre", "right"]
 LEADING = 1.35  # line distance in em

@@ -11,7 +11,7 @@ import pikepdf
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from resources import REGISTRY
+from resources.registry import CATALOGUE
 from tests.browser import browser as run_browser
 from tests.browser import grave_violations, visit
 from tests.processes import Running, start_service
@@ -44,7 +44,7 @@ def pictures(page: Page) -> list[str]:
 def test_a_sorting_network_made_to_measure_in_four_clicks(service: Running, browser: Browser, tmp_path: Path) -> None:
     with visit(browser, service.address) as page:
         page.get_by_label("Search the resources").press_sequentially("sorting")
-        expect(page.get_by_role("status")).to_have_text(re.compile(rf"^\d of {len(REGISTRY)} resources$"))
+        expect(page.get_by_role("status")).to_have_text(re.compile(rf"^\d of {len(CATALOGUE)} resources$"))
         expect(page.get_by_role("link", name="Grid")).to_be_hidden()
         page.get_by_role("link", name="Sorting Network", exact=True).click()  # one
         page.wait_for_url("**/resources/sorting-network")

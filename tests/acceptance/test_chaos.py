@@ -22,7 +22,7 @@ import pytest
 from render_trio.offload import produce
 from render_trio.producer import task_values
 from render_trio.tasks import LeasedTask, decode, decode_result, encode_task
-from resources import REGISTRY
+from resources.registry import CATALOGUE
 from tests.acceptance.chaos import EVERYWHERE, ONLY_WITH, World, schedule
 
 LONG = os.environ.get("CHAOS") == "long"
@@ -35,7 +35,7 @@ LEASES_OVER = 30.0  # s after which no lease of the service's can still be runni
 
 def tasks_of(seed: int, count: int) -> dict[str, str]:
     """Return payloads by task id: every resource, some tasks alike, every fifth without a seed of its own."""
-    views = list(REGISTRY)
+    views = list(CATALOGUE)
     payloads = {}
     for number in range(count):
         own = {} if number % 5 == 0 else {"seed": f"{seed}-{number % 40}"}

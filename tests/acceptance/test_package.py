@@ -49,9 +49,9 @@ def test_the_wheel_prints_and_serves_from_any_folder(unpacked_wheel: Path, tmp_p
     command = [sys.executable, "-c", code]
     ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
-    from resources import REGISTRY
+    from resources.registry import CATALOGUE
 
-    assert len(list((tmp_path / "out").glob("*.pdf"))) == len(REGISTRY)
+    assert len(list((tmp_path / "out").glob("*.pdf"))) == len(CATALOGUE)
 
 
 def test_the_wheel_holds_what_is_needed_and_no_tests(unpacked_wheel: Path) -> None:

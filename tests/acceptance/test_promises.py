@@ -185,12 +185,12 @@ def test_a_large_document_comes_as_a_link(stage: Stage, tmp_path: Path) -> None:
 
 
 def test_the_demo_prints_every_resource(tmp_path: Path) -> None:
-    from resources import REGISTRY
+    from resources.registry import CATALOGUE
 
     ended = render_trio("demo", "--out", str(tmp_path / "out"), "--json")
     assert ended.returncode == 0, ended.stderr
     rows = json.loads(ended.stdout)
-    assert [row["resource"] for row in rows] == sorted(REGISTRY)
+    assert [row["resource"] for row in rows] == sorted(CATALOGUE)
     for row in rows:
         with pikepdf.open(row["path"]) as pdf:
             assert len(pdf.pages) == row["pages"]

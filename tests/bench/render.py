@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable
 
 from render_trio.offload import produce
-from resources import REGISTRY, Request
+from resources.registry import CATALOGUE
+from resources.request import Request
 from tests.requests import all_requests, request_for
 
 RIVAL_ROUNDS = 25  # each: enough for a median that holds on a noisy machine
@@ -43,7 +44,7 @@ def measure_catalogue(rounds: int) -> None:
             times[request].append(timed(lambda request=request: draw(request)))  # type: ignore[misc]
         rates.append(len(requests) / sum(taken[-1] for taken in times.values()) * 1000)
     print(f"{'resource':26}{'documents':>10}{'median ms':>10}{'slowest ms':>11}{'default ms':>11}{'median kB':>10}")
-    for view in REGISTRY:
+    for view in CATALOGUE:
         own = [request for request in requests if request.view == view]
         medians = [statistics.median(times[request]) for request in own]
         default = request_for(view, header_text="Room Four")

@@ -19,7 +19,7 @@ import httpx
 
 from render_trio.producer import task_values
 from render_trio.tasks import decode_result, encode_task
-from resources import REGISTRY
+from resources.registry import CATALOGUE
 from tests.processes import children_of, queue, start_service
 
 TASKS = "/taskqueue/v1beta2/projects/render/taskqueues/render/tasks"
@@ -63,9 +63,9 @@ def _resident(process: int) -> int:
 
 def payloads() -> Iterator[str]:
     """Give tasks of every resource in turn, no two alike: each with a header and a seed of its own."""
-    for number, view in zip(itertools.count(), itertools.cycle(REGISTRY), strict=False):
+    for number, view in zip(itertools.count(), itertools.cycle(CATALOGUE), strict=False):
         options = {"header_text": f"Room {number}, whose name is {number * 7919:x}", "seed": f"soak-{number}"}
-        paper = ("a4", "letter")[number // len(REGISTRY) % 2]
+        paper = ("a4", "letter")[number // len(CATALOGUE) % 2]
         yield encode_task(task_values(view, options | {"paper_size": paper})[1])
 
 

@@ -25,11 +25,11 @@ import trio
 
 from render_trio.producer import submit, take_results, task_values
 from render_trio.task_queue import TaskQueue
-from resources import REGISTRY
+from resources.registry import CATALOGUE
 from tests.processes import Running, queue, start_service
 
 CONNECTIONS = 8  # of the gallery's readers
-VIEWS = tuple(sorted(REGISTRY))
+VIEWS = tuple(sorted(CATALOGUE))
 
 
 class Line:
@@ -98,7 +98,7 @@ async def weigh(address: str) -> tuple[int, int]:
 
 async def preview(line: Line, view: str, header: str) -> tuple[str, float]:
     """Ask as the page's script does, then for the first picture; returns the outcome and the milliseconds."""
-    slug, begun = REGISTRY[view].slug, time.perf_counter()
+    slug, begun = CATALOGUE[view].slug, time.perf_counter()
     status, headers, _ = await line.get(f"/resources/{slug}/preview?header_text={header}")
     if status == 200:
         status, headers, _ = await line.get(f"/resources/{slug}/pages/1.png?header_text={header}")

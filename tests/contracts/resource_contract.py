@@ -9,7 +9,8 @@ import pypdfium2
 from pikepdf import Name
 
 from render_trio.finisher import FinishedDocument
-from resources.paper import PAPERS, POINTS_PER_MM
+from resources.drawing.paper import POINTS_PER_MM
+from resources.registry import CATALOGUE
 from resources.request import Request
 
 CHECK_SCALE = 1  # pixels a point: fine enough to see a stray line
@@ -24,9 +25,9 @@ def opens_without_complaint(request: Request, document: FinishedDocument) -> Non
 
 
 def has_its_pages_and_their_size(request: Request, document: FinishedDocument) -> None:
-    width, height = PAPERS[request.paper_size].turned(request.resource.orientation).points
+    width, height = CATALOGUE[request.view].paper(request).points
     with pikepdf.open(io.BytesIO(document.pdf)) as pdf:
-        assert len(pdf.pages) == document.pages == request.page_count
+        assert len(pdf.pages) == document.pages == CATALOGUE[request.view].page_count(request)
         for page in pdf.pages:
             left, bottom, right, top = (float(number) for number in page.mediabox)
             assert abs(right - left - width) < 0.01
@@ -35,7 +36,7 @@ def has_its_pages_and_their_size(request: Request, document: FinishedDocument) -
 
 def has_a_title_a_language_and_print_settings(request: Request, document: FinishedDocument) -> None:
     with pikepdf.open(io.BytesIO(document.pdf)) as pdf:
-        assert str(pdf.docinfo["/Title"]) == f"{request.name} ({request.subtitle})"
+        assert str(pdf.docinfo["/Title"]) == CATALOGUE[request.view].title(request)
         assert str(pdf.Root.Lang) == request.language
         assert pdf.Root.ViewerPreferences.PrintScaling == Name("/None")
         assert pdf.Root.ViewerPreferences.DisplayDocTitle
@@ -58,7 +59,7 @@ def embeds_every_font_and_holds_no_image(request: Request, document: FinishedDoc
 
 def draws_inside_the_printable_area(request: Request, document: FinishedDocument) -> None:
     """Between the margins lies the content; outside stand only the header's line and the footer's."""
-    paper = PAPERS[request.paper_size].turned(request.resource.orientation)
+    paper = CATALOGUE[request.view].paper(request)
     pdf = pypdfium2.PdfDocument(document.pdf)
     for index in range(len(pdf)):
         picture = pdf[index].render(scale=CHECK_SCALE, grayscale=True).to_pil()

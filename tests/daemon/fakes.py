@@ -11,6 +11,7 @@ from render_trio.errors import LeaseLostError
 from render_trio.finisher import FinishedDocument
 from render_trio.task_queue import Lease
 from render_trio.tasks import LeasedTask, decode_result, encode_task
+from resources.registry import CATALOGUE
 from resources.request import Request
 
 TASK: dict[str, Any] = {
@@ -103,8 +104,11 @@ class FakeRenderer:
         await trio.sleep(self.seconds)
         if self.faults:
             raise self.faults.pop(0)
-        pdf = request.filename.encode()
-        return FinishedDocument(request.filename, pdf, request.page_count, hashlib.sha256(pdf).hexdigest())
+        resource = CATALOGUE[request.view]
+        pdf = resource.filename(request).encode()
+        return FinishedDocument(
+            resource.filename(request), pdf, resource.page_count(request), hashlib.sha256(pdf).hexdigest()
+        )
 
 
 class FakeHeartbeat:

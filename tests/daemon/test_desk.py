@@ -15,7 +15,8 @@ from render_trio.desk import Desk, DeskLimits, open_desk
 from render_trio.errors import BusyError, RenderFailedError, RenderTimedOutError
 from render_trio.finisher import FinishedDocument
 from render_trio.offload import ThreadOffload
-from resources import Request
+from resources.registry import CATALOGUE
+from resources.request import Request
 from tests.requests import request_for
 
 
@@ -35,7 +36,9 @@ class SlowOffload:
         self.ended.append(request.header_text)
         if self.error is not None:
             raise self.error
-        return FinishedDocument(request.filename, b"%PDF" + request.header_text.encode(), 1, "")
+        return FinishedDocument(
+            CATALOGUE[request.view].filename(request), b"%PDF" + request.header_text.encode(), 1, ""
+        )
 
     def beside(self, workers: int) -> SlowOffload:
         return self

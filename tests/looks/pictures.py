@@ -17,7 +17,8 @@ import pypdfium2
 from PIL import Image, ImageChops, ImageFilter, ImageOps
 
 from render_trio.offload import produce
-from resources import REGISTRY, Request
+from resources.registry import CATALOGUE
+from resources.request import Request
 from tests.requests import request_for
 
 REFERENCES = Path(__file__).parent / "references"
@@ -86,7 +87,7 @@ class Look:
 
 def looks() -> Iterator[Look]:
     """Give every page that has a reference picture."""
-    for view in REGISTRY:
+    for view in CATALOGUE:
         for shown, options, pages in [("default", {}, (0,)), *FURTHER.get(view, [])]:
             request = request_for(view, header_text="Room Four", **options)
             for page in pages:

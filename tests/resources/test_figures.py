@@ -8,10 +8,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from resources import artwork
-from resources.assets import static_directory
+from resources import rendering
+from resources.catalogue.sorting_network_cards import STORIES
+from resources.content import artwork
+from resources.content.assets import static_directory
 from resources.drawing import document
-from resources.sorting_network_cards import STORIES
 from tests.requests import request_for
 
 ARTWORK = static_directory() / "artwork"
@@ -51,7 +52,7 @@ def test_a_story_tells_its_six_pictures_in_the_language_of_the_document(
     story: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(document, "translator", lambda language: lambda text: f"translated {text}")
-    pdf = document.draw(request_for("sorting_network_cards", type=story), lambda: None).pdf
+    pdf = rendering.render(request_for("sorting_network_cards", type=story), lambda: None).pdf
     found = [bytes.fromhex(alt.decode()).decode("utf-16") for alt in re.findall(rb"/Alt <([0-9a-f]+)>", pdf)]
     titles = [artwork.load(f"{story}/{picture}").description for picture in STORIES[story]]
     assert len(set(titles)) == 6

@@ -8,17 +8,18 @@ import re
 import pytest
 from babel.messages.pofile import read_po
 
-from resources import REGISTRY, assets
+from resources.content import assets
 from resources.language import LOCALE_DIRECTORY
+from resources.registry import CATALOGUE
 
-CATALOGUE = read_po(io.StringIO((LOCALE_DIRECTORY / "resources.pot").read_text(encoding="utf-8")))
-MESSAGES = {str(message.id) for message in CATALOGUE}
+MESSAGE_CATALOGUE = read_po(io.StringIO((LOCALE_DIRECTORY / "resources.pot").read_text(encoding="utf-8")))
+MESSAGES = {str(message.id) for message in MESSAGE_CATALOGUE}
 MEND = "run scripts/messages"
 
 
-@pytest.mark.parametrize("view", REGISTRY)
+@pytest.mark.parametrize("view", CATALOGUE)
 def test_what_a_form_says_of_a_resource_reaches_the_translators(view: str) -> None:
-    resource = REGISTRY[view]
+    resource = CATALOGUE[view]
     assert {resource.name, resource.summary} <= MESSAGES, MEND
     for option in resource.options:
         assert option.label in MESSAGES, MEND

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from resources import pixels
+from resources.catalogue.pixel_painter.pages import NAMES
+from resources.catalogue.pixel_painter.sheets import LENGTHS_SIZE, lengths_of, places_of, reference_of
+from resources.content import pixels
 from resources.drawing import fonts
-from resources.pixel_painter import NAMES
-from resources.pixel_painter_sheets import LENGTHS_SIZE, lengths_of, places_of, reference_of
+from resources.registry import CATALOGUE
 from tests.requests import combinations, request_for
 from tests.resources.test_semantics import text_of
 
@@ -91,8 +92,10 @@ def test_everybody_gets_a_legend() -> None:
 
 def test_pages_are_what_the_pictures_and_sheets_add_up_to() -> None:
     counted = {
-        (chosen["method"], chosen["image"]): request_for("pixel_painter", **chosen).page_count
-        for chosen in combinations(request_for("pixel_painter").resource)
+        (chosen["method"], chosen["image"]): CATALOGUE["pixel_painter"].page_count(
+            request_for("pixel_painter", **chosen)
+        )
+        for chosen in combinations(CATALOGUE["pixel_painter"])
     }
     assert counted["colour", "star"] == 1 + 1 + 1
     assert counted["black-white", "fish"] == 1 + 6 + 1

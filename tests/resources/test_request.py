@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from resources import RequestError, parse_request
+from resources.parsing import RequestError, parse_request
+from resources.registry import CATALOGUE
 
 GOOD: dict[str, Any] = {
     "resource_slug": "binary-cards",
@@ -28,7 +29,7 @@ def parsed(**changes: Any) -> Any:
 
 
 def test_the_file_name_tells_the_variant() -> None:
-    assert parsed().filename == "Binary Cards (with numbers - without black back - a4).pdf"
+    assert CATALOGUE["binary_cards"].filename(parsed()) == "Binary Cards (with numbers - without black back - a4).pdf"
 
 
 def test_booleans_and_numbers_may_come_as_text() -> None:
@@ -97,7 +98,11 @@ def test_english_is_spoken_everywhere(language: str) -> None:
 
 
 def test_signs_that_file_systems_refuse_do_not_get_into_a_file_name() -> None:
-    assert parsed(resource_name='What? "Cards": <1*2>').filename.startswith("What   Cards    1 2  (")
+    assert (
+        CATALOGUE["binary_cards"]
+        .filename(parsed(resource_name='What? "Cards": <1*2>'))
+        .startswith("What   Cards    1 2  (")
+    )
 
 
 def test_white_space_is_folded() -> None:

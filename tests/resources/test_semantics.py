@@ -13,23 +13,21 @@ import pypdfium2
 import pytest
 
 from render_trio.offload import produce
-from resources import (
-    RequestError,
-    assets,
+from resources.catalogue import (
     binary_cards,
-    number_hunt,
-    pixels,
     run_length_encoding,
     searching_cards,
     sorting_network,
     train_stations,
 )
-from resources.check_digit import calculate
+from resources.catalogue.barcode_checksum_poster.check_digit import calculate
+from resources.catalogue.number_hunt import sheet as number_hunt
+from resources.catalogue.searching_cards import search_steps
+from resources.content import assets, pixels
 from resources.drawing import fonts
-from resources.drawing.document import Document
-from resources.paper import MARGIN_LEFT, MARGIN_TOP, POINTS_PER_MM
-from resources.searching_cards import search_steps
-from tests.requests import request_for
+from resources.drawing.paper import MARGIN_LEFT, MARGIN_TOP, POINTS_PER_MM
+from resources.parsing import RequestError
+from tests.requests import document_for, request_for
 
 
 def text_of(view: str, **values: object) -> list[str]:
@@ -133,7 +131,7 @@ def test_number_hunts_are_of_their_range_and_order(level: str, highest: int) -> 
     for order in ("sorted", "unsorted"):
         request = request_for("number_hunt", prefilled_values=level, number_order=order, seed=order)
         with fonts.POOL.borrowed() as font_set:
-            drawn = number_hunt.numbers(Document(request, font_set, lambda: None), request.choices)
+            drawn = number_hunt.numbers(document_for(request, font_set), request.choices)
         numbers = [int(number) for number in drawn]
         assert len(set(numbers)) == number_hunt.COUNT == 31
         assert all(0 <= number <= highest for number in numbers)

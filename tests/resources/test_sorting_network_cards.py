@@ -6,8 +6,9 @@ import re
 
 import pytest
 
+from resources.catalogue.sorting_network_cards import ONE_FACE, TEXTS, size_for
 from resources.drawing import fonts
-from resources.sorting_network_cards import ONE_FACE, TEXTS, size_for
+from resources.registry import CATALOGUE
 from tests.requests import request_for
 from tests.resources.test_semantics import text_of
 
@@ -53,12 +54,13 @@ def test_large_numbers_are_six_different_ones_with_commas_and_others_for_another
     ("kind", "pages"), [("small_numbers", 3), ("letters", 6), ("maori_numbers", 8), ("butterfly", 3)]
 )
 def test_a_deck_has_as_many_pages_as_its_cards_need(kind: str, pages: int) -> None:
-    assert request_for("sorting_network_cards", type=kind).page_count == pages
+    request = request_for("sorting_network_cards", type=kind)
+    assert CATALOGUE[request.view].page_count(request) == pages
 
 
 def test_the_file_is_called_after_the_deck_with_spaces() -> None:
     request = request_for("sorting_network_cards", type="riding_hood", paper_size="letter")
-    assert request.filename == "Sorting Network Cards (riding hood - letter).pdf"
+    assert CATALOGUE[request.view].filename(request) == "Sorting Network Cards (riding hood - letter).pdf"
 
 
 def test_a_deck_with_macrons_or_thirds_is_drawn_in_one_face() -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from resources import treasure_hunt
+from resources.catalogue.treasure_hunt import hunt
+from resources.catalogue.treasure_hunt.example import ASKED, TOLD, example_numbers
+from resources.catalogue.treasure_hunt.sheet import LETTERS, layout
 from resources.drawing import fonts
-from resources.drawing.document import Document
-from resources.treasure_hunt_example import ASKED, TOLD, example_numbers
-from resources.treasure_hunt_sheet import LETTERS, layout
-from tests.requests import request_for
+from resources.registry import CATALOGUE
+from tests.requests import document_for, request_for
 from tests.resources.test_semantics import numbers_of, text_of
 
 
@@ -19,7 +19,7 @@ def test_chests_hold_26_numbers_of_their_range_and_order(level: str, highest: in
     for seed in range(10):
         request = request_for("treasure_hunt", prefilled_values=level, number_order=order, seed=seed)
         with fonts.POOL.borrowed() as font_set:
-            drawn = treasure_hunt.numbers(Document(request, font_set, lambda: None), request.choices)
+            drawn = hunt.numbers(document_for(request, font_set), request.choices)
         numbers = [int(number) for number in drawn]
         assert len(set(numbers)) == len(LETTERS) == 26
         assert all(0 <= number <= highest for number in numbers)
@@ -70,6 +70,12 @@ def test_the_example_is_played_by_the_rules() -> None:
 
 def test_the_file_name_says_what_is_inside() -> None:
     request = request_for("treasure_hunt", instructions=True)
-    assert request.filename == "Treasure Hunt (Sorted - 0 to 99 - full colour - with instructions - a4).pdf"
+    assert (
+        CATALOGUE[request.view].filename(request)
+        == "Treasure Hunt (Sorted - 0 to 99 - full colour - with instructions - a4).pdf"
+    )
     request = request_for("treasure_hunt", prefilled_values="blank", art="bw", paper_size="letter")
-    assert request.subtitle == "blank - black and white - without instructions - letter"
+    assert (
+        CATALOGUE[request.view].subtitle(request.choices, request.paper_size)
+        == "blank - black and white - without instructions - letter"
+    )

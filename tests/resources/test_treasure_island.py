@@ -7,7 +7,7 @@ from collections import deque
 
 import pytest
 
-from resources.treasure_island import ISLANDS
+from resources.catalogue.treasure_island import ISLANDS
 from tests.resources.test_semantics import text_of
 
 # As the catalogue has it, names shortened.

@@ -10,7 +10,7 @@ import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from resources import REGISTRY
+from resources.registry import CATALOGUE
 from tests.conftest import ROOT
 from tests.web.site import PAGE, Site, running
 
@@ -128,7 +128,7 @@ async def test_any_query_is_answered(site: Site) -> None:
 
     gather()
     for index, asked in enumerate(queries):
-        slug = list(REGISTRY.values())[index % len(REGISTRY)].slug
+        slug = list(CATALOGUE.values())[index % len(CATALOGUE)].slug
         for path in (f"/resources/{slug}", f"/resources/{slug}/preview"):
             response = await site.get(f"{path}?{asked}", Accept=PAGE if index % 2 else "*/*")
             assert response.status_code in (200, 303, 400), (path, asked)

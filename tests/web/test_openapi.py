@@ -17,8 +17,8 @@ from render_trio.offload import ThreadOffload
 from render_trio.producer import task_values
 from render_trio.tasks import LeasedTask, decode
 from render_trio.web import openapi
-from resources import REGISTRY
-from resources.request import COMMON_OPTIONS
+from resources.parsing import COMMON_OPTIONS
+from resources.registry import CATALOGUE
 from tests.requests import combinations
 from tests.web.operated import Site, get, running
 from tests.web.site import LIMITS
@@ -69,18 +69,18 @@ def test_what_is_not_served_is_not_described() -> None:
     assert openapi.document({("get", "/livez")})["paths"].keys() == {"/livez"}
 
 
-@pytest.mark.parametrize("view", sorted(REGISTRY))
+@pytest.mark.parametrize("view", sorted(CATALOGUE))
 def test_every_task_that_is_taken_fits_the_schema(view: str) -> None:
     schema = validator("RenderTask")
-    for chosen in list(combinations(REGISTRY[view]))[:40]:
+    for chosen in list(combinations(CATALOGUE[view]))[:40]:
         task = good_task(view, header_text="Room Four", seed=7, **chosen)
         assert accepted(task)
         schema.validate(task)
 
 
-@pytest.mark.parametrize("view", sorted(REGISTRY))
+@pytest.mark.parametrize("view", sorted(CATALOGUE))
 def test_what_the_schema_refuses_is_refused(view: str) -> None:
-    resource, schema = REGISTRY[view], validator("RenderTask")
+    resource, schema = CATALOGUE[view], validator("RenderTask")
     task = good_task(view)
     bad = [task | {"kind": "task#wash"}, task | {"resource_view": "laundry"}, task | {"laundry": 1}]
     for option in (*resource.options, *COMMON_OPTIONS):

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 from PIL import Image
 
-from resources import REGISTRY
+from resources.registry import CATALOGUE
 from tests.conftest import ROOT
 from tests.web.site import PAGE, Site, running
 
@@ -31,8 +31,8 @@ def shown(page: str) -> list[str]:
 
 async def test_the_gallery_shows_every_resource_with_a_picture_of_its_own(site: Site) -> None:
     page = (await site.get("/")).text
-    assert sorted(shown(page)) == sorted(resource.slug for resource in REGISTRY.values())
-    for resource in REGISTRY.values():
+    assert sorted(shown(page)) == sorted(resource.slug for resource in CATALOGUE.values())
+    for resource in CATALOGUE.values():
         assert html.escape(resource.summary, quote=False) in page.replace("&#39;", "'")
     pictures = {}
     for address in THUMBNAIL.findall(page):
@@ -44,7 +44,7 @@ async def test_the_gallery_shows_every_resource_with_a_picture_of_its_own(site: 
         assert darkest < 180  # something is drawn,
         assert lightest == 255  # on white paper
         pictures[address] = picture.content
-    assert len(set(pictures.values())) == len(REGISTRY)
+    assert len(set(pictures.values())) == len(CATALOGUE)
 
 
 async def test_the_first_page_with_all_its_pictures_is_light(site: Site) -> None:
@@ -55,7 +55,7 @@ async def test_the_first_page_with_all_its_pictures_is_light(site: Site) -> None
 
     page = (await site.get("/")).text
     addresses = ["/", *re.findall(r'(?:src|href)="(/(?:static|thumbnails)/[^"]+)"', page)]
-    assert len(addresses) > len(REGISTRY) + 2
+    assert len(addresses) > len(CATALOGUE) + 2
     assert sum([await sent(address) for address in dict.fromkeys(addresses)]) < FIRST_PAGE_BYTES
 
 
@@ -80,7 +80,7 @@ async def test_a_thumbnail_is_drawn_once_and_not_at_all_for_who_has_it(site: Sit
 async def test_a_search_without_script_is_answered_by_the_server(site: Site, sought: str, found: list[str]) -> None:
     page = (await site.client.get("/", params={"q": sought})).text
     assert shown(page) == found
-    assert f"{len(found)} of {len(REGISTRY)} resources" in page
+    assert f"{len(found)} of {len(CATALOGUE)} resources" in page
     assert ('id="nothing" hidden' in page) == bool(found)
 
 

@@ -12,16 +12,17 @@ from werkzeug.datastructures import MultiDict
 
 from render_trio.web.form import form_of
 from render_trio.web.query import DEFAULT_SEED, canonical, checked, given_values
-from resources import REGISTRY, RequestError
 from resources.options import Choice, Digits, Flag
+from resources.parsing import RequestError
+from resources.registry import CATALOGUE
 from tests.requests import combinations
 
-HUNT = REGISTRY["number_hunt"]
+HUNT = CATALOGUE["number_hunt"]
 
 
-@pytest.mark.parametrize("view", REGISTRY)
+@pytest.mark.parametrize("view", CATALOGUE)
 def test_a_short_query_spells_the_same_request(view: str) -> None:
-    resource = REGISTRY[view]
+    resource = CATALOGUE[view]
     for chosen in combinations(resource):
         values = {name: ("yes" if v else "no") if isinstance(v, bool) else str(v) for name, v in chosen.items()}
         asked = checked(resource, {**values, "header_text": "Room & Board", "paper_size": "letter", "seed": "7"})
@@ -29,7 +30,7 @@ def test_a_short_query_spells_the_same_request(view: str) -> None:
 
 
 def test_all_by_default_is_no_query_at_all() -> None:
-    for resource in REGISTRY.values():
+    for resource in CATALOGUE.values():
         assert canonical(checked(resource, {})) == ""
     assert canonical(checked(HUNT, {"copies": "1", "seed": DEFAULT_SEED, "paper_size": "A4"})) == ""
     assert canonical(checked(HUNT, {"copies": "3", "resource_name": "Ours"})) == "copies=3&resource_name=Ours"
@@ -43,9 +44,9 @@ def test_a_key_given_twice_or_that_the_address_holds_is_told() -> None:
     assert given_values(MultiDict([("v", "x"), ("seed", "3")]), service_keys=("v",)) == {"seed": "3"}
 
 
-@pytest.mark.parametrize("view", REGISTRY)
+@pytest.mark.parametrize("view", CATALOGUE)
 def test_a_form_has_a_field_for_each_option_with_its_default(view: str) -> None:
-    resource = REGISTRY[view]
+    resource = CATALOGUE[view]
     form = form_of(resource, {})
     assert form.well
     assert [field.name for field in form.own] == [option.name for option in resource.options]
@@ -73,7 +74,7 @@ def test_each_wrong_value_is_told_beside_its_field_and_kept_to_be_mended() -> No
 
 
 def test_choices_that_do_not_go_together_are_told_beside_one_of_them() -> None:
-    form = form_of(REGISTRY["barcode_checksum_poster"], {"barcode": "123456789012"})
+    form = form_of(CATALOGUE["barcode_checksum_poster"], {"barcode": "123456789012"})
     errors = {field.name: field.error for field in form.own if field.error}
     assert errors == {"barcode": "Please use 11 digits for a barcode_length of 12."}
 

@@ -1,0 +1,1 @@
+"""Files that are not code: artwork, pixel pictures and where they are found."""

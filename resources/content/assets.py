@@ -1,0 +1,44 @@
+"""Where the files that are not code lie: artwork, pixel pictures, text sheets.
+
+In a checkout `static/` and `templates/` stand beside the package, in an installed wheel inside it.
+The operator's STATIC_DIRECTORY and TEMPLATE_DIRECTORY replace them, once, at the start of a process.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def _shipped(name: str) -> Path:
+    inside = _PACKAGE / name
+    return inside if inside.is_dir() else _PACKAGE.parent / name
+
+
+@dataclass(slots=True)
+class _Places:
+    static: Path
+    templates: Path
+
+
+_places = _Places(_shipped("static"), _shipped("templates"))
+
+
+def use(static: Path | None = None, templates: Path | None = None) -> None:
+    """Replace one or both directories, before the first document of the process is drawn."""
+    if static is not None:
+        _places.static = static
+    if templates is not None:
+        _places.templates = templates
+
+
+def static_directory() -> Path:
+    """Return the directory of artwork, pixel pictures and the web's style sheet."""
+    return _places.static
+
+
+def template_directory() -> Path:
+    """Return the directory of Jinja templates: web pages and the text sheets of resources."""
+    return _places.templates
