@@ -18,14 +18,15 @@ import trio
 from emulator import processes, serving
 from emulator.options import openness, with_emulator_options
 from emulator.store import StoreUnavailableError
-from render_trio import __version__, logs, program, service, settings, tables, wiring
+from render_trio import __version__, logs, program, service, tables, wiring
 from render_trio.demo import Printed
 from render_trio.demo import run as run_demo
 from render_trio.endings import Signals
 from render_trio.errors import RenderTrioError, first_error
 from render_trio.offload import produce
 from render_trio.producer import Received, submit, take_results, task_values
-from render_trio.settings import SettingError, Settings
+from render_trio.settings import settings
+from render_trio.settings.settings import SettingError, Settings
 from render_trio.task_queue import TaskQueue
 from resources.parsing import RequestError, find_resource
 from resources.registry import CATALOGUE

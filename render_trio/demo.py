@@ -15,7 +15,7 @@ from emulator.serving import serve as serve_queue
 from render_trio import service
 from render_trio.errors import RenderTrioError
 from render_trio.producer import Received, submit, take_results, task_values
-from render_trio.settings import Settings
+from render_trio.settings.settings import Settings
 from render_trio.task_queue import TaskQueue
 from resources.registry import CATALOGUE
 

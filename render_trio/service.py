@@ -23,7 +23,7 @@ from render_trio.metrics import Metrics
 from render_trio.observation import Observers
 from render_trio.offload import Offload
 from render_trio.recovery import watch_recovery
-from render_trio.settings import Settings
+from render_trio.settings.settings import Settings
 from render_trio.supervisor import Heartbeat, Supervisor
 from render_trio.task_queue import TaskQueue
 from render_trio.web import status, tasks

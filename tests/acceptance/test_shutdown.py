@@ -105,7 +105,7 @@ def code_that(does: str, seconds: float) -> list[str]:
     code = (
         "import os, signal, sys, time, trio\n"
         "from render_trio import endings, errors, program, recovery, service, wiring\n"
-        "from render_trio.settings import Settings\n"
+        "from render_trio.settings.settings import Settings\n"
         f"{does}\n"
         f"sys.exit(program.main(Settings(port=0, shutdown_seconds={seconds})))"
     )

@@ -16,7 +16,7 @@ from emulator.serving import EmulatorSettings
 from emulator.serving import serve as serve_queue
 from render_trio import logs, service
 from render_trio.producer import submit, take_results, task_values
-from render_trio.settings import Settings
+from render_trio.settings.settings import Settings
 from render_trio.task_queue import TaskQueue
 
 

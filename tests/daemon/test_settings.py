@@ -11,9 +11,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from render_trio import settings
-from render_trio.cpus import allowed_cpus, cgroup_quota
-from render_trio.settings import SettingError, Settings
+from render_trio.settings import settings
+from render_trio.settings.cpus import allowed_cpus, cgroup_quota
+from render_trio.settings.settings import SettingError, Settings
 
 
 def test_without_any_variable_the_defaults_of_the_table_hold() -> None:

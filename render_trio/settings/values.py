@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Generic, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from render_trio.cpus import allowed_cpus
+from render_trio.settings.cpus import allowed_cpus
 
 T = TypeVar("T")
 

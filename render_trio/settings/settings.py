@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from render_trio.setting_values import (
+from render_trio.settings.values import (
     GIB,
     KIB,
     MIB,
