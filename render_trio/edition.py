@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 import resources
-from render_trio import acceleration
+from render_trio.observation import versions as acceleration
 from resources.content import assets
 from resources.request import Request
 

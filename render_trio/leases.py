@@ -15,7 +15,7 @@ import structlog
 import trio
 
 from render_trio.errors import LeaseLostError, QueueError
-from render_trio.observation import Observer
+from render_trio.observation.observer import Observer
 from render_trio.tasks import LeasedTask
 
 RENEWAL_SHARE = 0.5  # of the lease's life after which it is renewed

@@ -13,14 +13,15 @@ from typing import cast
 import structlog
 import trio
 
-from render_trio import acceleration, wiring
+from render_trio import wiring
 from render_trio.delivery import Delivery
 from render_trio.desk import Desk
 from render_trio.endings import EXIT_CLEAN, EXIT_FATAL, Signals, begin_hard_exit, watch_loop
 from render_trio.health import Health, judge
-from render_trio.journal import Journal
-from render_trio.metrics import Metrics
-from render_trio.observation import Observers
+from render_trio.observation import versions as acceleration
+from render_trio.observation.metrics import Metrics
+from render_trio.observation.observer import Observers
+from render_trio.observation.recent_activity import Journal
 from render_trio.offload import Offload
 from render_trio.recovery import watch_recovery
 from render_trio.settings.settings import Settings

@@ -30,7 +30,7 @@ from render_trio.errors import (
 )
 from render_trio.finisher import FinishedDocument
 from render_trio.leases import Lease, LeaseQueue, Leases
-from render_trio.observation import Observer
+from render_trio.observation.observer import Observer
 from render_trio.phases import Phases
 from render_trio.queue_connection import RETRY_AFTER_MOST, VERB_SECONDS
 from render_trio.task_queue import Lease as LeaseAnswer

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from render_trio.cli import main
-from render_trio.metrics import Metrics
+from render_trio.observation.metrics import Metrics
 from render_trio.settings import settings
 from resources.registry import CATALOGUE
 from tests.conftest import ROOT

@@ -10,7 +10,7 @@ import trio
 
 from render_trio.errors import FatalError, RenderCrashedError, RenderFailedError, RenderTimedOutError
 from render_trio.finisher import FinishedDocument
-from render_trio.observation import Observer
+from render_trio.observation.observer import Observer
 from render_trio.offload.produce import Produce, produce
 from resources.request import Request
 

@@ -10,7 +10,7 @@ import trio
 
 from render_trio.errors import QueueError
 from render_trio.health import Health
-from render_trio.journal import FailureNote, Journal, StageTimes
+from render_trio.observation.recent_activity import FailureNote, Journal, StageTimes
 from render_trio.task_queue import QueueStats
 
 STATUS_SECONDS = 0.9  # for which a status serves all who ask; below the page's second

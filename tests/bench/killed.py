@@ -18,7 +18,7 @@ import trio
 
 from render_trio.errors import RenderTimedOutError
 from render_trio.finisher import FinishedDocument
-from render_trio.metrics import Metrics
+from render_trio.observation.metrics import Metrics
 from render_trio.offload import ProcessOffload, process_offload, produce
 from resources.request import Request
 from tests.requests import request_for

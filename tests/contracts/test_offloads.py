@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 import trio
 
-from render_trio.metrics import Metrics
+from render_trio.observation.metrics import Metrics
 from render_trio.offload import ThreadOffload, process_offload
 from tests.contracts.offload_contract import CONTRACT, AnyOffload
 

@@ -17,7 +17,7 @@ from trio._core import _thread_cache
 
 from render_trio.errors import FatalError
 from render_trio.finisher import FinishedDocument
-from render_trio.metrics import Metrics
+from render_trio.observation.metrics import Metrics
 from render_trio.offload import ProcessOffload, process_offload
 from resources.request import Request
 from tests.bench.killed import Remains, kill_many
@@ -74,7 +74,7 @@ def test_drawing_processes_do_not_run_the_command_anew(tmp_path: Path) -> None:
         "print('the command runs', flush=True)\n"
         "if __name__ == '__main__':\n"
         "    import trio\n"
-        "    from render_trio.metrics import Metrics\n"
+        "    from render_trio.observation.metrics import Metrics\n"
         "    from render_trio.offload import process_offload\n"
         "    from tests.daemon import test_offload as t\n"
         "    async def main():\n"
@@ -92,7 +92,7 @@ def test_a_killed_service_leaves_no_process_behind() -> None:
     """Not even one in an endless loop."""
     code = (
         "import trio\n"
-        "from render_trio.metrics import Metrics\n"
+        "from render_trio.observation.metrics import Metrics\n"
         "from render_trio.offload import process_offload\n"
         "from tests.daemon import test_offload as t\n"
         "async def main():\n"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from render_trio.errors import RenderFailedError
-from render_trio.journal import FAILURES, REASON_CHARACTERS, SAMPLES, STAGES_MOST, Journal
-from render_trio.metrics import Metrics
-from render_trio.observation import Observer, Observers
+from render_trio.observation.metrics import Metrics
+from render_trio.observation.observer import Observer, Observers
+from render_trio.observation.recent_activity import FAILURES, REASON_CHARACTERS, SAMPLES, STAGES_MOST, Journal
 from render_trio.worker import Limits, Worker
 from tests.daemon.fakes import FakeHeartbeat, FakeQueue, FakeRenderer
 

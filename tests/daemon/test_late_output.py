@@ -11,7 +11,7 @@ import trio
 
 from render_trio.delivery import Delivery
 from render_trio.finisher import FinishedDocument
-from render_trio.metrics import Metrics
+from render_trio.observation.metrics import Metrics
 from render_trio.offload import ThreadOffload
 from render_trio.tasks import DocumentResult, LeasedTask
 from render_trio.worker import Limits, Worker

@@ -17,7 +17,7 @@ from emulator.serving import EmulatorSettings, serve
 from render_trio import queue_connection
 from render_trio.delivery import Delivery
 from render_trio.errors import QueueUnavailableError
-from render_trio.metrics import Metrics
+from render_trio.observation.metrics import Metrics
 from render_trio.task_queue import TaskQueue
 from render_trio.tasks import encode_task
 from render_trio.worker import Limits, Worker

@@ -14,7 +14,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from render_trio.errors import FatalError, RenderCrashedError, RenderTimedOutError
 from render_trio.finisher import FinishedDocument
-from render_trio.metrics import Metrics
+from render_trio.observation.metrics import Metrics
 from render_trio.offload import ProcessOffload, ThreadOffload, process_offload, produce
 from resources.request import Request
 from tests.requests import request_for

@@ -13,8 +13,8 @@ from quart_trio import QuartTrio
 from render_trio.delivery import DirectoryStore
 from render_trio.desk import Desk, open_desk
 from render_trio.health import Health, judge
-from render_trio.journal import Journal
-from render_trio.metrics import Metrics
+from render_trio.observation.metrics import Metrics
+from render_trio.observation.recent_activity import Journal
 from render_trio.offload import ThreadOffload
 from render_trio.supervisor import Slot, Supervisor
 from render_trio.task_queue import TaskQueue

@@ -12,7 +12,7 @@ import trio
 
 from render_trio.desk import DeskLimits, open_desk
 from render_trio.health import judge
-from render_trio.metrics import Metrics
+from render_trio.observation.metrics import Metrics
 from render_trio.offload import Offload, ThreadOffload
 from render_trio.web.app import create_app
 from render_trio.web.bodies import Asgi, guarded

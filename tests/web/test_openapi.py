@@ -12,7 +12,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 
 from render_trio.desk import open_desk
 from render_trio.errors import InvalidTaskError
-from render_trio.metrics import Metrics
+from render_trio.observation.metrics import Metrics
 from render_trio.offload import ThreadOffload
 from render_trio.producer import task_values
 from render_trio.tasks import LeasedTask, decode

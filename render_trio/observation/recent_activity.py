@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from render_trio.observation import Observer
+from render_trio.observation.observer import Observer
 
 MINUTES = 60
 SECONDS = MINUTES * 60
