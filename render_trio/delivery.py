@@ -14,7 +14,7 @@ import trio
 
 from render_trio.errors import DeliveryError, TooLargeError
 from render_trio.finisher import FinishedDocument
-from render_trio.tasks import DocumentResult, LinkResult, Result
+from render_trio.queue.messages import DocumentResult, LinkResult, Result
 
 STORE_SECONDS = 30.0  # for the store to take a document; one on a network may hang
 STORE_THREADS = 8  # that may wait for the store at once, those included that were left behind in it

@@ -16,7 +16,7 @@ import trio
 
 from render_trio.errors import LeaseLostError, QueueError
 from render_trio.observation.observer import Observer
-from render_trio.tasks import LeasedTask
+from render_trio.queue.messages import LeasedTask
 
 RENEWAL_SHARE = 0.5  # of the lease's life after which it is renewed
 REQUESTS_AT_ONCE = 6  # of one worker: one that hangs must not make the others late; a client's pool holds more

@@ -23,10 +23,10 @@ from render_trio.observation.metrics import Metrics
 from render_trio.observation.observer import Observers
 from render_trio.observation.recent_activity import Journal
 from render_trio.offload import Offload
+from render_trio.queue.task_queue.client import TaskQueue
 from render_trio.recovery import watch_recovery
 from render_trio.settings.settings import Settings
 from render_trio.supervisor import Heartbeat, Supervisor
-from render_trio.task_queue import TaskQueue
 from render_trio.web import status, tasks
 from render_trio.web.app import create_app
 from render_trio.web.board import Board

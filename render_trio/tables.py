@@ -13,8 +13,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from render_trio.producer import Received
-from render_trio.tasks import LinkResult
+from render_trio.queue.messages import LinkResult
+from render_trio.queue.producer import Received
 from resources.parsing import COMMON_OPTIONS
 from resources.resource import Resource
 

@@ -20,10 +20,10 @@ import msgspec
 import structlog
 import trio
 
-from render_trio import tasks
 from render_trio.errors import QueueError, QueueUnavailableError
-from render_trio.task_queue import FoundTask, Lease
-from render_trio.tasks import DocumentResult, Failure, LeasedTask, LinkResult, Result
+from render_trio.queue import messages as tasks
+from render_trio.queue.messages import DocumentResult, Failure, LeasedTask, LinkResult, Result
+from render_trio.queue.task_queue.client import FoundTask, Lease
 
 RESULT_TAG = "web-result"
 TASK_ID = re.compile(r"web-[0-9a-f]{32}")

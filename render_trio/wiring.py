@@ -11,8 +11,8 @@ from render_trio.delivery import DirectoryStore
 from render_trio.desk import Desk, DeskLimits, open_desk
 from render_trio.observation.metrics import Metrics
 from render_trio.offload import Offload, ThreadOffload, process_offload
+from render_trio.queue.task_queue.client import TaskQueue
 from render_trio.settings.settings import Settings
-from render_trio.task_queue import TaskQueue
 from render_trio.worker import Limits
 
 

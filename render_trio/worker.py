@@ -17,7 +17,6 @@ from typing import Protocol, cast
 import structlog
 import trio
 
-from render_trio import tasks
 from render_trio.errors import (
     AttemptsExhaustedError,
     LeaseLostError,
@@ -32,9 +31,10 @@ from render_trio.finisher import FinishedDocument
 from render_trio.leases import Lease, LeaseQueue, Leases
 from render_trio.observation.observer import Observer
 from render_trio.phases import Phases
-from render_trio.queue_connection import RETRY_AFTER_MOST, VERB_SECONDS
-from render_trio.task_queue import Lease as LeaseAnswer
-from render_trio.tasks import Result
+from render_trio.queue import messages as tasks
+from render_trio.queue.messages import Result
+from render_trio.queue.task_queue.client import Lease as LeaseAnswer
+from render_trio.queue.task_queue.connection import RETRY_AFTER_MOST, VERB_SECONDS
 from resources.request import Request
 
 POLL_WAIT = 20  # s that the queue may hold a lease request until there is a task

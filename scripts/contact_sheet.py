@@ -9,7 +9,7 @@ import pypdfium2
 from PIL import Image, ImageDraw, ImageFont
 
 from render_trio.offload import produce
-from render_trio.producer import task_values
+from render_trio.queue.producer import task_values
 from resources.drawing.fonts import FACES
 from resources.registry import CATALOGUE
 

@@ -11,7 +11,7 @@ import httpx
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from render_trio.producer import task_values
+from render_trio.queue.producer import task_values
 from resources.registry import CATALOGUE
 from tests.browser import browser, visit
 from tests.processes import Running, queue, start_service

@@ -9,8 +9,8 @@ import msgspec
 from quart import Blueprint, Response, current_app, render_template, request
 
 from render_trio.errors import InvalidTaskError, QueueError, QueueRefusedError, QueueUnavailableError
-from render_trio.producer import task_values
-from render_trio.tasks import TASK_KIND
+from render_trio.queue.messages import TASK_KIND
+from render_trio.queue.producer import task_values
 from render_trio.web import query
 from render_trio.web.direct import disposition, resource_of, see_other
 from render_trio.web.live import PING_SECONDS, Listeners, Source, event

@@ -13,7 +13,7 @@ import pikepdf
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from render_trio.producer import task_values
+from render_trio.queue.producer import task_values
 from tests.browser import browser as run_browser
 from tests.browser import grave_violations, overflow, visit
 from tests.processes import Running, queue, start_service

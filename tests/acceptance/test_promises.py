@@ -20,8 +20,8 @@ import msgspec
 import pikepdf
 import pytest
 
-from render_trio.producer import task_values
-from render_trio.tasks import decode_result, encode_task
+from render_trio.queue.messages import decode_result, encode_task
+from render_trio.queue.producer import task_values
 from tests.processes import SERVICE, Running, environment, queue, render_trio, start_service
 from tests.redis_server import RedisServer
 

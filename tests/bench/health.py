@@ -18,8 +18,8 @@ from pathlib import Path
 
 import httpx
 
-from render_trio.producer import task_values
-from render_trio.tasks import encode_task
+from render_trio.queue.messages import encode_task
+from render_trio.queue.producer import task_values
 from tests.processes import Running, queue, start_service
 
 TASKS = "/taskqueue/v1beta2/projects/render/taskqueues/render/tasks"

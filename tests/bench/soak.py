@@ -17,8 +17,8 @@ from pathlib import Path
 
 import httpx
 
-from render_trio.producer import task_values
-from render_trio.tasks import decode_result, encode_task
+from render_trio.queue.messages import decode_result, encode_task
+from render_trio.queue.producer import task_values
 from resources.registry import CATALOGUE
 from tests.processes import children_of, queue, start_service
 

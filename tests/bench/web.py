@@ -23,8 +23,8 @@ from urllib.parse import urlsplit
 
 import trio
 
-from render_trio.producer import submit, take_results, task_values
-from render_trio.task_queue import TaskQueue
+from render_trio.queue.producer import submit, take_results, task_values
+from render_trio.queue.task_queue.client import TaskQueue
 from resources.registry import CATALOGUE
 from tests.processes import Running, queue, start_service
 

@@ -9,8 +9,8 @@ import trio
 
 from render_trio.errors import LeaseLostError
 from render_trio.finisher import FinishedDocument
-from render_trio.task_queue import Lease
-from render_trio.tasks import LeasedTask, decode_result, encode_task
+from render_trio.queue.messages import LeasedTask, decode_result, encode_task
+from render_trio.queue.task_queue.client import Lease
 from resources.registry import CATALOGUE
 from resources.request import Request
 

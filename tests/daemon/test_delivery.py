@@ -16,7 +16,7 @@ from render_trio import delivery
 from render_trio.delivery import Delivery, DirectoryStore
 from render_trio.errors import DeliveryError, TooLargeError
 from render_trio.finisher import FinishedDocument
-from render_trio.tasks import DocumentResult, LinkResult, decode_result, encode_result, failure, result_id
+from render_trio.queue.messages import DocumentResult, LinkResult, decode_result, encode_result, failure, result_id
 
 DOCUMENT = FinishedDocument("Cards (a4).pdf", b"%PDF" * 100, 3, hashlib.sha256(b"%PDF" * 100).hexdigest())
 

@@ -14,12 +14,12 @@ import trio
 from trio.testing import MockClock
 
 from emulator.serving import EmulatorSettings, serve
-from render_trio import queue_connection
 from render_trio.delivery import Delivery
 from render_trio.errors import QueueUnavailableError
 from render_trio.observation.metrics import Metrics
-from render_trio.task_queue import TaskQueue
-from render_trio.tasks import encode_task
+from render_trio.queue.messages import encode_task
+from render_trio.queue.task_queue import connection as queue_connection
+from render_trio.queue.task_queue.client import TaskQueue
 from render_trio.worker import Limits, Worker
 from tests.daemon.fakes import TASK, FakeHeartbeat, FakeRenderer
 from tests.proxy import RESET, STALL, SWALLOW, Behaviour, Proxy, http_answer, proxy

@@ -5,7 +5,7 @@ from __future__ import annotations
 import trio
 from trio.testing import MockClock
 
-from render_trio.task_queue import Lease
+from render_trio.queue.task_queue.client import Lease
 from tests.daemon.fakes import FakeQueue
 from tests.daemon.test_worker import Bench
 

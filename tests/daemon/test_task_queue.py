@@ -12,9 +12,9 @@ import trio
 from trio.testing import MockClock
 
 from emulator.serving import EmulatorSettings, serve
-from render_trio import queue_connection
 from render_trio.errors import LeaseLostError, QueueRefusedError, QueueUnavailableError
-from render_trio.task_queue import TaskQueue
+from render_trio.queue.task_queue import connection as queue_connection
+from render_trio.queue.task_queue.client import TaskQueue
 from tests.proxy import SWALLOW, proxy
 from tests.redis_server import free_port
 

@@ -17,7 +17,7 @@ from render_trio.errors import (
     RenderTimedOutError,
 )
 from render_trio.observation.metrics import Metrics
-from render_trio.tasks import DocumentResult
+from render_trio.queue.messages import DocumentResult
 from render_trio.worker import ANSWER_GRACE, LEASE_MARGIN, Limits, Worker
 from tests.daemon.fakes import TASK, FakeHeartbeat, FakeQueue, FakeRenderer
 

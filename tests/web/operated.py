@@ -16,8 +16,8 @@ from render_trio.health import Health, judge
 from render_trio.observation.metrics import Metrics
 from render_trio.observation.recent_activity import Journal
 from render_trio.offload import ThreadOffload
+from render_trio.queue.task_queue.client import TaskQueue
 from render_trio.supervisor import Slot, Supervisor
-from render_trio.task_queue import TaskQueue
 from render_trio.web import status, tasks
 from render_trio.web.app import create_app
 from render_trio.web.board import Board

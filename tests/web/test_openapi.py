@@ -14,8 +14,8 @@ from render_trio.desk import open_desk
 from render_trio.errors import InvalidTaskError
 from render_trio.observation.metrics import Metrics
 from render_trio.offload import ThreadOffload
-from render_trio.producer import task_values
-from render_trio.tasks import LeasedTask, decode
+from render_trio.queue.messages import LeasedTask, decode
+from render_trio.queue.producer import task_values
 from render_trio.web import openapi
 from resources.parsing import COMMON_OPTIONS
 from resources.registry import CATALOGUE

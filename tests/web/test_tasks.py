@@ -16,9 +16,18 @@ from emulator.serving import EmulatorSettings
 from emulator.serving import serve as serve_queue
 from render_trio.delivery import DirectoryStore
 from render_trio.errors import QueueUnavailableError
-from render_trio.producer import task_values
-from render_trio.task_queue import FoundTask
-from render_trio.tasks import DocumentResult, LeasedTask, LinkResult, Result, decode, encode_result, failure, result_id
+from render_trio.queue.messages import (
+    DocumentResult,
+    LeasedTask,
+    LinkResult,
+    Result,
+    decode,
+    encode_result,
+    failure,
+    result_id,
+)
+from render_trio.queue.producer import task_values
+from render_trio.queue.task_queue.client import FoundTask
 from tests.web.listening import listening
 from tests.web.operated import Site, get, running
 

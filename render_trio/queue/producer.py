@@ -13,8 +13,7 @@ from typing import Any
 
 import msgspec
 
-from render_trio.task_queue import TaskQueue
-from render_trio.tasks import (
+from render_trio.queue.messages import (
     RESULT_TAG,
     TASK_TAG,
     DocumentResult,
@@ -24,6 +23,7 @@ from render_trio.tasks import (
     encode_task,
     failure,
 )
+from render_trio.queue.task_queue.client import TaskQueue
 from resources.parsing import parse_request
 from resources.registry import CATALOGUE
 from resources.request import Request

@@ -15,8 +15,8 @@ import httpx
 import msgspec
 
 from render_trio.errors import LeaseLostError, QueueUnavailableError
-from render_trio.queue_connection import QueueConnection, message_of, object_of, says
-from render_trio.tasks import TASK_TAG, LeasedTask
+from render_trio.queue.messages import TASK_TAG, LeasedTask
+from render_trio.queue.task_queue.connection import QueueConnection, message_of, object_of, says
 
 SERVICE_PATH = "/taskqueue/v1beta2/projects/"
 
