@@ -23,9 +23,9 @@ from render_trio.demo import Printed
 from render_trio.demo import run as run_demo
 from render_trio.endings import Signals
 from render_trio.errors import RenderTrioError, first_error
-from render_trio.offload import produce
 from render_trio.queue.producer import Received, submit, take_results, task_values
 from render_trio.queue.task_queue.client import TaskQueue
+from render_trio.rendering.pipeline import produce
 from render_trio.settings import settings
 from render_trio.settings.settings import SettingError, Settings
 from resources.parsing import RequestError, find_resource

@@ -13,8 +13,8 @@ from typing import Protocol
 import trio
 
 from render_trio.errors import DeliveryError, TooLargeError
-from render_trio.finisher import FinishedDocument
 from render_trio.queue.messages import DocumentResult, LinkResult, Result
+from render_trio.rendering.finisher import FinishedDocument
 
 STORE_SECONDS = 30.0  # for the store to take a document; one on a network may hang
 STORE_THREADS = 8  # that may wait for the store at once, those included that were left behind in it

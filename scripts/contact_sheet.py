@@ -8,8 +8,8 @@ from pathlib import Path
 import pypdfium2
 from PIL import Image, ImageDraw, ImageFont
 
-from render_trio.offload import produce
 from render_trio.queue.producer import task_values
+from render_trio.rendering.pipeline import produce
 from resources.drawing.fonts import FACES
 from resources.registry import CATALOGUE
 

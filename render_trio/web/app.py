@@ -10,7 +10,7 @@ from quart import Blueprint, Response, render_template, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
-from render_trio.desk import Desk
+from render_trio.rendering.on_demand import Desk
 from render_trio.web import direct, files, gallery, openapi, preview, probes, resource_page
 from render_trio.web.probes import Probes
 from render_trio.web.replies import page_reply, wants_page

@@ -8,10 +8,10 @@ from urllib.parse import quote, urlencode
 import msgspec
 from quart import Blueprint, Response, abort, render_template, request
 
-from render_trio.desk import Desk
-from render_trio.edition import etag
 from render_trio.errors import BusyError, FatalError, RenderTrioError
 from render_trio.queue.messages import TASK_KIND
+from render_trio.rendering.fingerprint import etag
+from render_trio.rendering.on_demand import Desk
 from render_trio.web import query
 from render_trio.web.problems import problem, refusal
 from render_trio.web.replies import NOT_KEPT, REVALIDATED, bodiless, page_reply, wants_page

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from quart import Blueprint, Response, render_template, request
 
-from render_trio.desk import Desk
-from render_trio.edition import edition
 from render_trio.errors import RenderTrioError
+from render_trio.rendering.fingerprint import edition
+from render_trio.rendering.on_demand import Desk
 from render_trio.web import query
 from render_trio.web.direct import not_drawn, resource_of
 from render_trio.web.replies import FOR_EVER, REVALIDATED, Packed, packed, packed_reply

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import msgspec
 from quart import Blueprint, Response, abort, request
 
-from render_trio.desk import Desk, one_copy
-from render_trio.edition import edition, etag
 from render_trio.errors import RenderTrioError
-from render_trio.finisher import FinishedDocument
+from render_trio.rendering.fingerprint import edition, etag
+from render_trio.rendering.finisher import FinishedDocument
+from render_trio.rendering.on_demand import Desk, one_copy
 from render_trio.web import query
 from render_trio.web.direct import not_drawn, resource_of
 from render_trio.web.form import form_of

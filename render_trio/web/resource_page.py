@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from quart import Blueprint, Response, render_template, request
 
-from render_trio.desk import Desk, one_copy
 from render_trio.errors import RenderTrioError
-from render_trio.finisher import FinishedDocument
+from render_trio.rendering.finisher import FinishedDocument
+from render_trio.rendering.on_demand import Desk, one_copy
 from render_trio.web import query
 from render_trio.web.direct import new_seed, resource_of, see_other
 from render_trio.web.form import form_of

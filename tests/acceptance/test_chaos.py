@@ -19,9 +19,9 @@ from typing import Any
 import httpx
 import pytest
 
-from render_trio.offload import produce
 from render_trio.queue.messages import LeasedTask, decode, decode_result, encode_task
 from render_trio.queue.producer import task_values
+from render_trio.rendering.pipeline import produce
 from resources.registry import CATALOGUE
 from tests.acceptance.chaos import EVERYWHERE, ONLY_WITH, World, schedule
 

@@ -12,7 +12,7 @@ import statistics
 import time
 from collections.abc import Callable
 
-from render_trio.offload import produce
+from render_trio.rendering.pipeline import produce
 from resources.registry import CATALOGUE
 from resources.request import Request
 from tests.requests import all_requests, request_for

@@ -12,8 +12,9 @@ import pytest
 import trio
 
 from render_trio.errors import RenderCrashedError, RenderFailedError, RenderTimedOutError
-from render_trio.finisher import FinishedDocument
-from render_trio.offload import ProcessOffload, ThreadOffload, produce
+from render_trio.rendering.finisher import FinishedDocument
+from render_trio.rendering.offload.offload import ProcessOffload, ThreadOffload
+from render_trio.rendering.pipeline import produce
 from resources.request import Request
 from tests.requests import request_for
 

@@ -8,7 +8,7 @@ import pikepdf
 import pypdfium2
 from pikepdf import Name
 
-from render_trio.finisher import FinishedDocument
+from render_trio.rendering.finisher import FinishedDocument
 from resources.drawing.paper import POINTS_PER_MM
 from resources.registry import CATALOGUE
 from resources.request import Request

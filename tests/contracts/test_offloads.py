@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from render_trio.observation.metrics import Metrics
-from render_trio.offload import ThreadOffload, process_offload
+from render_trio.rendering.offload.offload import ThreadOffload, process_offload
 from tests.contracts.offload_contract import CONTRACT, AnyOffload
 
 Clause = Callable[[AnyOffload], Awaitable[None]]

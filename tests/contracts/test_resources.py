@@ -11,7 +11,7 @@ from typing import Any
 import pikepdf
 import pytest
 
-from render_trio.offload import produce
+from render_trio.rendering.pipeline import produce
 from resources.drawing import fonts
 from resources.registry import CATALOGUE
 from resources.request import Request

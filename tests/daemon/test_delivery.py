@@ -15,8 +15,8 @@ import pytest
 from render_trio import delivery
 from render_trio.delivery import Delivery, DirectoryStore
 from render_trio.errors import DeliveryError, TooLargeError
-from render_trio.finisher import FinishedDocument
 from render_trio.queue.messages import DocumentResult, LinkResult, decode_result, encode_result, failure, result_id
+from render_trio.rendering.finisher import FinishedDocument
 
 DOCUMENT = FinishedDocument("Cards (a4).pdf", b"%PDF" * 100, 3, hashlib.sha256(b"%PDF" * 100).hexdigest())
 
@@ -84,7 +84,7 @@ def test_a_full_disk_leaves_no_half_document(tmp_path: Path) -> None:
     code = (
         "import resource, signal, sys; from pathlib import Path\n"
         "from render_trio.delivery import DirectoryStore; from render_trio.errors import DeliveryError\n"
-        "from render_trio.finisher import FinishedDocument\n"
+        "from render_trio.rendering.finisher import FinishedDocument\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
         f"store = DirectoryStore(Path({str(tmp_path)!r}), '')\n"

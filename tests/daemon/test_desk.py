@@ -11,10 +11,10 @@ import pytest
 import trio
 import trio.testing
 
-from render_trio.desk import Desk, DeskLimits, open_desk
 from render_trio.errors import BusyError, RenderFailedError, RenderTimedOutError
-from render_trio.finisher import FinishedDocument
-from render_trio.offload import ThreadOffload
+from render_trio.rendering.finisher import FinishedDocument
+from render_trio.rendering.offload.offload import ThreadOffload
+from render_trio.rendering.on_demand import Desk, DeskLimits, open_desk
 from resources.registry import CATALOGUE
 from resources.request import Request
 from tests.requests import request_for

@@ -16,9 +16,9 @@ import trio
 from trio._core import _thread_cache
 
 from render_trio.errors import FatalError
-from render_trio.finisher import FinishedDocument
 from render_trio.observation.metrics import Metrics
-from render_trio.offload import ProcessOffload, process_offload
+from render_trio.rendering.finisher import FinishedDocument
+from render_trio.rendering.offload.offload import ProcessOffload, process_offload
 from resources.request import Request
 from tests.bench.killed import Remains, kill_many
 from tests.conftest import ROOT
@@ -75,7 +75,7 @@ def test_drawing_processes_do_not_run_the_command_anew(tmp_path: Path) -> None:
         "if __name__ == '__main__':\n"
         "    import trio\n"
         "    from render_trio.observation.metrics import Metrics\n"
-        "    from render_trio.offload import process_offload\n"
+        "    from render_trio.rendering.offload.offload import process_offload\n"
         "    from tests.daemon import test_offload as t\n"
         "    async def main():\n"
         "        given = {'memory_limit': 0, 'jobs_per_process': 1, 'recycle_memory': 0}\n"
@@ -93,7 +93,7 @@ def test_a_killed_service_leaves_no_process_behind() -> None:
     code = (
         "import trio\n"
         "from render_trio.observation.metrics import Metrics\n"
-        "from render_trio.offload import process_offload\n"
+        "from render_trio.rendering.offload.offload import process_offload\n"
         "from tests.daemon import test_offload as t\n"
         "async def main():\n"
         "    async with process_offload(Metrics(), 1, memory_limit=0, jobs_per_process=9, recycle_memory=0) as one:\n"

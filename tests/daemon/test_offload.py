@@ -13,9 +13,10 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from render_trio.errors import FatalError, RenderCrashedError, RenderTimedOutError
-from render_trio.finisher import FinishedDocument
 from render_trio.observation.metrics import Metrics
-from render_trio.offload import ProcessOffload, ThreadOffload, process_offload, produce
+from render_trio.rendering.finisher import FinishedDocument
+from render_trio.rendering.offload.offload import ProcessOffload, ThreadOffload, process_offload
+from render_trio.rendering.pipeline import produce
 from resources.request import Request
 from tests.requests import request_for
 
@@ -107,14 +108,14 @@ async def test_processor_time_is_bounded_by_the_kernel(
     offload: ProcessOffload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The backstop for a parent that doesn't get to kill: here it never tries."""
-    monkeypatch.setattr("render_trio.offload.process.attempt", attempt_with_no_margin)
+    monkeypatch.setattr("render_trio.rendering.offload.process.attempt", attempt_with_no_margin)
     offload._produce = loop_for_ever
     with pytest.raises(RenderCrashedError, match="signal SIGXCPU"):
         await offload.make(REQUEST, 30)
 
 
 def attempt_with_no_margin(produce: Callable[..., FinishedDocument], request: Request, seconds: float) -> object:
-    from render_trio.offload import child
+    from render_trio.rendering.offload import child
 
     child.CPU_MARGIN = 0
     return child.attempt(produce, request, 0.1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from render_trio.shelf import Shelf
+from render_trio.rendering.cache import Shelf
 
 
 def test_what_was_not_asked_for_the_longest_goes_first() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import pypdfium2
 from PIL import Image, ImageChops, ImageFilter, ImageOps
 
-from render_trio.offload import produce
+from render_trio.rendering.pipeline import produce
 from resources.registry import CATALOGUE
 from resources.request import Request
 from tests.requests import request_for

@@ -12,7 +12,7 @@ import pikepdf
 import pypdfium2
 import pytest
 
-from render_trio.offload import produce
+from render_trio.rendering.pipeline import produce
 from resources.catalogue import (
     binary_cards,
     run_length_encoding,

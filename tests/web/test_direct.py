@@ -16,10 +16,10 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from render_trio.desk import DeskLimits
 from render_trio.errors import FatalError, RenderFailedError, RenderTrioError
-from render_trio.finisher import FinishedDocument
-from render_trio.offload import produce
+from render_trio.rendering.finisher import FinishedDocument
+from render_trio.rendering.on_demand import DeskLimits
+from render_trio.rendering.pipeline import produce
 from render_trio.web.direct import disposition
 from resources.registry import CATALOGUE
 from resources.request import Request

@@ -10,12 +10,12 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 
-from render_trio.desk import open_desk
 from render_trio.errors import InvalidTaskError
 from render_trio.observation.metrics import Metrics
-from render_trio.offload import ThreadOffload
 from render_trio.queue.messages import LeasedTask, decode
 from render_trio.queue.producer import task_values
+from render_trio.rendering.offload.offload import ThreadOffload
+from render_trio.rendering.on_demand import open_desk
 from render_trio.web import openapi
 from resources.parsing import COMMON_OPTIONS
 from resources.registry import CATALOGUE

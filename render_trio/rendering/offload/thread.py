@@ -9,9 +9,9 @@ from __future__ import annotations
 import trio
 
 from render_trio.errors import FatalError, RenderCrashedError, RenderFailedError, RenderTimedOutError
-from render_trio.finisher import FinishedDocument
 from render_trio.observation.observer import Observer
-from render_trio.offload.produce import Produce, produce
+from render_trio.rendering.finisher import FinishedDocument
+from render_trio.rendering.pipeline import Produce, produce
 from resources.request import Request
 
 PARTING_SECONDS = 5.0  # for a thread left behind to come to its next page, before it counts as hung for good

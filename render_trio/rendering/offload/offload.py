@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from render_trio.finisher import FinishedDocument
-from render_trio.offload.process import ProcessOffload, process_offload
-from render_trio.offload.produce import produce
-from render_trio.offload.thread import ThreadOffload
+from render_trio.rendering.finisher import FinishedDocument
+from render_trio.rendering.offload.process import ProcessOffload, process_offload
+from render_trio.rendering.offload.thread import ThreadOffload
+from render_trio.rendering.pipeline import produce
 from resources.request import Request
 
 __all__ = ["Offload", "ProcessOffload", "ThreadOffload", "process_offload", "produce"]

@@ -17,16 +17,16 @@ import trio
 import trio_parallel
 
 from render_trio.errors import FatalError, RenderCrashedError, RenderFailedError, RenderTimedOutError
-from render_trio.finisher import FinishedDocument
 from render_trio.observation.observer import Observer
-from render_trio.offload.child import EXIT_MEMORY, Complaint, Retirement, attempt, begin, ready
-from render_trio.offload.produce import Produce, produce
+from render_trio.rendering.finisher import FinishedDocument
+from render_trio.rendering.offload.child import EXIT_MEMORY, Complaint, Retirement, attempt, begin, ready
+from render_trio.rendering.pipeline import Produce, produce
 from resources.request import Request
 
 START_SECONDS = 60.0  # for the first drawing process, on a machine that is busy
 GRACE_SECONDS = 2.0  # for idle drawing processes to end by themselves at shutdown
 SCARCITY_SECONDS = 1.0  # between two tries where the machine gives no process
-PRELOADED = ["render_trio.offload.fork_server", "render_trio.offload.child"]
+PRELOADED = ["render_trio.rendering.offload.fork_server", "render_trio.rendering.offload.child"]
 log = structlog.get_logger(__name__)
 
 

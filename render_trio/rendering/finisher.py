@@ -10,7 +10,7 @@ import pikepdf
 from pikepdf import Array, Dictionary, Name, ObjectStreamMode, Pdf
 
 from render_trio import __version__
-from render_trio.metadata import describe
+from render_trio.rendering.metadata import describe
 from resources.rendering import Drawn
 
 SIZE_TOLERANCE = 0.01  # pt: media boxes are written with five decimals

@@ -22,10 +22,10 @@ import structlog
 import trio
 
 from render_trio.errors import BusyError, RenderFailedError, RenderTrioError
-from render_trio.finisher import FinishedDocument
-from render_trio.offload import Offload
-from render_trio.raster import picture
-from render_trio.shelf import Shelf
+from render_trio.rendering.cache import Shelf
+from render_trio.rendering.finisher import FinishedDocument
+from render_trio.rendering.offload.offload import Offload
+from render_trio.rendering.raster import picture
 from resources.request import Request
 
 log = structlog.get_logger(__name__)

@@ -10,8 +10,8 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-from render_trio.finisher import FinishedDocument
-from render_trio.offload.produce import Produce
+from render_trio.rendering.finisher import FinishedDocument
+from render_trio.rendering.pipeline import Produce
 from resources.content import assets
 from resources.request import Request
 
@@ -37,7 +37,7 @@ def _never_stop() -> None:
 
 def begin(memory_limit: int, static: Path | None, templates: Path | None) -> bool:
     """Set up a drawing process: signals are its parent's business, memory is bounded, it dies with its parent."""
-    from render_trio.offload import fork_server  # acts when imported: not before we are a drawing process
+    from render_trio.rendering.offload import fork_server
 
     fork_server.die_with_parent()
     if fork_server.parent_is_gone():

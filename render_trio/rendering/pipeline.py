@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from render_trio.finisher import FinishedDocument, finish
-from render_trio.renderer import render
+from render_trio.rendering.finisher import FinishedDocument, finish
+from render_trio.rendering.renderer import render
 from resources.request import Request
 
 Produce = Callable[[Request, Callable[[], None]], FinishedDocument]
