@@ -9,9 +9,9 @@ import msgspec
 import trio
 
 from render_trio.errors import QueueError
-from render_trio.health import Health
 from render_trio.observation.recent_activity import FailureNote, Journal, StageTimes
 from render_trio.queue.task_queue.client import QueueStats
+from render_trio.supervision.health import Health
 
 STATUS_SECONDS = 0.9  # for which a status serves all who ask; below the page's second
 QUEUE_SECONDS = 2.0  # between two questions to the queue

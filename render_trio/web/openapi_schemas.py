@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from render_trio.health import Health
 from render_trio.queue import messages as tasks
+from render_trio.supervision.health import Health
 from render_trio.web.board import Status
 from render_trio.web_tasks import TaskView
 from resources.options import Choice, Digits, Flag, Number, Option

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import msgspec
 from quart import Blueprint, Response, render_template
 
-from render_trio.health import Health
 from render_trio.observation import versions as acceleration
+from render_trio.supervision.health import Health
 from render_trio.web.replies import json_reply, wants_page
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import structlog
 import trio
 
-from render_trio.supervisor import Child, Heartbeat, Supervisor
+from render_trio.supervision.supervisor import Child, Heartbeat, Supervisor
 from render_trio.web.bodies import Asgi
 from render_trio.web.server import serve
 

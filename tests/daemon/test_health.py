@@ -9,10 +9,10 @@ import trio
 from trio.testing import MockClock
 
 from render_trio.errors import FatalError
-from render_trio.health import Health, judge
-from render_trio.policy import WEDGED_SECONDS, RestartPolicy, SlotPolicy
-from render_trio.recovery import watch_recovery
-from render_trio.supervisor import Slot
+from render_trio.supervision.health import Health, judge
+from render_trio.supervision.recovery import watch_recovery
+from render_trio.supervision.restart_policy import WEDGED_SECONDS, RestartPolicy, SlotPolicy
+from render_trio.supervision.supervisor import Slot
 
 NOW = 1000.0
 

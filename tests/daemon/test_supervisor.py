@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from trio.testing import MockClock
 
 from render_trio.errors import FatalError
-from render_trio.policy import (
+from render_trio.supervision.restart_policy import (
     BACKOFF_MOST,
     LEFT_BEHIND_LIMIT,
     STABLE_SECONDS,
@@ -23,7 +23,7 @@ from render_trio.policy import (
     SlotPolicy,
     verdict,
 )
-from render_trio.supervisor import Slot, Supervisor
+from render_trio.supervision.supervisor import Slot, Supervisor
 
 
 class SlotMachine(RuleBasedStateMachine):

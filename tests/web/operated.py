@@ -11,13 +11,13 @@ import trio
 from quart_trio import QuartTrio
 
 from render_trio.delivery import DirectoryStore
-from render_trio.health import Health, judge
 from render_trio.observation.metrics import Metrics
 from render_trio.observation.recent_activity import Journal
 from render_trio.queue.task_queue.client import TaskQueue
 from render_trio.rendering.offload.offload import ThreadOffload
 from render_trio.rendering.on_demand import Desk, open_desk
-from render_trio.supervisor import Slot, Supervisor
+from render_trio.supervision.health import Health, judge
+from render_trio.supervision.supervisor import Slot, Supervisor
 from render_trio.web import status, tasks
 from render_trio.web.app import create_app
 from render_trio.web.board import Board

@@ -10,10 +10,10 @@ from typing import cast
 import httpx
 import trio
 
-from render_trio.health import judge
 from render_trio.observation.metrics import Metrics
 from render_trio.rendering.offload.offload import Offload, ThreadOffload
 from render_trio.rendering.on_demand import DeskLimits, open_desk
+from render_trio.supervision.health import judge
 from render_trio.web.app import create_app
 from render_trio.web.bodies import Asgi, guarded
 from render_trio.web.probes import Probes

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from render_trio.errors import FatalError
-from render_trio.supervisor import Supervisor
+from render_trio.supervision.supervisor import Supervisor
 from render_trio.web import upkeep
 from render_trio.web.server import address_of, listening_socket
 

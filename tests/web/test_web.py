@@ -9,7 +9,7 @@ import httpx
 import pytest
 import trio
 
-from render_trio.health import Health
+from render_trio.supervision.health import Health
 from render_trio.web import server
 from render_trio.web.bodies import Message, Receive, Send
 from render_trio.web.turnstile import taking_turns

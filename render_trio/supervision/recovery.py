@@ -7,7 +7,7 @@ from collections.abc import Callable
 import trio
 
 from render_trio.errors import FatalError
-from render_trio.health import Health
+from render_trio.supervision.health import Health
 
 RECOVERY_SECONDS = 60.0  # that the service may be unwell without a break
 LOOK_SECONDS = 1.0  # between two looks

@@ -19,7 +19,7 @@ import structlog
 import trio
 
 from render_trio.errors import FatalError, first_error
-from render_trio.policy import GiveUp, Pulse, RestartPolicy, SlotPolicy, verdict
+from render_trio.supervision.restart_policy import GiveUp, Pulse, RestartPolicy, SlotPolicy, verdict
 
 WATCH_SECONDS = 0.25  # between two looks of the watchdog
 log = structlog.get_logger(__name__)

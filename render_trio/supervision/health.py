@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from render_trio.policy import verdict
-from render_trio.supervisor import Slot
+from render_trio.supervision.restart_policy import verdict
+from render_trio.supervision.supervisor import Slot
 
 
 class WorkerHealth(msgspec.Struct, frozen=True):
