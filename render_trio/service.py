@@ -14,7 +14,7 @@ import structlog
 import trio
 
 from render_trio import wiring
-from render_trio.delivery import Delivery
+from render_trio.delivery.delivery import Delivery
 from render_trio.endings import EXIT_CLEAN, EXIT_FATAL, Signals, begin_hard_exit, watch_loop
 from render_trio.observation import versions as acceleration
 from render_trio.observation.metrics import Metrics
@@ -37,7 +37,7 @@ from render_trio.web.server import address_of, listening_socket
 from render_trio.web.turnstile import taking_turns
 from render_trio.web.upkeep import web_supervisor
 from render_trio.web_tasks import WebTasks
-from render_trio.worker import Worker
+from render_trio.worker.worker import Worker
 from resources.content import assets
 
 DRAIN_SHARE = 0.6  # of SHUTDOWN_SECONDS for work that has begun; the rest is for giving back and the web

@@ -7,13 +7,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import trio
 
-from render_trio.delivery import DirectoryStore
+from render_trio.delivery.delivery import DirectoryStore
 from render_trio.observation.metrics import Metrics
 from render_trio.queue.task_queue.client import TaskQueue
 from render_trio.rendering.offload.offload import Offload, ThreadOffload, process_offload
 from render_trio.rendering.on_demand import Desk, DeskLimits, open_desk
 from render_trio.settings.settings import Settings
-from render_trio.worker import Limits
+from render_trio.worker.worker import Limits
 
 
 @asynccontextmanager

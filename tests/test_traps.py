@@ -28,10 +28,10 @@ from trio.testing import wait_all_tasks_blocked
 
 from emulator.store import LeaseOrder, NewTask, QueueKey, StoreUnavailableError
 from emulator.stores.store_redis import RedisStore
-from render_trio.leases import REQUESTS_AT_ONCE
 from render_trio.queue.task_queue.connection import CONNECTIONS
 from render_trio.web import connection
 from render_trio.web.bodies import Asgi
+from render_trio.worker.leases import REQUESTS_AT_ONCE
 from tests.conftest import ROOT
 from tests.proxy import SWALLOW, proxy
 from tests.redis_server import RedisServer

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from render_trio import delivery
-from render_trio.delivery import Delivery, DirectoryStore
+from render_trio.delivery import delivery
+from render_trio.delivery.delivery import Delivery, DirectoryStore
 from render_trio.errors import DeliveryError, TooLargeError
 from render_trio.queue.messages import DocumentResult, LinkResult, decode_result, encode_result, failure, result_id
 from render_trio.rendering.finisher import FinishedDocument
@@ -83,7 +83,7 @@ def test_a_full_disk_leaves_no_half_document(tmp_path: Path) -> None:
     """A file size limit stands for the full disk: the write fails in its middle."""
     code = (
         "import resource, signal, sys; from pathlib import Path\n"
-        "from render_trio.delivery import DirectoryStore; from render_trio.errors import DeliveryError\n"
+        "from render_trio.delivery.delivery import DirectoryStore; from render_trio.errors import DeliveryError\n"
         "from render_trio.rendering.finisher import FinishedDocument\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"

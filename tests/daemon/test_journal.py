@@ -6,7 +6,7 @@ from render_trio.errors import RenderFailedError
 from render_trio.observation.metrics import Metrics
 from render_trio.observation.observer import Observer, Observers
 from render_trio.observation.recent_activity import FAILURES, REASON_CHARACTERS, SAMPLES, STAGES_MOST, Journal
-from render_trio.worker import Limits, Worker
+from render_trio.worker.worker import Limits, Worker
 from tests.daemon.fakes import FakeHeartbeat, FakeQueue, FakeRenderer
 
 

@@ -9,12 +9,12 @@ from collections.abc import Callable
 import pytest
 import trio
 
-from render_trio.delivery import Delivery
+from render_trio.delivery.delivery import Delivery
 from render_trio.observation.metrics import Metrics
 from render_trio.queue.messages import DocumentResult, LeasedTask
 from render_trio.rendering.finisher import FinishedDocument
 from render_trio.rendering.offload.offload import ThreadOffload
-from render_trio.worker import Limits, Worker
+from render_trio.worker.worker import Limits, Worker
 from resources.request import Request
 from tests.daemon.fakes import FakeHeartbeat, FakeQueue
 

@@ -13,9 +13,9 @@ import trio
 from trio.testing import MockClock
 
 from render_trio.errors import LeaseLostError, QueueRefusedError, QueueUnavailableError
-from render_trio.leases import Lease, Leases
 from render_trio.observation.metrics import Metrics
 from render_trio.queue.messages import LeasedTask
+from render_trio.worker.leases import Lease, Leases
 from tests.daemon.fakes import FakeQueue
 from tests.daemon.test_worker import Bench
 

@@ -8,7 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from render_trio.delivery import Delivery
+from render_trio.delivery.delivery import Delivery
 from render_trio.errors import (
     DeliveryError,
     QueueUnavailableError,
@@ -18,7 +18,7 @@ from render_trio.errors import (
 )
 from render_trio.observation.metrics import Metrics
 from render_trio.queue.messages import DocumentResult
-from render_trio.worker import ANSWER_GRACE, LEASE_MARGIN, Limits, Worker
+from render_trio.worker.worker import ANSWER_GRACE, LEASE_MARGIN, Limits, Worker
 from tests.daemon.fakes import TASK, FakeHeartbeat, FakeQueue, FakeRenderer
 
 LIMITS = Limits(task_count=20, task_seconds=50, task_time_mult=1.33, task_retry_limit=3, sleep_time=2)

@@ -27,14 +27,14 @@ from render_trio.errors import (
     RetryError,
     first_error,
 )
-from render_trio.leases import Lease, LeaseQueue, Leases
 from render_trio.observation.observer import Observer
-from render_trio.phases import Phases
 from render_trio.queue import messages as tasks
 from render_trio.queue.messages import Result
 from render_trio.queue.task_queue.client import Lease as LeaseAnswer
 from render_trio.queue.task_queue.connection import RETRY_AFTER_MOST, VERB_SECONDS
 from render_trio.rendering.finisher import FinishedDocument
+from render_trio.worker.leases import Lease, LeaseQueue, Leases
+from render_trio.worker.stage_timer import Phases
 from resources.request import Request
 
 POLL_WAIT = 20  # s that the queue may hold a lease request until there is a task
