@@ -27,16 +27,17 @@ from render_trio.settings.settings import Settings
 from render_trio.supervision.health import Health, judge
 from render_trio.supervision.recovery import watch_recovery
 from render_trio.supervision.supervisor import Heartbeat, Supervisor
-from render_trio.web import status, tasks
 from render_trio.web.app import create_app
-from render_trio.web.board import Board
-from render_trio.web.bodies import Asgi, guarded
-from render_trio.web.live import Listeners
-from render_trio.web.probes import Probes
-from render_trio.web.server import address_of, listening_socket
-from render_trio.web.turnstile import taking_turns
-from render_trio.web.upkeep import web_supervisor
-from render_trio.web_tasks import WebTasks
+from render_trio.web.operations import status_page as status
+from render_trio.web.operations.probes import Probes
+from render_trio.web.operations.status import Board
+from render_trio.web.server.pacing import taking_turns
+from render_trio.web.server.request_limits import Asgi, guarded
+from render_trio.web.server.self_check import web_supervisor
+from render_trio.web.server.server import address_of, listening_socket
+from render_trio.web.server_sent_events import Listeners
+from render_trio.web.tasks import routes as tasks
+from render_trio.web.tasks.submissions import WebTasks
 from render_trio.worker.worker import Worker
 from resources.content import assets
 

@@ -29,8 +29,8 @@ from trio.testing import wait_all_tasks_blocked
 from emulator.store import LeaseOrder, NewTask, QueueKey, StoreUnavailableError
 from emulator.stores.store_redis import RedisStore
 from render_trio.queue.task_queue.connection import CONNECTIONS
-from render_trio.web import connection
-from render_trio.web.bodies import Asgi
+from render_trio.web.server import connection
+from render_trio.web.server.request_limits import Asgi
 from render_trio.worker.leases import REQUESTS_AT_ONCE
 from tests.conftest import ROOT
 from tests.proxy import SWALLOW, proxy

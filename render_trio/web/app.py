@@ -11,9 +11,12 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from render_trio.rendering.on_demand import Desk
-from render_trio.web import direct, files, gallery, openapi, preview, probes, resource_page
-from render_trio.web.probes import Probes
-from render_trio.web.replies import page_reply, wants_page
+from render_trio.web import static_files as files
+from render_trio.web.documents import direct, gallery, preview, resource_page
+from render_trio.web.openapi import document as openapi
+from render_trio.web.operations import probes
+from render_trio.web.operations.probes import Probes
+from render_trio.web.responses import page_reply, wants_page
 from resources.content import assets
 
 log = structlog.get_logger(__name__)

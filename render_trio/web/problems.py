@@ -7,7 +7,7 @@ from http import HTTPStatus
 import msgspec
 from quart import Response
 
-from render_trio.web.replies import NOT_KEPT
+from render_trio.web.responses import NOT_KEPT
 from resources.parsing import RequestError
 
 PROBLEM_TYPE = "application/problem+json"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import trio
 
-from render_trio.web.bodies import Asgi, Message, Receive, Send, guarded
-from render_trio.web.connection import Connections
-from render_trio.web.server import listening_socket, serve
+from render_trio.web.server.connection import Connections
+from render_trio.web.server.request_limits import Asgi, Message, Receive, Send, guarded
+from render_trio.web.server.server import listening_socket, serve
 
 LIMIT = 1024 * 1024
 

@@ -18,14 +18,15 @@ from render_trio.rendering.offload.offload import ThreadOffload
 from render_trio.rendering.on_demand import Desk, open_desk
 from render_trio.supervision.health import Health, judge
 from render_trio.supervision.supervisor import Slot, Supervisor
-from render_trio.web import status, tasks
 from render_trio.web.app import create_app
-from render_trio.web.board import Board
-from render_trio.web.bodies import Asgi, guarded
-from render_trio.web.live import Listeners
-from render_trio.web.probes import Probes
-from render_trio.web.server import address_of, listening_socket, serve
-from render_trio.web_tasks import WebTasks
+from render_trio.web.operations import status_page as status
+from render_trio.web.operations.probes import Probes
+from render_trio.web.operations.status import Board
+from render_trio.web.server.request_limits import Asgi, guarded
+from render_trio.web.server.server import address_of, listening_socket, serve
+from render_trio.web.server_sent_events import Listeners
+from render_trio.web.tasks import routes as tasks
+from render_trio.web.tasks.submissions import WebTasks
 from tests.web.site import LIMITS
 
 LIMIT = 1000

@@ -15,9 +15,9 @@ from render_trio.rendering.offload.offload import Offload, ThreadOffload
 from render_trio.rendering.on_demand import DeskLimits, open_desk
 from render_trio.supervision.health import judge
 from render_trio.web.app import create_app
-from render_trio.web.bodies import Asgi, guarded
-from render_trio.web.probes import Probes
-from render_trio.web.server import address_of, listening_socket, serve
+from render_trio.web.operations.probes import Probes
+from render_trio.web.server.request_limits import Asgi, guarded
+from render_trio.web.server.server import address_of, listening_socket, serve
 
 LIMITS = DeskLimits(at_once=2, waiting=100, seconds=30, shelf_bytes=2**24)
 PAGE = "text/html,application/xhtml+xml,*/*;q=0.8"  # what a browser accepts

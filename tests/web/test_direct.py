@@ -20,7 +20,7 @@ from render_trio.errors import FatalError, RenderFailedError, RenderTrioError
 from render_trio.rendering.finisher import FinishedDocument
 from render_trio.rendering.on_demand import DeskLimits
 from render_trio.rendering.pipeline import produce
-from render_trio.web.direct import disposition
+from render_trio.web.documents.direct import disposition
 from resources.registry import CATALOGUE
 from resources.request import Request
 from tests.requests import request_for

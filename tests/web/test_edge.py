@@ -7,7 +7,8 @@ import math
 import pytest
 import trio
 
-from render_trio.web import bodies, connection, server
+from render_trio.web.server import connection, server
+from render_trio.web.server import request_limits as bodies
 from tests.web.edge import edge, endless, get, hasty, open_files, post, read_to_end, send_for_ever
 
 UPGRADE = (

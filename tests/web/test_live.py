@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import trio
 
-from render_trio.web.live import STREAM_BYTES, STREAM_SECONDS, Listeners, event
+from render_trio.web.server_sent_events import STREAM_BYTES, STREAM_SECONDS, Listeners, event
 
 
 def listeners(most: int = 5) -> Listeners:

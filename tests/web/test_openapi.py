@@ -16,7 +16,7 @@ from render_trio.queue.messages import LeasedTask, decode
 from render_trio.queue.producer import task_values
 from render_trio.rendering.offload.offload import ThreadOffload
 from render_trio.rendering.on_demand import open_desk
-from render_trio.web import openapi
+from render_trio.web.openapi import document as openapi
 from resources.parsing import COMMON_OPTIONS
 from resources.registry import CATALOGUE
 from tests.requests import combinations

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.datastructures import MultiDict
 
-from render_trio.web.form import form_of
-from render_trio.web.query import DEFAULT_SEED, canonical, checked, given_values
+from render_trio.web.documents.form import form_of
+from render_trio.web.documents.query_string import DEFAULT_SEED, canonical, checked, given_values
 from resources.options import Choice, Digits, Flag
 from resources.parsing import RequestError
 from resources.registry import CATALOGUE

@@ -13,8 +13,8 @@ import trio
 
 from emulator.serving import EmulatorSettings
 from emulator.serving import serve as serve_queue
-from render_trio.web.sparkline import HEIGHT, bars
-from render_trio.web.status import span, took
+from render_trio.web.operations.bar_chart import HEIGHT, bars
+from render_trio.web.operations.status_page import span, took
 from tests.web.listening import listening
 from tests.web.operated import LISTENERS_MOST, Site, get, running
 

@@ -10,9 +10,9 @@ import pytest
 import trio
 
 from render_trio.supervision.health import Health
-from render_trio.web import server
-from render_trio.web.bodies import Message, Receive, Send
-from render_trio.web.turnstile import taking_turns
+from render_trio.web.server import server
+from render_trio.web.server.pacing import taking_turns
+from render_trio.web.server.request_limits import Message, Receive, Send
 from tests.web.edge import get as get_request
 from tests.web.edge import read_to_end
 from tests.web.operated import LIMIT, Site, get, running

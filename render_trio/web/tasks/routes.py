@@ -11,14 +11,14 @@ from quart import Blueprint, Response, current_app, render_template, request
 from render_trio.errors import InvalidTaskError, QueueError, QueueRefusedError, QueueUnavailableError
 from render_trio.queue.messages import TASK_KIND
 from render_trio.queue.producer import task_values
-from render_trio.web import query
-from render_trio.web.direct import disposition, resource_of, see_other
-from render_trio.web.live import PING_SECONDS, Listeners, Source, event
-from render_trio.web.origin import same_origin
+from render_trio.web.documents import query_string as query
+from render_trio.web.documents.direct import disposition, resource_of, see_other
+from render_trio.web.documents.resource_page import SERVICE_KEYS
 from render_trio.web.problems import problem, refusal
-from render_trio.web.replies import NOT_KEPT, json_reply, page_reply, wants_page
-from render_trio.web.resource_page import SERVICE_KEYS
-from render_trio.web_tasks import Document, TaskView, WebTasks
+from render_trio.web.responses import NOT_KEPT, json_reply, page_reply, wants_page
+from render_trio.web.same_origin import same_origin
+from render_trio.web.server_sent_events import PING_SECONDS, Listeners, Source, event
+from render_trio.web.tasks.submissions import Document, TaskView, WebTasks
 from resources.parsing import RequestError
 
 LOOK_FIRST, LOOK_MOST = 0.2, 2.0  # s between two looks at a task; grows by half, since most are done at once

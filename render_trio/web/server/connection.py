@@ -23,7 +23,7 @@ from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import parse_socket_addr
 
 from render_trio.errors import first_error
-from render_trio.web.bodies import SECURITY_HEADERS
+from render_trio.web.server.request_limits import SECURITY_HEADERS
 
 SEND_SECONDS = 20.0  # that a client may take to accept one piece of an answer
 LAST_SEND_SECONDS = 1.0  # the same, once the web is to end

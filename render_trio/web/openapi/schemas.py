@@ -10,8 +10,8 @@ import msgspec
 
 from render_trio.queue import messages as tasks
 from render_trio.supervision.health import Health
-from render_trio.web.board import Status
-from render_trio.web_tasks import TaskView
+from render_trio.web.operations.status import Status
+from render_trio.web.tasks.submissions import TaskView
 from resources.options import Choice, Digits, Flag, Number, Option
 from resources.parsing import (
     COMMON_OPTIONS,

@@ -11,11 +11,11 @@ from render_trio.errors import RenderTrioError
 from render_trio.rendering.fingerprint import edition, etag
 from render_trio.rendering.finisher import FinishedDocument
 from render_trio.rendering.on_demand import Desk, one_copy
-from render_trio.web import query
-from render_trio.web.direct import not_drawn, resource_of
-from render_trio.web.form import form_of
+from render_trio.web.documents import query_string as query
+from render_trio.web.documents.direct import not_drawn, resource_of
+from render_trio.web.documents.form import form_of
 from render_trio.web.problems import refusal
-from render_trio.web.replies import FOR_EVER, REVALIDATED, bodiless, json_reply
+from render_trio.web.responses import FOR_EVER, REVALIDATED, bodiless, json_reply
 from resources.parsing import PAPER_SIZE, RequestError
 from resources.registry import CATALOGUE
 from resources.request import Request

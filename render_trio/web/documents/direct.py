@@ -12,9 +12,9 @@ from render_trio.errors import BusyError, FatalError, RenderTrioError
 from render_trio.queue.messages import TASK_KIND
 from render_trio.rendering.fingerprint import etag
 from render_trio.rendering.on_demand import Desk
-from render_trio.web import query
+from render_trio.web.documents import query_string as query
 from render_trio.web.problems import problem, refusal
-from render_trio.web.replies import NOT_KEPT, REVALIDATED, bodiless, page_reply, wants_page
+from render_trio.web.responses import NOT_KEPT, REVALIDATED, bodiless, page_reply, wants_page
 from resources.parsing import RequestError, parse_request
 from resources.registry import CATALOGUE
 from resources.request import Request

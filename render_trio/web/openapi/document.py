@@ -13,8 +13,8 @@ import msgspec
 from quart import Blueprint, Response, current_app
 
 from render_trio import __version__
-from render_trio.web.openapi_schemas import components, reference
-from render_trio.web.replies import REVALIDATED, Packed, packed, packed_reply
+from render_trio.web.openapi.schemas import components, reference
+from render_trio.web.responses import REVALIDATED, Packed, packed, packed_reply
 from resources.registry import CATALOGUE
 
 PDF, HTML, JSON, EVENTS, PROBLEM, FORM = (

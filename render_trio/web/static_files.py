@@ -13,7 +13,7 @@ from pathlib import Path
 
 from quart import Blueprint, Response, abort, request
 
-from render_trio.web.replies import FOR_EVER, REVALIDATED, Packed, packed, packed_reply
+from render_trio.web.responses import FOR_EVER, REVALIDATED, Packed, packed, packed_reply
 
 TYPES = {
     ".css": "text/css; charset=utf-8",

@@ -12,12 +12,12 @@ import msgspec
 import structlog
 from quart import Blueprint, Response, current_app, render_template, request
 
-from render_trio.web.board import QUEUE_PATIENCE, Board, Status
-from render_trio.web.live import PING_SECONDS, Listeners, Source, event
-from render_trio.web.origin import same_origin
+from render_trio.web.operations.bar_chart import HEIGHT, WIDTH, bars
+from render_trio.web.operations.status import QUEUE_PATIENCE, Board, Status
 from render_trio.web.problems import problem
-from render_trio.web.replies import NOT_KEPT, json_reply, page_reply, wants_page
-from render_trio.web.sparkline import HEIGHT, WIDTH, bars
+from render_trio.web.responses import NOT_KEPT, json_reply, page_reply, wants_page
+from render_trio.web.same_origin import same_origin
+from render_trio.web.server_sent_events import PING_SECONDS, Listeners, Source, event
 
 LIVE_SECONDS = 1.0
 # A look takes as long as the queue's patience at worst.

@@ -11,9 +11,9 @@ from quart import Blueprint, Response, render_template, request
 from render_trio.errors import RenderTrioError
 from render_trio.rendering.fingerprint import edition
 from render_trio.rendering.on_demand import Desk
-from render_trio.web import query
-from render_trio.web.direct import not_drawn, resource_of
-from render_trio.web.replies import FOR_EVER, REVALIDATED, Packed, packed, packed_reply
+from render_trio.web.documents import query_string as query
+from render_trio.web.documents.direct import not_drawn, resource_of
+from render_trio.web.responses import FOR_EVER, REVALIDATED, Packed, packed, packed_reply
 from resources.drawing.paper import PAPERS
 from resources.options import Choice
 from resources.registry import CATALOGUE

@@ -12,8 +12,8 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState, LifespanState
 from hypercorn.utils import wrap_app
 
-from render_trio.web.bodies import Asgi
-from render_trio.web.connection import Connection, Connections
+from render_trio.web.server.connection import Connection, Connections
+from render_trio.web.server.request_limits import Asgi
 
 BACKLOG = 1024  # connections that may wait to be accepted: one too many is tried again only after a second
 ACCEPTORS = 8  # each takes in one connection a round of Trio's: a probe behind a crowd would wait for all before it

@@ -7,11 +7,11 @@ from quart import Blueprint, Response, render_template, request
 from render_trio.errors import RenderTrioError
 from render_trio.rendering.finisher import FinishedDocument
 from render_trio.rendering.on_demand import Desk, one_copy
-from render_trio.web import query
-from render_trio.web.direct import new_seed, resource_of, see_other
-from render_trio.web.form import form_of
-from render_trio.web.preview import preview_of
-from render_trio.web.replies import page_reply
+from render_trio.web.documents import query_string as query
+from render_trio.web.documents.direct import new_seed, resource_of, see_other
+from render_trio.web.documents.form import form_of
+from render_trio.web.documents.preview import preview_of
+from render_trio.web.responses import page_reply
 from resources.parsing import RequestError
 from resources.request import Request
 

@@ -14,7 +14,7 @@ from quart import Response
 from quart.wrappers.response import ResponseBody
 
 from render_trio.web.problems import problem
-from render_trio.web.replies import NOT_KEPT, bodiless
+from render_trio.web.responses import NOT_KEPT, bodiless
 
 STREAM_SECONDS = 600.0
 STREAM_BYTES = 192 * 1024  # what the kernel takes from us for a client that doesn't read, with room to spare

@@ -10,7 +10,7 @@ from quart import Blueprint, Response, render_template
 
 from render_trio.observation import versions as acceleration
 from render_trio.supervision.health import Health
-from render_trio.web.replies import json_reply, wants_page
+from render_trio.web.responses import json_reply, wants_page
 
 
 @dataclass(frozen=True, slots=True)

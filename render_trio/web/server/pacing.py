@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import trio
 
-from render_trio.web.bodies import Asgi, Message, Receive, Send
+from render_trio.web.server.request_limits import Asgi, Message, Receive, Send
 
 PASS_BY = frozenset({"/health", "/_ah/health", "/livez", "/readyz"})
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from render_trio.web.query import TEXTS, checked, spelt
+from render_trio.web.documents.query_string import TEXTS, checked, spelt
 from resources.options import Choice, Digits, Flag, Number, Option
 from resources.parsing import COMMON_KEYS, COMMON_OPTIONS, HEADER_CHARACTERS, RequestError
 from resources.request import Request

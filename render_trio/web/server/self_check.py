@@ -13,8 +13,8 @@ import structlog
 import trio
 
 from render_trio.supervision.supervisor import Child, Heartbeat, Supervisor
-from render_trio.web.bodies import Asgi
-from render_trio.web.server import serve
+from render_trio.web.server.request_limits import Asgi
+from render_trio.web.server.server import serve
 
 ASK_EVERY = 5.0  # s between two questions
 ASK_SECONDS = 10.0  # for one answer
