@@ -18,14 +18,17 @@ import trio
 from emulator import processes, serving
 from emulator.options import openness, with_emulator_options
 from emulator.store import StoreUnavailableError
-from render_trio import __version__, logs, program, service, tables, wiring
+from render_trio import __version__, tables
 from render_trio.demo import Printed
 from render_trio.demo import run as run_demo
-from render_trio.endings import Signals
 from render_trio.errors import RenderTrioError, first_error
 from render_trio.queue.producer import Received, submit, take_results, task_values
 from render_trio.queue.task_queue.client import TaskQueue
 from render_trio.rendering.pipeline import produce
+from render_trio.service import composition as wiring
+from render_trio.service import logs, service
+from render_trio.service import process as program
+from render_trio.service.shutdown import Signals
 from render_trio.settings import settings
 from render_trio.settings.settings import SettingError, Settings
 from resources.parsing import RequestError, find_resource

@@ -12,10 +12,10 @@ import trio
 
 from emulator.serving import EmulatorSettings
 from emulator.serving import serve as serve_queue
-from render_trio import service
 from render_trio.errors import RenderTrioError
 from render_trio.queue.producer import Received, submit, take_results, task_values
 from render_trio.queue.task_queue.client import TaskQueue
+from render_trio.service import service
 from render_trio.settings.settings import Settings
 from resources.registry import CATALOGUE
 

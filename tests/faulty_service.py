@@ -13,11 +13,12 @@ import sys
 import time
 from collections.abc import Callable
 
-from render_trio import program, wiring
 from render_trio.rendering.finisher import FinishedDocument
 from render_trio.rendering.offload import process as process_isolation
 from render_trio.rendering.offload.offload import ProcessOffload, ThreadOffload
 from render_trio.rendering.pipeline import produce
+from render_trio.service import composition as wiring
+from render_trio.service import process as program
 from render_trio.settings import settings
 from resources.request import Request
 

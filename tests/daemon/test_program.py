@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import structlog
 
-from render_trio import program, service
 from render_trio.errors import FatalError, first_error
+from render_trio.service import process as program
+from render_trio.service import service
 from render_trio.settings import settings
 
 

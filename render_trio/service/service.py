@@ -13,9 +13,7 @@ from typing import cast
 import structlog
 import trio
 
-from render_trio import wiring
 from render_trio.delivery.delivery import Delivery
-from render_trio.endings import EXIT_CLEAN, EXIT_FATAL, Signals, begin_hard_exit, watch_loop
 from render_trio.observation import versions as acceleration
 from render_trio.observation.metrics import Metrics
 from render_trio.observation.observer import Observers
@@ -23,6 +21,8 @@ from render_trio.observation.recent_activity import Journal
 from render_trio.queue.task_queue.client import TaskQueue
 from render_trio.rendering.offload.offload import Offload
 from render_trio.rendering.on_demand import Desk
+from render_trio.service import composition as wiring
+from render_trio.service.shutdown import EXIT_CLEAN, EXIT_FATAL, Signals, begin_hard_exit, watch_loop
 from render_trio.settings.settings import Settings
 from render_trio.supervision.health import Health, judge
 from render_trio.supervision.recovery import watch_recovery

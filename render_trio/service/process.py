@@ -10,9 +10,9 @@ from contextlib import ExitStack
 import structlog
 import trio
 
-from render_trio import logs, pid_file, service
-from render_trio.endings import EXIT_CLEAN, EXIT_FATAL, Signals
 from render_trio.errors import FatalError, first_error
+from render_trio.service import logs, pid_file, service
+from render_trio.service.shutdown import EXIT_CLEAN, EXIT_FATAL, Signals
 from render_trio.settings.settings import Settings
 
 log = structlog.get_logger(__name__)
