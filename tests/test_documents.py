@@ -7,7 +7,7 @@ import re
 from click.testing import CliRunner
 from PIL import Image
 
-from render_trio.cli import main
+from render_trio.cli.commands import main
 from render_trio.observation.metrics import Metrics
 from render_trio.settings import settings
 from resources.registry import CATALOGUE

@@ -41,7 +41,7 @@ def unpacked_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_prints_and_serves_from_any_folder(unpacked_wheel: Path, tmp_path: Path) -> None:
     code = (
-        "import emulator, render_trio, resources, sys; from render_trio.cli import main\n"
+        "import emulator, render_trio, resources, sys; from render_trio.cli.commands import main\n"
         f"assert all(m.__file__.startswith({str(unpacked_wheel)!r}) for m in (emulator, render_trio, resources))\n"
         "main(['demo', '--out', 'out'])"
     )

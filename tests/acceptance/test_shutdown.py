@@ -46,7 +46,7 @@ def test_under_full_load_every_task_is_finished_or_free_at_once(
 
 def test_a_signal_to_the_whole_group_kills_no_render(stage: Stage, tmp_path: Path) -> None:
     """As a supervisor of the operating system sends it: drawing processes and their server let it pass."""
-    own_group = "import os; os.setsid(); from render_trio.cli import main; main(['serve'])"
+    own_group = "import os; os.setsid(); from render_trio.cli.commands import main; main(['serve'])"
     with queue(f"sqlite:///{tmp_path / 'queue.sqlite3'}") as running:
         client = stage.client(running)
         for index in range(40):

@@ -18,9 +18,10 @@ import trio
 from emulator import processes, serving
 from emulator.options import openness, with_emulator_options
 from emulator.store import StoreUnavailableError
-from render_trio import __version__, tables
-from render_trio.demo import Printed
-from render_trio.demo import run as run_demo
+from render_trio import __version__
+from render_trio.cli import output as tables
+from render_trio.cli.demo import Printed
+from render_trio.cli.demo import run as run_demo
 from render_trio.errors import RenderTrioError, first_error
 from render_trio.queue.producer import Received, submit, take_results, task_values
 from render_trio.queue.task_queue.client import TaskQueue

@@ -1,0 +1,3 @@
+from render_trio.cli.commands import main
+
+__all__ = ["main"]
