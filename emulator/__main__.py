@@ -10,7 +10,7 @@ import click
 from emulator.options import openness, with_emulator_options
 from emulator.processes import ChildFailedError, run
 from emulator.serving import EmulatorSettings
-from emulator.store import StoreUnavailableError
+from emulator.stores.interface import StoreUnavailableError
 from emulator.wire.errors import first_error
 
 

@@ -9,7 +9,7 @@ from emulator.pages import admin
 from emulator.pages.page import create_pages
 from emulator.permissions.access import Access, Need
 from emulator.service import QueueService
-from emulator.store import Store
+from emulator.stores.interface import Store
 from emulator.wire import apis, batches
 from emulator.wire.bodies import Asgi
 from emulator.wire.dispatch import Dispatcher

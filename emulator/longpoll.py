@@ -17,7 +17,7 @@ from typing import Any
 
 import trio
 
-from emulator.store import SECOND, LeaseOrder, QueueKey, Store, Task
+from emulator.stores.interface import SECOND, LeaseOrder, QueueKey, Store, Task
 
 WAIT_MOST = 60  # s
 # Rings can be lost (a connection to Redis, a process in another container): the first in line looks then anyway.

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from emulator.serving import EmulatorSettings
-from emulator.store import TOMBSTONE_SECONDS
+from emulator.stores.interface import TOMBSTONE_SECONDS
 
 _FILE = click.Path(exists=True, dir_okay=False)
 

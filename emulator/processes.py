@@ -18,7 +18,7 @@ import trio
 
 from emulator.listening import address_of, listening_socket
 from emulator.serving import EmulatorSettings, serve
-from emulator.stores import open_store
+from emulator.stores.opening import open_store
 
 log = logging.getLogger(__name__)
 RESTART_SECONDS = 0.1  # before a dead child is replaced; doubled each time that the new one dies young

@@ -9,7 +9,7 @@ import trio
 
 from emulator import longpoll
 from emulator.permissions.access import Access, Need
-from emulator.store import (
+from emulator.stores.interface import (
     SECOND,
     LeaseConflictError,
     LeaseExpiredError,

@@ -14,8 +14,8 @@ from emulator.listening import address_of, listening_socket, serve_app
 from emulator.permissions.access import Access
 from emulator.permissions.queue_file import read_queue_file
 from emulator.permissions.tokens import read_token_file
-from emulator.store import TOMBSTONE_SECONDS
-from emulator.stores import open_store
+from emulator.stores.interface import TOMBSTONE_SECONDS
+from emulator.stores.opening import open_store
 
 
 @dataclass(frozen=True, slots=True)

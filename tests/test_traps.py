@@ -26,8 +26,8 @@ from hypercorn.trio.tcp_server import TCPServer
 from quart_trio import QuartTrio
 from trio.testing import wait_all_tasks_blocked
 
-from emulator.store import LeaseOrder, NewTask, QueueKey, StoreUnavailableError
-from emulator.stores.store_redis import RedisStore
+from emulator.stores.interface import LeaseOrder, NewTask, QueueKey, StoreUnavailableError
+from emulator.stores.redis.store import RedisStore
 from render_trio.queue.task_queue.connection import CONNECTIONS
 from render_trio.web.server import connection
 from render_trio.web.server.request_limits import Asgi

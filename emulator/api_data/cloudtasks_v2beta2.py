@@ -18,7 +18,7 @@ from emulator.cloudtasks.cloud_queues import Queues, queue_of
 from emulator.cloudtasks.cloud_resources import task_resource, wants_full
 from emulator.permissions.access import Need
 from emulator.service import QueueService
-from emulator.store import LeaseOrder, NewTask
+from emulator.stores.interface import LeaseOrder, NewTask
 from emulator.wire import parameters
 from emulator.wire.calls import Call, Reply, Verb
 from emulator.wire.errors import ApiError, by_status, invalid, required

@@ -10,7 +10,7 @@ from typing import Any
 from emulator import longpoll
 from emulator.permissions.access import Need
 from emulator.service import QueueService
-from emulator.store import SECOND, LeaseOrder, QueueKey, Task
+from emulator.stores.interface import SECOND, LeaseOrder, QueueKey, Task
 from emulator.wire import parameters
 from emulator.wire.calls import NO_CONTENT, Call, Reply, Verb
 from emulator.wire.errors import ApiError, by_reason

@@ -9,7 +9,7 @@ from emulator.cloudtasks import rpc_values as values
 from emulator.cloudtasks.cloud_resources import WITHOUT_STATS, mask_of, queue_resource
 from emulator.permissions.access import Need
 from emulator.service import QueueService
-from emulator.store import QueueKey
+from emulator.stores.interface import QueueKey
 from emulator.wire import parameters
 from emulator.wire.calls import Call, Reply
 from emulator.wire.errors import ApiError, invalid

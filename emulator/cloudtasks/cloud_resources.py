@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from emulator.cloudtasks import rpc_values as values
-from emulator.store import SECOND, QueueStats, Task
+from emulator.stores.interface import SECOND, QueueStats, Task
 from emulator.wire.errors import invalid
 
 VIEWS = ("BASIC", "VIEW_UNSPECIFIED", "FULL")

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from emulator.store import SECOND
+from emulator.stores.interface import SECOND
 from emulator.wire.errors import invalid, required
 from emulator.wire.parameters import TASK_NAME
 

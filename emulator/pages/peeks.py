@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from emulator.cloudtasks.rpc_values import time_text
-from emulator.store import SECOND, Task
+from emulator.stores.interface import SECOND, Task
 
 SHOWN_CHARACTERS = 4000
 SHOWN_BYTES = 512  # of a payload that is no text

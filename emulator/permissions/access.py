@@ -12,7 +12,7 @@ from enum import Enum, auto
 
 from emulator.permissions.queue_file import QueueFile, QueueRule
 from emulator.permissions.tokens import ADMIN, METRICS, Tokens, token_of
-from emulator.store import QueueKey
+from emulator.stores.interface import QueueKey
 from emulator.wire.calls import Call
 from emulator.wire.errors import ApiError
 

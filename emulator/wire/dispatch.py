@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from emulator.store import StoreUnavailableError
+from emulator.stores.interface import StoreUnavailableError
 from emulator.wire import partial, replies
 from emulator.wire.calls import Call, Reply
 from emulator.wire.errors import ApiError, ErrorStyle, by_reason, invalid

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from emulator.store import NewTask, QueueKey
+from emulator.stores.interface import NewTask, QueueKey
 from emulator.wire.calls import Call
 from emulator.wire.errors import ApiError, invalid, required
 

@@ -17,7 +17,7 @@ import trio
 
 from emulator import processes, serving
 from emulator.options import openness, with_emulator_options
-from emulator.store import StoreUnavailableError
+from emulator.stores.interface import StoreUnavailableError
 from render_trio import __version__
 from render_trio.cli import output as tables
 from render_trio.cli.demo import Printed

@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from emulator.store import QueueKey
-from emulator.stores import open_store
+from emulator.stores.interface import QueueKey
+from emulator.stores.opening import open_store
 from tests.processes import queue
 from tests.redis_server import RedisServer
 

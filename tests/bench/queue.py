@@ -21,10 +21,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from emulator.store import LeaseOrder, QueueKey, Store
-from emulator.stores import open_store, store_sqlite
-from emulator.stores.store_redis import CHANNEL, RedisStore, queue_keys
-from emulator.stores.store_sqlite import SqliteStore
+from emulator.stores.interface import LeaseOrder, QueueKey, Store
+from emulator.stores.opening import open_store
+from emulator.stores.redis.store import CHANNEL, RedisStore, queue_keys
+from emulator.stores.sqlite import store as store_sqlite
+from emulator.stores.sqlite.store import SqliteStore
 from tests.bench.queue_client import PAYLOAD, Client, Times, percentiles
 from tests.processes import Running, queue
 from tests.redis_server import RedisServer

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from emulator.store import (
+from emulator.stores.interface import (
     SECOND,
     LeaseConflictError,
     LeaseExpiredError,

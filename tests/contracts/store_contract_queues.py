@@ -8,7 +8,7 @@ from queue import SimpleQueue
 
 import pytest
 
-from emulator.store import (
+from emulator.stores.interface import (
     SECOND,
     LeaseConflictError,
     LeaseExpiredError,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from emulator.store import (
+from emulator.stores.interface import (
     LeaseConflictError,
     LeaseExpiredError,
     LeaseOrder,

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 import pytest
 import redis
 
-from emulator.store import LeaseOrder, NewTask, QueueKey, Store, StoreUnavailableError, TaskUnknownError
-from emulator.stores import open_store
+from emulator.stores.interface import LeaseOrder, NewTask, QueueKey, Store, StoreUnavailableError, TaskUnknownError
+from emulator.stores.opening import open_store
 from tests.cutting_proxy import CuttingProxy
 from tests.redis_server import RedisServer
 

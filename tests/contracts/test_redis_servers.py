@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from emulator.store import NewTask, QueueKey, Store, StoreUnavailableError
-from emulator.stores import open_store
+from emulator.stores.interface import NewTask, QueueKey, Store, StoreUnavailableError
+from emulator.stores.opening import open_store
 from tests.contracts import store_contract, store_contract_queues
 from tests.redis_server import RedisServer, free_port
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import redis
 
-from emulator.store import (
+from emulator.stores.interface import (
     LeaseOrder,
     NewTask,
     QueueKey,
     StoreUnavailableError,
     TaskUnknownError,
 )
-from emulator.stores import open_store
+from emulator.stores.opening import open_store
 from tests.redis_server import RedisServer, free_port
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from emulator.store import (
+from emulator.stores.interface import (
     LeaseOrder,
     NewTask,
     QueueKey,
@@ -20,9 +20,11 @@ from emulator.store import (
     Task,
     TaskExistsError,
 )
-from emulator.stores import open_store, sqlite_file, store_sqlite
-from emulator.stores.sqlite_file import SqliteFile
-from emulator.stores.store_sqlite import SqliteStore
+from emulator.stores.opening import open_store
+from emulator.stores.sqlite import file as sqlite_file
+from emulator.stores.sqlite import store as store_sqlite
+from emulator.stores.sqlite.file import SqliteFile
+from emulator.stores.sqlite.store import SqliteStore
 
 
 @pytest.fixture
@@ -33,7 +35,7 @@ def queue() -> QueueKey:
 def test_what_was_inserted_survives_a_kill(tmp_path: Path, queue: QueueKey) -> None:
     path = tmp_path / "queue.sqlite3"
     code = (
-        "import os, signal; from emulator.store import *; from emulator.stores import open_store\n"
+        "import os, signal; from emulator.stores.interface import *; from emulator.stores.opening import open_store\n"
         f"store = open_store('sqlite:///{path}')\n"
         f"store.insert({queue!r}, NewTask('one', 'eA=='))\n"
         "os.kill(os.getpid(), signal.SIGKILL)"

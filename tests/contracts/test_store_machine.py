@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from emulator.store import SECOND, LeaseOrder, NewTask, QueueKey, Store, Task
-from emulator.stores import open_store
+from emulator.stores.interface import SECOND, LeaseOrder, NewTask, QueueKey, Store, Task
+from emulator.stores.opening import open_store
 from tests.contracts.store_model import REFUSALS, ModelTask, Moment, StoreModel
 
 # The long version is for whoever changes a transition: RENDER_TRIO_LONG_TESTS=1.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from emulator.store import (
+from emulator.stores.interface import (
     SECOND,
     LeaseOrder,
     NewTask,
@@ -16,7 +16,7 @@ from emulator.store import (
     Store,
     TaskExistsError,
 )
-from emulator.stores import open_store
+from emulator.stores.opening import open_store
 from tests.contracts import store_contract, store_contract_queues
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from emulator.store import Store
-from emulator.stores import open_store
+from emulator.stores.interface import Store
+from emulator.stores.opening import open_store
 from tests.emulator.running import emulator
 
 

@@ -12,7 +12,7 @@ import trio
 
 from emulator.app import create_app
 from emulator.permissions.access import Access
-from emulator.stores import open_store
+from emulator.stores.opening import open_store
 from emulator.wire.bodies import BODY_SECONDS, Message
 from tests.emulator.running import CLOUD, PAYLOAD, TASKS, emulator, error_of, insert
 

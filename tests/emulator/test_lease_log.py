@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from emulator.store import SECOND
+from emulator.stores.interface import SECOND
 from tests.emulator.lease_log import Entry, conflicts
 from tests.processes import queue
 

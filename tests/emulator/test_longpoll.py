@@ -13,8 +13,8 @@ import trio.testing
 
 from emulator import longpoll
 from emulator.longpoll import Waiters, wait_preference
-from emulator.store import LeaseOrder, NewTask, QueueKey, Store, Task
-from emulator.stores import open_store
+from emulator.stores.interface import LeaseOrder, NewTask, QueueKey, Store, Task
+from emulator.stores.opening import open_store
 
 QUEUE = QueueKey("project", "waiting")
 ONE = LeaseOrder(1, 60)

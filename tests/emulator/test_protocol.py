@@ -17,7 +17,7 @@ from emulator.permissions.access import Access
 from emulator.permissions.queue_file import read_queue_file
 from emulator.permissions.tokens import read_token_file
 from emulator.service import QueueService
-from emulator.store import Store
+from emulator.stores.interface import Store
 from emulator.wire import apis, batches, bodies, edge, errors, parameters, partial
 from tests.conftest import ROOT
 from tests.emulator.running import emulator

@@ -15,9 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from emulator.store import QueueKey, StoreUnavailableError
-from emulator.stores import sqlite_schema
-from emulator.stores.sqlite_bell import Bell, Ring, send
+from emulator.stores.interface import QueueKey, StoreUnavailableError
+from emulator.stores.sqlite import schema as sqlite_schema
+from emulator.stores.sqlite.notifications import Bell, Ring, send
 
 log = logging.getLogger(__name__)
 BUSY_SECONDS = 5  # how long to wait for another process's transaction, each being well under 1 ms

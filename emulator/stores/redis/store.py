@@ -19,7 +19,7 @@ from typing import Any
 
 import redis
 
-from emulator.store import (
+from emulator.stores.interface import (
     SECOND,
     TOMBSTONE_SECONDS,
     LeaseOrder,
@@ -34,8 +34,8 @@ from emulator.store import (
     taken_id,
     unknown_task,
 )
-from emulator.stores import redis_connection
-from emulator.stores.redis_watch import RedisWatch
+from emulator.stores.redis import connection as redis_connection
+from emulator.stores.redis.notifications import RedisWatch
 
 QUEUES_KEY = "render-trio:queues"
 CLOCK_KEY = "render-trio:clock"

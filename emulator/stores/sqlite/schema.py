@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from emulator.store import StoreUnavailableError
+from emulator.stores.interface import StoreUnavailableError
 
 VERSION = 2
 

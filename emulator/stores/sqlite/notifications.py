@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from emulator.store import SECOND, QueueKey, StoreUnavailableError
+from emulator.stores.interface import SECOND, QueueKey, StoreUnavailableError
 
 log = logging.getLogger(__name__)
 LOOPBACK = "127.0.0.1"

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from emulator.store import (
+from emulator.stores.interface import (
     SECOND,
     TOMBSTONE_SECONDS,
     LeaseOrder,
@@ -25,7 +25,7 @@ from emulator.store import (
     taken_id,
     unknown_task,
 )
-from emulator.stores.sqlite_file import Queue, SqliteFile
+from emulator.stores.sqlite.file import Queue, SqliteFile
 
 BURIED_MOST = 1000  # tasks that one transaction moves to the dead letters, so that none takes long
 TRIMMED = 20  # old rows that a step takes away at most: more than it can make, so they never pile up

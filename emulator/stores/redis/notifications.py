@@ -15,7 +15,7 @@ from typing import Any
 
 import redis
 
-from emulator.store import QueueKey
+from emulator.stores.interface import QueueKey
 
 log = logging.getLogger(__name__)
 SILENCE_SECONDS = 30  # after which the connection is asked whether it still lives
