@@ -8,7 +8,7 @@ from typing import cast
 from emulator.pages import admin
 from emulator.pages.page import create_pages
 from emulator.permissions.access import Access, Need
-from emulator.service import QueueService
+from emulator.queues.service import QueueService
 from emulator.stores.interface import Store
 from emulator.wire import apis, batches
 from emulator.wire.bodies import Asgi

@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from emulator import longpoll
 from emulator.cloudtasks import rpc_values as values
 from emulator.cloudtasks.cloud_queues import Queues, queue_of
 from emulator.cloudtasks.cloud_resources import task_resource, wants_full
 from emulator.permissions.access import Need
-from emulator.service import QueueService
+from emulator.queues import long_poll as longpoll
+from emulator.queues.service import QueueService
 from emulator.stores.interface import LeaseOrder, NewTask
 from emulator.wire import parameters
 from emulator.wire.calls import Call, Reply, Verb

@@ -7,9 +7,9 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from emulator import longpoll
 from emulator.permissions.access import Need
-from emulator.service import QueueService
+from emulator.queues import long_poll as longpoll
+from emulator.queues.service import QueueService
 from emulator.stores.interface import SECOND, LeaseOrder, QueueKey, Task
 from emulator.wire import parameters
 from emulator.wire.calls import NO_CONTENT, Call, Reply, Verb

@@ -8,7 +8,7 @@ from typing import Any
 from emulator.cloudtasks import rpc_values as values
 from emulator.cloudtasks.cloud_resources import WITHOUT_STATS, mask_of, queue_resource
 from emulator.permissions.access import Need
-from emulator.service import QueueService
+from emulator.queues.service import QueueService
 from emulator.stores.interface import QueueKey
 from emulator.wire import parameters
 from emulator.wire.calls import Call, Reply

@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 
 from emulator.cloudtasks.rpc_values import time_text
 from emulator.permissions.access import Need
-from emulator.service import QueueService
+from emulator.queues.service import QueueService
 from emulator.stores.interface import ADVANCE_MOST, SECOND, QueueKey, QueueStats
 from emulator.wire import parameters
 from emulator.wire.calls import Call, Reply, Route

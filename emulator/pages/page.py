@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException
 from emulator.cloudtasks.rpc_values import page_start, page_token
 from emulator.pages.admin import waited_seconds
 from emulator.pages.peeks import duration, peek
-from emulator.service import QueueService
+from emulator.queues.service import QueueService
 from emulator.stores.interface import SECOND, QueueKey, StoreUnavailableError
 from emulator.wire import parameters
 from emulator.wire.errors import ApiError, invalid

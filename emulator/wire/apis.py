@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from emulator.service import QueueService
+from emulator.queues.service import QueueService
 from emulator.wire.calls import Call, Reply, Route, Verb
 from emulator.wire.errors import ApiError, ErrorStyle
 

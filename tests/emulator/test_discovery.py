@@ -10,7 +10,7 @@ import pytest
 
 from emulator.app import create_app
 from emulator.permissions.access import Access
-from emulator.service import QueueService
+from emulator.queues.service import QueueService
 from emulator.stores.interface import Store
 from emulator.wire import apis
 from tests.emulator.running import emulator, error_of

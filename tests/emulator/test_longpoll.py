@@ -11,8 +11,8 @@ import redis
 import trio
 import trio.testing
 
-from emulator import longpoll
-from emulator.longpoll import Waiters, wait_preference
+from emulator.queues import long_poll as longpoll
+from emulator.queues.long_poll import Waiters, wait_preference
 from emulator.stores.interface import LeaseOrder, NewTask, QueueKey, Store, Task
 from emulator.stores.opening import open_store
 

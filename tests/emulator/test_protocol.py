@@ -10,13 +10,13 @@ from typing import Any
 import click
 import httpx
 
-from emulator import longpoll
 from emulator.__main__ import main
 from emulator.pages.admin import GAUGES
 from emulator.permissions.access import Access
 from emulator.permissions.queue_file import read_queue_file
 from emulator.permissions.tokens import read_token_file
-from emulator.service import QueueService
+from emulator.queues import long_poll as longpoll
+from emulator.queues.service import QueueService
 from emulator.stores.interface import Store
 from emulator.wire import apis, batches, bodies, edge, errors, parameters, partial
 from tests.conftest import ROOT

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 import trio
 
-from emulator import longpoll
 from emulator.permissions.access import Access, Need
+from emulator.queues import long_poll as longpoll
 from emulator.stores.interface import (
     SECOND,
     LeaseConflictError,
