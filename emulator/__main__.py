@@ -8,8 +8,8 @@ import sys
 import click
 
 from emulator.options import openness, with_emulator_options
-from emulator.processes import ChildFailedError, run
-from emulator.serving import EmulatorSettings
+from emulator.server.processes import ChildFailedError, run
+from emulator.server.serving import EmulatorSettings
 from emulator.stores.interface import StoreUnavailableError
 from emulator.wire.errors import first_error
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from emulator.serving import EmulatorSettings
+from emulator.server.serving import EmulatorSettings
 from emulator.stores.interface import TOMBSTONE_SECONDS
 
 _FILE = click.Path(exists=True, dir_okay=False)

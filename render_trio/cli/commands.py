@@ -15,8 +15,8 @@ from typing import Any
 import click
 import trio
 
-from emulator import processes, serving
 from emulator.options import openness, with_emulator_options
+from emulator.server import processes, serving
 from emulator.stores.interface import StoreUnavailableError
 from render_trio import __version__
 from render_trio.cli import output as tables

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import trio
 
-from emulator.serving import EmulatorSettings, serve
+from emulator.server.serving import EmulatorSettings, serve
 
 PROJECT = "/taskqueue/v1beta2/projects/s~shop/taskqueues"
 TASKS = f"{PROJECT}/print/tasks"

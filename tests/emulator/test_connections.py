@@ -11,9 +11,8 @@ import pytest
 import trio
 import trio.testing
 
-from emulator import listening
-from emulator.listening import listening_socket, serve_app
-from emulator.wire import connections
+from emulator.server import connections, listening
+from emulator.server.listening import listening_socket, serve_app
 from emulator.wire.bodies import Asgi, Message, Receive, Send
 
 PATIENCE = 10.0

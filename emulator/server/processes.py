@@ -16,8 +16,8 @@ from collections.abc import Awaitable, Callable
 import msgspec
 import trio
 
-from emulator.listening import address_of, listening_socket
-from emulator.serving import EmulatorSettings, serve
+from emulator.server.listening import address_of, listening_socket
+from emulator.server.serving import EmulatorSettings, serve
 from emulator.stores.opening import open_store
 
 log = logging.getLogger(__name__)
@@ -97,7 +97,13 @@ async def _run_child(
     settings: EmulatorSettings, listener: socket.socket, *, task_status: trio.TaskStatus[trio.Process]
 ) -> None:
     """Run one child to its end. It has a session of its own: the terminal's Ctrl-C reaches the parent only."""
-    command = [sys.executable, "-m", "emulator.child", msgspec.json.encode(settings).decode(), str(listener.fileno())]
+    command = [
+        sys.executable,
+        "-m",
+        "emulator.server.child",
+        msgspec.json.encode(settings).decode(),
+        str(listener.fileno()),
+    ]
     await trio.run_process(
         command,
         stdin=subprocess.PIPE,

@@ -10,8 +10,8 @@ from hypercorn.config import Config
 from hypercorn.trio.lifespan import Lifespan
 from hypercorn.utils import wrap_app
 
+from emulator.server.connections import Closing, serve_connection
 from emulator.wire.bodies import Asgi
-from emulator.wire.connections import Closing, serve_connection
 
 BACKLOG = 1024
 SEND_SECONDS = 20  # that a client may take to accept more of a reply before it is cut off

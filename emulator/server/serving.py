@@ -10,10 +10,10 @@ from pathlib import Path
 import trio
 
 from emulator.app import create_app
-from emulator.listening import address_of, listening_socket, serve_app
 from emulator.permissions.access import Access
 from emulator.permissions.queue_file import read_queue_file
 from emulator.permissions.tokens import read_token_file
+from emulator.server.listening import address_of, listening_socket, serve_app
 from emulator.stores.interface import TOMBSTONE_SECONDS
 from emulator.stores.opening import open_store
 

@@ -1,4 +1,4 @@
-"""One of several processes that serve: `python -m emulator.child SETTINGS DESCRIPTOR`, started by processes.py.
+"""One of several processes that serve: `python -m emulator.server.child SETTINGS DESCRIPTOR`, started by processes.py.
 
 It ends by SIGTERM, and when whoever started it is gone, which it sees by the end of its standard input. A
 line on its standard output says that requests are answered.
@@ -15,7 +15,7 @@ import sys
 import msgspec
 import trio
 
-from emulator.serving import EmulatorSettings, serve
+from emulator.server.serving import EmulatorSettings, serve
 
 
 async def serve_until_told(settings: EmulatorSettings, listener: socket.socket) -> None:
