@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from emulator.options import openness, with_emulator_options
+from emulator.command import openness, with_emulator_options
 from emulator.server.processes import ChildFailedError, run
 from emulator.server.serving import EmulatorSettings
 from emulator.stores.interface import StoreUnavailableError

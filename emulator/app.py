@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import cast
 
-from emulator.pages import admin
-from emulator.pages.page import create_pages
+from emulator import discovery as apis
+from emulator.pages import operations as admin
+from emulator.pages.queues import create_pages
 from emulator.permissions.access import Access, Need
 from emulator.queues.service import QueueService
 from emulator.stores.interface import Store
-from emulator.wire import apis, batches
+from emulator.wire import batches
+from emulator.wire.asgi import edge
 from emulator.wire.bodies import Asgi
 from emulator.wire.dispatch import Dispatcher
-from emulator.wire.edge import edge
 from emulator.wire.routing import Routes
 
 EVERYTHING_OPEN = Access()

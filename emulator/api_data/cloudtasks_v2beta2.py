@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from emulator.cloudtasks import rpc_values as values
-from emulator.cloudtasks.cloud_queues import Queues, queue_of
-from emulator.cloudtasks.cloud_resources import task_resource, wants_full
+from emulator.cloudtasks import values
+from emulator.cloudtasks.queues import Queues, queue_of
+from emulator.cloudtasks.resources import task_resource, wants_full
 from emulator.permissions.access import Need
 from emulator.queues import long_poll as longpoll
 from emulator.queues.service import QueueService

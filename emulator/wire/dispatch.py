@@ -14,7 +14,8 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from emulator.stores.interface import StoreUnavailableError
-from emulator.wire import partial, replies
+from emulator.wire import partial_response as partial
+from emulator.wire import replies
 from emulator.wire.calls import Call, Reply
 from emulator.wire.errors import ApiError, ErrorStyle, by_reason, invalid
 from emulator.wire.parameters import flag

@@ -15,7 +15,7 @@ from typing import Any
 import click
 import trio
 
-from emulator.options import openness, with_emulator_options
+from emulator.command import openness, with_emulator_options
 from emulator.server import processes, serving
 from emulator.stores.interface import StoreUnavailableError
 from render_trio import __version__

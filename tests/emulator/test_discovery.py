@@ -8,11 +8,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from emulator import discovery as apis
 from emulator.app import create_app
 from emulator.permissions.access import Access
 from emulator.queues.service import QueueService
 from emulator.stores.interface import Store
-from emulator.wire import apis
 from tests.emulator.running import emulator, error_of
 
 PAIR = """

@@ -10,15 +10,18 @@ from typing import Any
 import click
 import httpx
 
+from emulator import discovery as apis
 from emulator.__main__ import main
-from emulator.pages.admin import GAUGES
+from emulator.pages.operations import GAUGES
 from emulator.permissions.access import Access
 from emulator.permissions.queue_file import read_queue_file
 from emulator.permissions.tokens import read_token_file
 from emulator.queues import long_poll as longpoll
 from emulator.queues.service import QueueService
 from emulator.stores.interface import Store
-from emulator.wire import apis, batches, bodies, edge, errors, parameters, partial
+from emulator.wire import asgi as edge
+from emulator.wire import batches, bodies, errors, parameters
+from emulator.wire import partial_response as partial
 from tests.conftest import ROOT
 from tests.emulator.running import emulator
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from emulator.cloudtasks.rpc_values import time_text
+from emulator.cloudtasks.values import time_text
 from emulator.stores.interface import SECOND, Task
 
 SHOWN_CHARACTERS = 4000

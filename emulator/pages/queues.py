@@ -14,9 +14,9 @@ from quart import Response, redirect, render_template, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
-from emulator.cloudtasks.rpc_values import page_start, page_token
-from emulator.pages.admin import waited_seconds
-from emulator.pages.peeks import duration, peek
+from emulator.cloudtasks.values import page_start, page_token
+from emulator.pages.operations import waited_seconds
+from emulator.pages.task_rows import duration, peek
 from emulator.queues.service import QueueService
 from emulator.stores.interface import SECOND, QueueKey, StoreUnavailableError
 from emulator.wire import parameters

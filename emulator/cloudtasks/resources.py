@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from emulator.cloudtasks import rpc_values as values
+from emulator.cloudtasks import values
 from emulator.stores.interface import SECOND, QueueStats, Task
 from emulator.wire.errors import invalid
 

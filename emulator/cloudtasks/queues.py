@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from emulator.cloudtasks import rpc_values as values
-from emulator.cloudtasks.cloud_resources import WITHOUT_STATS, mask_of, queue_resource
+from emulator.cloudtasks import values
+from emulator.cloudtasks.resources import WITHOUT_STATS, mask_of, queue_resource
 from emulator.permissions.access import Need
 from emulator.queues.service import QueueService
 from emulator.stores.interface import QueueKey

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from emulator.cloudtasks.rpc_values import time_text
+from emulator.cloudtasks.values import time_text
 from emulator.permissions.access import Need
 from emulator.queues.service import QueueService
 from emulator.stores.interface import ADVANCE_MOST, SECOND, QueueKey, QueueStats
