@@ -23,7 +23,7 @@ from emulator.queues.service import QueueService
 from emulator.wire.calls import Call, Reply, Route, Verb
 from emulator.wire.errors import ApiError, ErrorStyle
 
-API_DATA = Path(__file__).parent.parent / "api_data"
+API_DATA = Path(__file__).parent / "api_data"
 
 
 @dataclass(frozen=True, slots=True)

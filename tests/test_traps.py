@@ -35,8 +35,8 @@ from render_trio.worker.leases import REQUESTS_AT_ONCE
 from tests.conftest import ROOT
 from tests.proxy import SWALLOW, proxy
 from tests.redis_server import RedisServer
-from tests.web.edge import edge, endless, get, hasty, post, send_for_ever, thoughtful
-from tests.web.test_edge import UPGRADE
+from tests.render_trio.web.server.edge import edge, endless, get, hasty, post, send_for_ever, thoughtful
+from tests.render_trio.web.server.test_edge import UPGRADE
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ import pytest
 
 from emulator.stores.interface import Store
 from emulator.stores.opening import open_store
-from tests.emulator.running import emulator
+from tests.emulator.server.running import emulator
 
 
 @pytest.fixture

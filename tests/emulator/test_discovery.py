@@ -13,7 +13,7 @@ from emulator.app import create_app
 from emulator.permissions.access import Access
 from emulator.queues.service import QueueService
 from emulator.stores.interface import Store
-from tests.emulator.running import emulator, error_of
+from tests.emulator.server.running import emulator, error_of
 
 PAIR = """
 from emulator.wire.calls import Reply

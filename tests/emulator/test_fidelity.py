@@ -10,7 +10,7 @@ import httpx
 import pytest
 import trio
 
-from tests.emulator.running import PROJECT, TASKS, emulator, error_of, insert
+from tests.emulator.server.running import PROJECT, TASKS, emulator, error_of, insert
 
 LEASE = {"numTasks": 10, "leaseSecs": 60}
 QUEUE = TASKS.removesuffix("/tasks")

@@ -23,7 +23,7 @@ from emulator.wire import asgi as edge
 from emulator.wire import batches, bodies, errors, parameters
 from emulator.wire import partial_response as partial
 from tests.conftest import ROOT
-from tests.emulator.running import emulator
+from tests.emulator.server.running import emulator
 
 TEXT = (ROOT / "emulator" / "PROTOCOL.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^```http\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)

@@ -10,7 +10,7 @@ import trio
 from googleapiclient import discovery
 from googleapiclient.errors import HttpError
 
-from tests.emulator.running import PAYLOAD, emulator
+from tests.emulator.server.running import PAYLOAD, emulator
 from tests.redis_server import RedisServer
 
 QUEUE = {"project": "s~shop", "taskqueue": "print"}

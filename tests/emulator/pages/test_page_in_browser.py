@@ -1,0 +1,68 @@
+"""The page in a real browser, without JavaScript: its forms work there, those of other sites don't."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from tests.emulator.server.running import PAYLOAD, TASKS
+from tests.processes import Running, queue
+
+ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
+LEASE = {"numTasks": 1, "leaseSecs": 600}
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    with queue(f"sqlite:///{tmp_path / 'queue.sqlite3'}") as process:
+        for name in ("one", "two"):
+            task = {"id": name, "payloadBase64": PAYLOAD}
+            httpx.post(process.address + TASKS, json=task, trust_env=False).raise_for_status()
+        httpx.post(f"{process.address}{TASKS}/lease", params=LEASE, trust_env=False).raise_for_status()
+        yield process
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    assert program, "chromium is missing: apt-get install chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
+        yield browser.new_page(java_script_enabled=False, viewport={"width": 390, "height": 800})
+        browser.close()
+
+
+def test_an_operator_needs_no_script_and_other_sites_can_do_nothing(running: Running, page: Page) -> None:
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.goto(running.address)
+    page.click("text=Pause")
+    assert "paused" in page.inner_text("tbody")
+    page.click("text=Resume")
+    assert "running" in page.inner_text("tbody")
+    page.click("tbody a")
+    assert "leased" in page.inner_text("tr:has-text('one')")
+    page.click("text=Release")
+    assert "due" in page.inner_text("tr:has-text('one')")
+    page.click("tr:has-text('one') summary")
+    assert '"a": 1' in page.inner_text("tr:has-text('one') pre")
+    page.click("text=Delete all tasks")  # the box beside it isn't ticked: the browser says so
+    assert "one" in page.inner_text("tbody")
+    assert complaints == []
+
+    form = f'<form method="post" action="{page.url}"><button name="verb" value="pause">Win a prize</button></form>'
+    page.goto(f"data:text/html,{quote(form)}")
+    page.click("button")
+    assert '"reason": "forbidden"' in page.inner_text("body")
+
+    page.goto(f"{running.address}/queues/shop/print")
+    assert "paused" not in page.inner_text("main")
+    page.check("input[type=checkbox]")
+    page.click("text=Delete all tasks")
+    assert "The queue is empty." in page.inner_text("main")

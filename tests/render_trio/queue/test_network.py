@@ -1,0 +1,218 @@
+"""A queue that is down, slow, silent, resetting, talking rubbish or busy: patience, no hurry, and a way back."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import trio
+from trio.testing import MockClock
+
+from emulator.server.serving import EmulatorSettings, serve
+from render_trio.delivery.delivery import Delivery
+from render_trio.errors import QueueUnavailableError
+from render_trio.observation.metrics import Metrics
+from render_trio.queue.messages import encode_task
+from render_trio.queue.task_queue import connection as queue_connection
+from render_trio.queue.task_queue.client import TaskQueue
+from render_trio.worker.worker import Limits, Worker
+from tests.proxy import RESET, STALL, SWALLOW, Behaviour, Proxy, http_answer, proxy
+from tests.render_trio.fakes import TASK, FakeHeartbeat, FakeRenderer
+
+LIMITS = Limits(20, 50, 1.33, 3, 2)
+
+
+def worker_of(queue: TaskQueue) -> Worker:
+    return Worker(queue, FakeRenderer(0).make, Delivery(100_000, None).result, LIMITS, Metrics(), trio.Event())
+
+
+async def refused(request: httpx.Request) -> httpx.Response:
+    raise httpx.ConnectError("refused")
+
+
+async def silent(request: httpx.Request) -> httpx.Response:
+    await trio.sleep_forever()
+    raise AssertionError
+
+
+async def resetting(request: httpx.Request) -> httpx.Response:
+    raise httpx.ReadError("reset")
+
+
+def answering(status: int, content: bytes = b"<html>", **headers: str) -> Callable[[httpx.Request], Any]:
+    async def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(status, content=content, headers=headers)
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        refused,
+        silent,
+        resetting,
+        answering(200),
+        answering(200, b"\xff\x00"),
+        answering(200, b"{}"),
+        answering(200, b"no gzip", **{"Content-Encoding": "gzip"}),
+        answering(302, Location="/welcome"),
+        answering(404),
+        answering(500),
+        answering(429, **{"Retry-After": "2"}),
+        answering(503, **{"Retry-After": "soon"}),
+    ],
+    ids=lambda fault: getattr(fault, "__name__", ""),
+)
+async def test_a_queue_that_fails_is_asked_rarely_and_found_again_within_seconds(
+    fault: Callable[[httpx.Request], Coroutine[Any, Any, httpx.Response]], autojump_clock: MockClock
+) -> None:
+    asked: list[float] = []
+    returned = trio.Event()
+    found_again = 0.0
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal found_again
+        asked.append(trio.current_time())
+        if not returned.is_set():
+            return await fault(request)
+        found_again = found_again or trio.current_time()
+        held = {"Preference-Applied": "wait=20"} if "Prefer" in request.headers else {}
+        await trio.sleep(20 if held else 0)
+        return httpx.Response(200, json={"kind": "taskqueue#tasks"}, headers=held)
+
+    queue = TaskQueue("http://queue", "p", "q", timeout=5)
+    queue._connection._client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    heartbeat = FakeHeartbeat()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(worker_of(queue).run, heartbeat)
+        await trio.sleep(120)
+        # Five seconds at most between two attempts, half of that at least once it is known to be down.
+        assert 3 <= len(asked) <= 120 / 2.5 + 8
+        assert set(heartbeat.progressed) == {"unreachable"}
+        returned.set()
+        came_back = trio.current_time()
+        await trio.sleep(60)
+        nursery.cancel_scope.cancel()
+    assert 0 < found_again - came_back <= 5 + 25  # its longest pause, after an attempt that was under way
+    assert heartbeat.progressed[-1] == "polled"
+
+
+async def test_workers_that_lost_the_queue_at_once_do_not_ask_in_step(autojump_clock: MockClock) -> None:
+    asked: list[float] = []
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(trio.current_time())
+        raise httpx.ConnectError("refused")
+
+    with trio.move_on_after(60):
+        async with trio.open_nursery() as nursery:
+            for _ in range(8):
+                queue = TaskQueue("http://queue", "p", "q", timeout=5)
+                queue._connection._client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+                nursery.start_soon(worker_of(queue).run, FakeHeartbeat())
+    late = sorted(asked)[16:]
+    assert max(len(list(group)) for _, group in itertools.groupby(late, lambda moment: round(moment, 3))) < 4
+
+
+class Network:
+    """A worker, a real queue, and the proxy between them."""
+
+    def __init__(self, between: Proxy, http: httpx.AsyncClient, direct: TaskQueue, heartbeat: FakeHeartbeat) -> None:
+        self.between = between
+        self.direct = direct
+        self._http = http
+        self.heartbeat = heartbeat
+        self._numbers = itertools.count()
+
+    async def result(self) -> str:
+        """Put a task on the queue, and return the id of the next result once its task is settled."""
+        name = f"task-{next(self._numbers)}"
+        await self.direct.insert(name, encode_task(TASK), "task")
+        (result,) = (await self.direct.lease(1, 60, tag="result", wait=60)).tasks
+        await self.direct.delete(result.id)
+        while (await self._http.get(f"/{name}")).status_code != 404:  # noqa: ASYNC110 - real time
+            await trio.sleep(0.01)
+        return result.id
+
+    async def unreachable(self, times: int) -> None:
+        """Wait until the worker has found the queue out of reach so often."""
+        before = self.heartbeat.progressed.count("unreachable")
+        while self.heartbeat.progressed.count("unreachable") < before + times:  # noqa: ASYNC110 - real time
+            await trio.sleep(0.01)
+
+
+@asynccontextmanager
+async def network(folder: Path) -> AsyncIterator[Network]:
+    async with trio.open_nursery() as nursery:
+        address = await nursery.start(serve, EmulatorSettings(port=0, store=f"sqlite:///{folder / 'q'}"))
+        with proxy(address) as between:
+            queue = TaskQueue(f"http://127.0.0.1:{between.port}", "p", "q", timeout=0.5)
+            direct = TaskQueue(address, "p", "q", timeout=10)
+            heartbeat = FakeHeartbeat()
+            async with trio.open_nursery() as inner:
+                limits = Limits(20, 1, 1.33, 3, 2)
+                worker = Worker(
+                    queue, FakeRenderer(0).make, Delivery(100_000, None).result, limits, Metrics(), trio.Event()
+                )
+                inner.start_soon(worker.run, heartbeat)
+                tasks = f"{address}/taskqueue/v1beta2/projects/p/taskqueues/q/tasks"
+                async with httpx.AsyncClient(base_url=tasks, trust_env=False) as http:
+                    with trio.fail_after(60):
+                        yield Network(between, http, direct, heartbeat)
+                inner.cancel_scope.cancel()
+            await queue.aclose()
+            await direct.aclose()
+        nursery.cancel_scope.cancel()
+
+
+async def test_real_connections_that_fail_are_survived_one_fault_after_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("render_trio.worker.worker.POLL_WAIT", 0)  # a request that is held would hide some faults
+    faults = [
+        RESET,
+        STALL,
+        SWALLOW,
+        Behaviour("cut", size=40),
+        Behaviour("answer", answer=b"\x16\x03\x01 no HTTP at all\r\n\r\n"),
+        Behaviour("answer", answer=b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n"),
+        http_answer(200, b"<html>Sign in to our network</html>"),
+        http_answer(429, b"{}", Retry_After="0"),
+    ]
+    async with network(tmp_path) as net:
+        for number, fault in enumerate(faults):
+            assert await net.result() == f"task-{number}-result"
+            net.between.behave(fault)
+            await net.unreachable(2)
+            net.between.behave(Behaviour())
+        assert await net.result() == f"task-{len(faults)}-result"
+        net.between.behave(Behaviour("delay", seconds=0.1))
+        assert await net.result() == f"task-{len(faults) + 1}-result"
+
+
+async def test_a_poisoned_pool_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All connections of the pool hang with requests in them; the next request waits for none of them."""
+
+    async def hang() -> None:
+        with pytest.raises(QueueUnavailableError):
+            await queue.lease(1, 60, wait=60)
+
+    monkeypatch.setattr(queue_connection, "CONNECTIONS", 2)
+    async with trio.open_nursery() as nursery:
+        address = await nursery.start(serve, EmulatorSettings(port=0, store=f"sqlite:///{tmp_path / 'q'}"))
+        queue = TaskQueue(address, "p", "q", timeout=1)
+        poisoned = queue._connection._client
+        for _ in range(2):
+            nursery.start_soon(hang)
+        while len(poisoned._transport._pool.connections) < 2:  # noqa: ASYNC110 - real time
+            await trio.sleep(0.01)
+        await queue.insert("one", "eA==", "other")
+        assert queue._connection._client is not poisoned
+        nursery.cancel_scope.cancel()
+    await queue.aclose()

@@ -1,0 +1,93 @@
+"""A running web side whose workers do as they are told; its queue is a real one, or one that nobody answers for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import cast
+
+import httpx
+import trio
+from quart_trio import QuartTrio
+
+from render_trio.delivery.delivery import DirectoryStore
+from render_trio.observation.metrics import Metrics
+from render_trio.observation.recent_activity import Journal
+from render_trio.queue.task_queue.client import TaskQueue
+from render_trio.rendering.offload.offload import ThreadOffload
+from render_trio.rendering.on_demand import Desk, open_desk
+from render_trio.supervision.health import Health, judge
+from render_trio.supervision.supervisor import Slot, Supervisor
+from render_trio.web.app import create_app
+from render_trio.web.operations import status_page as status
+from render_trio.web.operations.probes import Probes
+from render_trio.web.operations.status import Board
+from render_trio.web.server.request_limits import Asgi, guarded
+from render_trio.web.server.server import address_of, listening_socket, serve
+from render_trio.web.server_sent_events import Listeners
+from render_trio.web.tasks import routes as tasks
+from render_trio.web.tasks.submissions import WebTasks
+from tests.render_trio.web.site import LIMITS
+
+LIMIT = 1000
+NOBODY = "http://127.0.0.1:9"  # the discard port: nothing listens there
+KEEP_SECONDS = 3600
+LISTENERS_MOST = 3
+
+
+class Site:
+    """A running web side, with two workers that do as they are told."""
+
+    def __init__(self, queue_url: str = NOBODY, store: DirectoryStore | None = None, token: str = "") -> None:
+        self.budget = 1e9
+        self.progress = "polled"
+        self.supervisor = Supervisor({"worker-1": self.work, "worker-2": self.work}, restart_limit=9, restart_window=60)
+        self.abandoned = 0
+        self.address = ""
+        self.journal = Journal()
+        self.queue = TaskQueue(queue_url, "render", "render", timeout=5)
+        self.board = Board(self.health, self.journal, self.queue.stats)
+        self.web_tasks = WebTasks(self.queue, KEEP_SECONDS, store)
+        self.listeners = Listeners(LISTENERS_MOST, self.supervisor.stopping)
+        self.token = token
+
+    async def work(self, heartbeat: Slot) -> None:
+        heartbeat.progress(self.progress)
+        heartbeat.enter("poll", self.budget)
+        await trio.sleep_forever()
+
+    def health(self) -> Health:
+        return judge(
+            list(self.supervisor.slots),
+            trio.current_time(),
+            draining=self.supervisor.stopping.is_set(),
+            abandoned=self.abandoned,
+            abandoned_limit=4,
+            queue_silence=30,
+        )
+
+    def application(self, desk: Desk) -> QuartTrio:
+        probes = Probes(self.health, self.supervisor.restart_stalled, Metrics().exposition, show_metrics=True)
+        operator = status.Operator(self.board, self.supervisor.restart, self.token)
+        parts = status.routes(operator, self.listeners), tasks.routes(self.web_tasks, self.listeners)
+        return create_app(probes, desk, *parts)
+
+
+@asynccontextmanager
+async def running(site: Site) -> AsyncIterator[Site]:
+    """Run the web side and its workers; gives it with its address."""
+    listener = listening_socket("127.0.0.1", 0)
+    site.address = address_of(listener, "127.0.0.1")
+    offload = ThreadOffload(Metrics(), 1, 1)
+    async with open_desk(offload, LIMITS, Metrics()) as desk, trio.open_nursery() as nursery:
+        nursery.start_soon(site.supervisor.run)
+        await nursery.start(serve, guarded(cast(Asgi, site.application(desk)), LIMIT), listener)
+        yield site
+        nursery.cancel_scope.cancel()
+    listener.close()
+    await site.queue.aclose()
+
+
+async def get(site: Site, path: str, **headers: str) -> httpx.Response:
+    async with httpx.AsyncClient(base_url=site.address, trust_env=False) as client:
+        return await client.get(path, headers=headers)

@@ -1,0 +1,324 @@
+"""Tasks over the web, on a real queue: put there, followed, their documents taken, their results cleared away."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+import trio
+
+from emulator.server.serving import EmulatorSettings
+from emulator.server.serving import serve as serve_queue
+from render_trio.delivery.delivery import DirectoryStore
+from render_trio.errors import QueueUnavailableError
+from render_trio.queue.messages import (
+    DocumentResult,
+    LeasedTask,
+    LinkResult,
+    Result,
+    decode,
+    encode_result,
+    failure,
+    result_id,
+)
+from render_trio.queue.producer import task_values
+from render_trio.queue.task_queue.client import FoundTask
+from tests.render_trio.web.operated import Site, get, running
+from tests.render_trio.web.server.listening import listening
+
+PAGE = {"Accept": "text/html"}
+PDF = b"%PDF-1.7 as good as any"
+DIGEST = hashlib.sha256(PDF).hexdigest()
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    async with trio.open_nursery() as nursery:
+        settings = EmulatorSettings(port=0, store=f"sqlite:///{tmp_path / 'queue.sqlite3'}")
+        address = await nursery.start(serve_queue, settings)
+        async with running(Site(address, DirectoryStore(tmp_path / "documents", ""))) as site:
+            yield site
+        nursery.cancel_scope.cancel()
+
+
+def task(**options: Any) -> dict[str, Any]:
+    return {"kind": "task#render", **task_values("parity_cards", {})[1], **options}
+
+
+async def post(site: Site, content: bytes, content_type: str = "application/json") -> httpx.Response:
+    async with httpx.AsyncClient(base_url=site.address, trust_env=False) as client:
+        return await client.post("/tasks", content=content, headers={"Content-Type": content_type})
+
+
+async def submit(site: Site, **options: Any) -> str:
+    response = await post(site, msgspec.json.encode(task(**options)))
+    assert response.status_code == 202, response.text
+    assert response.headers["Location"] == response.json()["url"] == f"/tasks/{response.json()['id']}"
+    return str(response.json()["id"])
+
+
+async def lease(site: Site) -> LeasedTask:
+    (leased,) = (await site.queue.lease(1, 60)).tasks
+    return leased
+
+
+async def settle(site: Site, task_id: str, result: Result, tag: str = "web-result") -> None:
+    """End a task as a worker does."""
+    await site.queue.insert(result_id(task_id), encode_result(result), tag)
+    await site.queue.delete(task_id)
+
+
+def done(task_id: str, filename: str = "Parity Cards (a4).pdf") -> Result:
+    document = "JVBERi0xLjcgYXMgZ29vZCBhcyBhbnk="
+    return DocumentResult(success=True, task_id=task_id, filename=filename, document=document, pages=2, sha256=DIGEST)
+
+
+def link(task_id: str, url: str, sha256: str = DIGEST) -> Result:
+    return LinkResult(task_id=task_id, filename="Cards.pdf", url=url, pages=1, sha256=sha256)
+
+
+async def state(site: Site, task_id: str) -> str:
+    return str((await get(site, f"/tasks/{task_id}")).json()["state"])
+
+
+async def test_a_task_is_queued_rendered_and_done(site: Site) -> None:
+    task_id = await submit(site)
+    assert await state(site, task_id) == "queued"
+    assert (await get(site, f"/tasks/{task_id}/document")).status_code == 409
+    leased = await lease(site)
+    assert decode(leased).reply_tag == "web-result"
+    assert await state(site, task_id) == "rendering"
+    await site.queue.release(leased)
+    assert await state(site, task_id) == "queued", "given back"
+    await settle(site, task_id, done(task_id))
+    told = (await get(site, f"/tasks/{task_id}")).json()
+    assert (told["state"], told["pages"], told["document"]) == ("done", 2, f"/tasks/{task_id}/document")
+    response = await get(site, told["document"])
+    assert response.content == PDF
+    assert response.headers["Content-Type"] == "application/pdf"
+    assert response.headers["Content-Disposition"].startswith('inline; filename="Parity Cards (a4).pdf"; filename*=')
+
+
+async def test_a_failure_comes_with_its_reason(site: Site) -> None:
+    task_id = await submit(site)
+    await settle(site, task_id, failure(task_id, "timed_out", "not drawn within <50> s"))
+    assert (await get(site, f"/tasks/{task_id}")).json()["error"]["code"] == "timed_out"
+    assert (await get(site, f"/tasks/{task_id}/document")).json()["code"] == "timed_out"
+    assert "not drawn within &lt;50&gt; s" in (await get(site, f"/tasks/{task_id}", **PAGE)).text
+
+
+async def test_people_see_a_page_that_needs_no_script(site: Site) -> None:
+    task_id = await submit(site)
+    page = (await get(site, f"/tasks/{task_id}", **PAGE)).text
+    assert "Waiting for its turn" in page
+    assert '<noscript><meta http-equiv="refresh"' in page
+    await settle(site, task_id, done(task_id, "<script>x</script>.pdf"))
+    page = (await get(site, f"/tasks/{task_id}", **PAGE)).text
+    assert "&lt;script&gt;x" in page
+    assert "refresh" not in page
+    assert f'href="/tasks/{task_id}/document"' in page
+
+
+async def test_events_tell_each_change_until_the_end(site: Site) -> None:
+    task_id = await submit(site)
+    async with listening(site.address, f"/tasks/{task_id}/events") as listener:
+        assert '"state":"queued"' in await listener.until("event: page")
+        await lease(site)
+        assert '"state":"rendering"' in await listener.until("event: page")
+        await settle(site, task_id, done(task_id))
+        rest = await listener.rest()
+        assert '"state":"done"' in rest
+        assert "event: end" in rest
+
+
+async def test_a_queue_that_falters_ends_no_stream(site: Site) -> None:
+    task_id = await submit(site)
+    async with listening(site.address, f"/tasks/{task_id}/events") as listener:
+        await listener.until("event: page")
+        faults = [QueueUnavailableError("not now")]
+        get_task = site.queue.get
+
+        async def falter(task_id: str) -> FoundTask | None:
+            if faults:
+                raise faults.pop()
+            return await get_task(task_id)
+
+        site.queue.get = falter
+        await listener.until(": still here")
+        await settle(site, task_id, done(task_id))
+        assert '"state":"done"' in await listener.rest()
+
+
+@pytest.mark.parametrize("payload", ["bm8ganNvbg==", "e30=", "W10=", "!!", "eyJzdWNjZXNzIjoxfQ=="])
+async def test_what_is_no_result_is_told_as_a_failure(site: Site, payload: str) -> None:
+    task_id = await submit(site)
+    await site.queue.delete(task_id)
+    site.queue.get = lambda asked: found(payload if asked.endswith("-result") else None)
+    assert (await get(site, f"/tasks/{task_id}")).json()["error"]["code"] == "not_a_result"
+    assert (await get(site, f"/tasks/{task_id}/document")).status_code == 404
+
+
+async def found(payload: str | None) -> FoundTask | None:
+    return None if payload is None else FoundTask(LeasedTask("x", payload, 0, 0, 0), "web-result")
+
+
+async def test_a_document_that_is_not_base64_is_told_as_a_failure(site: Site) -> None:
+    task_id = await submit(site)
+    await settle(site, task_id, DocumentResult(success=True, task_id=task_id, filename="a.pdf", document="%%%"))
+    assert (await get(site, f"/tasks/{task_id}")).json()["error"]["code"] == "not_a_result"
+
+
+async def test_listeners_of_tasks_do_not_hold_up_the_end(site: Site) -> None:
+    task_id = await submit(site)
+    async with listening(site.address, f"/tasks/{task_id}/events") as listener:
+        await listener.until("event: page")
+        site.supervisor.stop()
+        await listener.rest()
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "field"),
+    [
+        (b"{not json", "not_json", None),
+        (b"\xff", "not_json", None),
+        (b"[1]", "not_an_object", None),
+        (b"{}", "unknown_kind", "kind"),
+        (msgspec.json.encode(task(kind="task#wash")), "unknown_kind", "kind"),
+        (msgspec.json.encode(task(resource_view="laundry")), "unknown_resource", "resource_view"),
+        (msgspec.json.encode(task(copies=51)), "invalid_option", "copies"),
+        (msgspec.json.encode(task(resource_name="../../etc/x")), "invalid_option", "resource_name"),
+        (msgspec.json.encode(task(header_text="a\x00b")), "invalid_option", "header_text"),
+        (msgspec.json.encode(task(reply_tag="task")), "invalid_option", "reply_tag"),
+        (msgspec.json.encode(task(reply_tag=7)), "invalid_option", "reply_tag"),
+        (msgspec.json.encode(task(__class__=1)), "unknown_option", "__class__"),
+    ],
+)
+async def test_a_bad_task_is_refused_with_its_field_and_never_queued(
+    site: Site, content: bytes, code: str, field: str | None
+) -> None:
+    response = await post(site, content)
+    assert (response.status_code, response.headers["Content-Type"]) == (400, "application/problem+json")
+    assert (response.json()["code"], response.json().get("field")) == (code, field)
+    assert (await site.queue.stats()).total == 0
+
+
+async def test_only_json_is_taken(site: Site) -> None:
+    response = await post(site, b"a=1", "application/x-www-form-urlencoded")
+    assert (response.status_code, response.json()["code"]) == (415, "not_json")
+
+
+async def test_a_producer_may_have_the_result_instead(site: Site) -> None:
+    await submit(site, reply_tag="mine")
+    assert decode(await lease(site)).reply_tag == "mine"
+
+
+@pytest.mark.parametrize("path", ["", "/document", "/events"])
+async def test_tasks_of_other_producers_are_not_shown(site: Site, path: str) -> None:
+    await site.queue.insert("secret", "e30=", "task")
+    await site.queue.insert("other-result", encode_result(done("other")), "result")
+    for task_id in ("secret", "other", "other-result", "web-" + "0" * 32, "..%2F..%2Fetc", "web-%00", "x" * 2000):
+        response = await get(site, f"/tasks/{task_id}{path}")
+        assert response.status_code == 404, task_id
+        assert "etc" not in response.text
+
+
+async def test_a_linked_document_of_ours_is_served_others_are_linked_to(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "documents").mkdir()
+    (tmp_path / "documents" / f"{DIGEST}.pdf").write_bytes(PDF)
+    (tmp_path / "secret.pdf").write_bytes(b"secret")
+    forged = "0" * 64
+    (tmp_path / "documents" / f"{forged}.pdf").write_bytes(b"not what its name says")
+    for result, status in (
+        (("file:///any/where.pdf", DIGEST), 200),
+        (("https://files.example.org/x.pdf", "f" * 64), 302),
+        (("https://files.example.org/x.pdf", "../secret"), 302),
+        ((f"file://{tmp_path}/secret.pdf", "../secret"), 404),
+        ((f"file://{tmp_path}/secret.pdf", "f" * 64), 404),
+        (("javascript:alert(1)", forged), 404),
+        (("https://a\r\nSet-Cookie: x", "f" * 64), 404),
+    ):
+        task_id = await submit(site)
+        await settle(site, task_id, link(task_id, *result))
+        response = await get(site, f"/tasks/{task_id}/document")
+        assert response.status_code == status, result
+        assert response.content != b"secret"
+        assert response.headers.get("Location", "https://files.example.org/x.pdf") == "https://files.example.org/x.pdf"
+        if status == 200:
+            assert response.content == PDF
+
+
+@pytest.mark.parametrize(
+    "filename", ["a\r\nSet-Cookie: x=1.pdf", 'q"uote\\.pdf', "Māori – ½.pdf", "\u202egnp.pdf", "../../x.pdf"]
+)
+async def test_a_name_from_the_queue_can_not_break_a_header(site: Site, filename: str) -> None:
+    task_id = await submit(site)
+    await settle(site, task_id, done(task_id, filename))
+    response = await get(site, f"/tasks/{task_id}/document")
+    assert response.status_code == 200
+    assert "Set-Cookie" not in response.headers
+    assert response.headers["Content-Disposition"].startswith("inline; filename")
+
+
+async def test_without_a_queue_it_says_when_to_come_again() -> None:
+    async with running(Site()) as site:
+        for response in (await post(site, msgspec.json.encode(task())), await get(site, "/tasks/web-" + "0" * 32)):
+            assert (response.status_code, response.headers["Retry-After"]) == (503, "2")
+            assert response.json()["code"] == "queue_unavailable"
+
+
+async def test_results_are_cleared_away_when_they_were_kept_long_enough(site: Site) -> None:
+    kept = site.web_tasks._keep
+    task_id = await submit(site)
+    await settle(site, task_id, done(task_id))
+    other = await submit(site)
+    await settle(site, other, done(other), "result")
+    assert await site.web_tasks.sweep() == 0
+    assert await state(site, task_id) == "done", "leased to the sweep, and still to be seen"
+    assert await site.web_tasks.sweep() == 0, "its turn comes when the time is over"
+    found = await site.queue.get(result_id(task_id))
+    assert found is not None
+    assert found.task.lease_us - found.task.enqueued_us >= kept * 1_000_000
+    site.web_tasks._keep = 0
+    await site.queue.release(found.task)
+    assert await site.web_tasks.sweep() == 1
+    assert (await get(site, f"/tasks/{task_id}")).status_code == 404
+    assert await state(site, other) == "done", "a producer's"
+
+
+async def post_form(site: Site, slug: str, values: dict[str, str], **headers: str) -> httpx.Response:
+    async with httpx.AsyncClient(base_url=site.address, trust_env=False) as client:
+        return await client.post(f"/resources/{slug}/tasks", data=values, headers=headers)
+
+
+async def test_a_resource_s_form_leads_to_the_task_s_page_and_gives_the_numbers_of_its_preview(site: Site) -> None:
+    response = await post_form(site, "sorting-network", {"prefilled_values": "hard", "header_text": "Māori"})
+    assert response.status_code == 303
+    request = decode(await lease(site)).request
+    assert (request.view, request.seed, request.header_text) == ("sorting_network", "1", "Māori")
+    assert request.choices["prefilled_values"] == "hard"
+    assert "Being drawn" in (await get(site, response.headers["Location"], **PAGE)).text
+
+
+@pytest.mark.parametrize(
+    ("slug", "values", "headers", "status"),
+    [
+        ("grid", {"copies": "99"}, {}, 400),
+        ("grid", {"resource_view": "arrows"}, {}, 400),
+        ("grid", {"__class__": "x"}, {}, 400),
+        ("grid", {}, {"Origin": "https://example.org"}, 403),
+        ("laundry", {}, {}, 404),
+    ],
+)
+async def test_a_bad_form_is_never_queued(
+    site: Site, slug: str, values: dict[str, str], headers: dict[str, str], status: int
+) -> None:
+    assert (await post_form(site, slug, values, **headers)).status_code == status
+    if status == 400:  # people get their form again
+        again = await post_form(site, slug, values, **headers, **PAGE)
+        assert (again.status_code, again.headers["Location"].partition("?")[0]) == (303, f"/resources/{slug}")
+    assert (await site.queue.stats()).total == 0

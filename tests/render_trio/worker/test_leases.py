@@ -1,0 +1,156 @@
+"""Leases: renewed beside the work and beside each other, lost in time, by a clock that no date moves."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from render_trio.errors import LeaseLostError, QueueRefusedError, QueueUnavailableError
+from render_trio.observation.metrics import Metrics
+from render_trio.queue.messages import LeasedTask
+from render_trio.worker.leases import Lease, Leases
+from tests.render_trio.fakes import FakeQueue
+from tests.render_trio.worker.test_worker import Bench
+
+SECONDS = 60.0
+
+
+class SlowQueue(FakeQueue):
+    """Renewals take `slow[task]` seconds, and fail with `broken` as long as it is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slow: dict[str, float] = {}
+        self.broken: Exception | None = None
+        self.asked: list[tuple[str, float]] = []
+
+    async def renew(self, task: LeasedTask, seconds: int) -> LeasedTask:
+        self.asked.append((task.id, trio.current_time()))
+        await trio.sleep(self.slow.get(task.id, 0.0))
+        if self.broken is not None:
+            raise self.broken
+        return await super().renew(task, seconds)
+
+
+@asynccontextmanager
+async def held(
+    queue: SlowQueue, *names: str, uniform: Callable[[float, float], float] = random.uniform
+) -> AsyncIterator[list[Lease]]:
+    """Give leases of these tasks, kept until the block is left."""
+    for name in names:
+        queue.add(name)
+    leases = Leases(queue, Metrics(), uniform)
+    asked_at = trio.current_time()
+    answer = await queue.lease(len(names), round(SECONDS))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(leases.keep)
+        yield leases.hold(answer.tasks, SECONDS, asked_at)
+        nursery.cancel_scope.cancel()
+
+
+async def test_each_is_renewed_at_half_its_life(autojump_clock: MockClock) -> None:
+    queue = SlowQueue()
+    begun = trio.current_time()
+    async with held(queue, "one"):
+        await trio.sleep(3 * SECONDS)
+    assert [round(moment - begun) for _, moment in queue.asked] == [30, 60, 90, 120, 150]
+
+
+async def test_one_slow_renewal_makes_no_other_late(autojump_clock: MockClock) -> None:
+    queue = SlowQueue()
+    queue.slow["stuck"] = 1e6
+    begun = trio.current_time()
+    async with held(queue, "stuck", "one", "two", "three") as (stuck, *others):
+        await trio.sleep(SECONDS + 1)
+        assert stuck.lost
+        assert not any(lease.lost for lease in others)
+    assert {round(moment - begun) for name, moment in queue.asked if name != "stuck"} == {30, 60}
+
+
+async def test_renewals_at_once_are_bounded_and_all_come_in_time(autojump_clock: MockClock) -> None:
+    names = [f"task-{number}" for number in range(60)]
+    queue = SlowQueue()
+    queue.slow = dict.fromkeys(names, 2.0)
+    async with held(queue, *names) as leases:
+        await trio.sleep(10 * SECONDS)
+        assert not any(lease.lost for lease in leases)
+
+
+async def test_the_work_stops_when_the_time_is_over_though_the_queue_is_silent(autojump_clock: MockClock) -> None:
+    queue = SlowQueue()
+    queue.slow["one"] = 1e6
+    begun = trio.current_time()
+    async with held(queue, "one") as (lease,):
+        with lease.work:
+            await trio.sleep_forever()
+        assert lease.work.cancelled_caught
+        assert trio.current_time() - begun == pytest.approx(SECONDS, abs=0.1)
+
+
+async def test_what_is_given_back_during_its_renewal_stays_given_back(autojump_clock: MockClock) -> None:
+    queue = SlowQueue()
+    queue.slow["one"] = 5.0
+    queue.add("one")
+    leases = Leases(queue, Metrics())
+    asked_at = trio.current_time()
+    answer = await queue.lease(1, round(SECONDS))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(leases.keep)
+        (lease,) = leases.hold(answer.tasks, SECONDS, asked_at)
+        await trio.sleep(SECONDS / 2 + 2)
+        assert lease.renewing
+        await leases.release(lease)
+        await trio.sleep(10)
+        assert queue.free() == ["one"]
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("error", [QueueUnavailableError("down"), QueueRefusedError("who are you?")])
+@pytest.mark.parametrize(("uniform", "pause"), [(min, 1.5), (max, 3.0)])
+async def test_a_queue_that_fails_is_asked_again_but_not_in_a_hurry(
+    error: Exception, uniform: Callable[[float, float], float], pause: float, autojump_clock: MockClock
+) -> None:
+    """The pause lies between a half and the whole of 5 % of the lease: both ends of what may be drawn."""
+    queue = SlowQueue()
+    queue.broken = error
+    async with held(queue, "one", uniform=uniform) as (lease,):
+        await trio.sleep(SECONDS * 0.9)
+        moments = [when for _, when in queue.asked]
+        assert [later - earlier for earlier, later in itertools.pairwise(moments)] == pytest.approx(
+            [pause] * (len(moments) - 1), abs=0.1
+        )
+        assert len(moments) == pytest.approx((SECONDS * 0.9 - SECONDS / 2) / pause, abs=1)
+        queue.broken = None
+        await trio.sleep(SECONDS)
+        assert not lease.lost
+
+
+async def test_a_lease_counts_from_the_request_not_from_its_answer(autojump_clock: MockClock) -> None:
+    """How long an answer was on its way nobody knows: the queue may have begun to count with the request."""
+    leases = Leases(FakeQueue(), Metrics())
+    (lease,) = leases.hold([LeasedTask("one", "", 1, 0, 0)], SECONDS, trio.current_time())
+    await trio.sleep(SECONDS)
+    with pytest.raises(LeaseLostError):
+        leases.confirm(lease)
+    assert lease.work.cancel_called
+
+
+async def test_the_date_may_jump_and_nothing_happens(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dates = iter([0.0, 4e9, -1.0] * 100)
+    monkeypatch.setattr(time, "time", lambda: next(dates))
+    bench = Bench()
+    bench.renderer.seconds = 45
+    for name in ("one", "two", "three"):
+        bench.queue.add(name)
+    await bench.run_for(200)
+    assert all(bench.result(name).success for name in ("one", "two", "three"))
+    assert b"render_lost_leases_total 0.0" in bench.metrics.exposition()

@@ -1,0 +1,329 @@
+"""A worker's promises, with faked stages under the autojump clock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from render_trio.delivery.delivery import Delivery
+from render_trio.errors import (
+    DeliveryError,
+    QueueUnavailableError,
+    RenderCrashedError,
+    RenderFailedError,
+    RenderTimedOutError,
+)
+from render_trio.observation.metrics import Metrics
+from render_trio.queue.messages import DocumentResult
+from render_trio.worker.worker import ANSWER_GRACE, LEASE_MARGIN, Limits, Worker
+from tests.render_trio.fakes import TASK, FakeHeartbeat, FakeQueue, FakeRenderer
+
+LIMITS = Limits(task_count=20, task_seconds=50, task_time_mult=1.33, task_retry_limit=3, sleep_time=2)
+
+
+class Bench:
+    """A worker with its fakes."""
+
+    def __init__(self, renderer: FakeRenderer | None = None, deliver: Any = None) -> None:
+        self.queue = FakeQueue()
+        self.renderer = renderer or FakeRenderer()
+        self.heartbeat = FakeHeartbeat()
+        self.metrics = Metrics()
+        self.stopping = trio.Event()
+        self.worker = Worker(
+            self.queue,
+            self.renderer.make,
+            deliver or Delivery(100_000, None).result,
+            LIMITS,
+            self.metrics,
+            self.stopping,
+        )
+
+    async def run_for(self, seconds: float) -> None:
+        with trio.move_on_after(seconds):
+            await self.worker.run(self.heartbeat)
+
+    def result(self, task_id: str) -> DocumentResult:
+        result = self.queue.results[f"{task_id}-result"]
+        assert isinstance(result, DocumentResult)
+        return result
+
+
+async def test_a_task_becomes_a_result_first_and_is_deleted_second(autojump_clock: MockClock) -> None:
+    bench = Bench()
+    bench.queue.add("one", TASK | {"reply_tag": "mine"})
+    await bench.run_for(5)
+    result = bench.result("one")
+    assert result.success
+    assert result.pages == 8
+    assert result.filename == "Binary Cards (with numbers - without black back - a4).pdf"
+    assert bench.queue.result_tags == {"one-result": "mine"}
+    assert bench.queue.tasks == {}
+    assert bench.queue.log.index("insert") < bench.queue.log.index("delete")
+    assert bench.heartbeat.progressed[:2] == ["polled", "finished"]
+
+
+@pytest.mark.parametrize(
+    ("payload", "code"),
+    [
+        ("!", "not_base64"),
+        ("bm90IGpzb24=", "not_json"),
+        ("W10=", "not_an_object"),
+        ("e30=", "unknown_kind"),
+        ("A" * 1_000_000, "too_large"),
+    ],
+)
+async def test_what_can_not_be_read_is_answered_at_once(payload: str, code: str, autojump_clock: MockClock) -> None:
+    bench = Bench()
+    bench.queue.add("bad", payload=payload)
+    bench.queue.add("good")
+    await bench.run_for(5)
+    error = bench.result("bad").error
+    assert error
+    assert error.code == code
+    assert error.message
+    assert bench.result("good").success
+    assert bench.queue.tasks == {}
+    assert len(bench.renderer.limits) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"resource_view": "nothing"}, "unknown_resource"),
+        ({"copies": 51}, "invalid_option"),
+        ({"resource_name": "../x"}, "invalid_option"),
+        ({"colour": "red"}, "unknown_option"),
+        ({"paper_size": None}, "invalid_option"),
+        ({"reply_tag": "task"}, "invalid_option"),
+        ({"reply_tag": 3}, "invalid_option"),
+    ],
+)
+async def test_what_can_never_work_is_answered_at_once(
+    changes: dict[str, Any], code: str, autojump_clock: MockClock
+) -> None:
+    bench = Bench()
+    bench.queue.add("bad", TASK | changes)
+    await bench.run_for(5)
+    assert bench.result("bad").error.code == code  # type: ignore[union-attr]
+    assert bench.queue.result_tags == {"bad-result": "result"}
+    assert bench.queue.tasks == {}
+
+
+@pytest.mark.parametrize("fault", [RenderFailedError(), RenderTimedOutError(), RenderCrashedError()])
+async def test_a_failed_attempt_is_given_back_with_more_time(fault: Exception, autojump_clock: MockClock) -> None:
+    bench = Bench()
+    bench.renderer.faults = [fault]
+    bench.queue.add("one")
+    await bench.run_for(5)
+    assert bench.result("one").success
+    assert bench.queue.log.count("release") == 1
+    assert bench.renderer.limits == [50, 50 * 2.33]
+
+
+async def test_after_the_last_attempt_its_reason_is_the_answer(autojump_clock: MockClock) -> None:
+    bench = Bench()
+    bench.renderer.faults = [RenderFailedError("once"), RenderFailedError("twice"), RenderCrashedError("at last")]
+    bench.queue.add("one")
+    await bench.run_for(60)
+    assert (bench.result("one").error.code, bench.result("one").error.message) == ("crashed", "at last")  # type: ignore[union-attr]
+    assert bench.queue.tasks == {}
+    assert len(bench.renderer.limits) == LIMITS.task_retry_limit
+
+
+async def test_a_task_that_kills_its_process_again_and_again_is_not_drawn_once_more(autojump_clock: MockClock) -> None:
+    bench = Bench()
+    bench.queue.add("one")
+    for _ in range(LIMITS.task_retry_limit):
+        await bench.queue.lease(1, 0)
+    await bench.run_for(5)
+    assert bench.result("one").error.code == "attempts_exhausted"  # type: ignore[union-attr]
+    assert bench.renderer.limits == []
+
+
+async def test_a_document_that_no_store_takes_is_tried_again(autojump_clock: MockClock) -> None:
+    faults = [DeliveryError("no space left on device")]
+    delivery = Delivery(100_000, None)
+
+    async def deliver(task_id: str, document: Any) -> Any:
+        if faults:
+            raise faults.pop()
+        return await delivery.result(task_id, document)
+
+    bench = Bench(deliver=deliver)
+    bench.queue.add("one")
+    await bench.run_for(2)
+    assert bench.queue.free() == [], "not at once: the store would be full still"
+    await bench.run_for(30)
+    assert bench.result("one").success
+
+
+async def test_attempts_outlast_a_store_that_fails_for_a_while(autojump_clock: MockClock) -> None:
+    delivery = Delivery(100_000, None)
+    begun = trio.current_time()
+
+    async def deliver(task_id: str, document: Any) -> Any:
+        if trio.current_time() < begun + 10:
+            raise DeliveryError("no space left on device")
+        return await delivery.result(task_id, document)
+
+    bench = Bench(deliver=deliver)
+    for number in range(10):
+        bench.queue.add(str(number))
+    await bench.run_for(60)
+    assert all(bench.result(str(number)).success for number in range(10))
+    assert len(bench.renderer.limits) <= 10 * LIMITS.task_retry_limit
+
+
+async def test_a_document_too_large_for_everything_is_answered(autojump_clock: MockClock) -> None:
+    bench = Bench(deliver=Delivery(10, None).result)
+    bench.queue.add("one")
+    await bench.run_for(5)
+    error = bench.result("one").error
+    assert error
+    assert error.code == "too_large"
+    assert "DOCUMENT_STORE" in error.message
+
+
+async def test_a_long_render_keeps_its_lease(autojump_clock: MockClock) -> None:
+    bench = Bench(FakeRenderer(seconds=45))
+    bench.queue.add("one")
+    await bench.run_for(60)
+    assert bench.result("one").success
+    assert "renew" in bench.queue.log
+
+
+async def test_a_lost_lease_delivers_nothing(autojump_clock: MockClock) -> None:
+    bench = Bench(FakeRenderer(seconds=45))
+    bench.queue.add("one")
+    bench.queue.lose_leases = True
+    await bench.run_for(59)
+    assert bench.queue.results == {}
+    assert "delete" not in bench.queue.log
+    assert b"render_lost_leases_total 1.0" in bench.metrics.exposition()
+
+
+async def test_a_lease_that_ended_unseen_delivers_nothing(autojump_clock: MockClock) -> None:
+    """The queue does not answer renewals; the time is over when the document is there."""
+    bench = Bench(FakeRenderer(seconds=49))
+    bench.queue.add("one")
+    bench.queue.faults["renew"] = [QueueUnavailableError()] * 1000
+    bench.worker._limits = Limits(20, 49, 1.33, 3, 2)
+    with trio.move_on_after(58.5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(bench.worker.run, bench.heartbeat)
+            await trio.sleep(1)
+            for lease in bench.worker._leases._held.values():
+                lease.deadline = trio.current_time() + 10
+    assert bench.queue.results == {}
+
+
+@pytest.mark.parametrize("step", ["lease", "insert", "delete", "release"])
+async def test_a_queue_that_fails_at_any_step_loses_nothing(step: str, autojump_clock: MockClock) -> None:
+    bench = Bench()
+    bench.queue.add("one")
+    bench.queue.faults[step] = [QueueUnavailableError()]
+    if step == "release":
+        bench.renderer.faults = [RenderFailedError()]
+    await bench.run_for(200)
+    assert bench.result("one").success
+    assert bench.queue.tasks == {}
+    assert list(bench.queue.results) == ["one-result"]
+
+
+async def test_a_kill_at_any_moment_loses_nothing_and_makes_no_second_result(autojump_clock: MockClock) -> None:
+    """A worker cancelled at many moments of its work; another one finishes what it left."""
+    for hundredths in range(30):
+        bench = Bench(FakeRenderer(seconds=0.1))
+        bench.queue.add("one")
+        bench.queue.add("two")
+        await bench.run_for(hundredths / 100)
+        second = Bench()
+        second.queue = bench.queue
+        second.worker = Worker(
+            bench.queue, second.renderer.make, Delivery(100_000, None).result, LIMITS, Metrics(), trio.Event()
+        )
+        await second.run_for(300)
+        assert sorted(bench.queue.results) == ["one-result", "two-result"]
+        assert bench.queue.tasks == {}
+
+
+async def test_told_to_stop_it_finishes_its_task_and_frees_the_rest(autojump_clock: MockClock) -> None:
+    bench = Bench(FakeRenderer(seconds=10))
+    for name in ("one", "two", "three"):
+        bench.queue.add(name)
+    bench.worker._pace = 0.1  # it takes all three
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(bench.worker.run, bench.heartbeat)
+        await trio.sleep(1)
+        bench.stopping.set()
+    assert list(bench.queue.results) == ["one-result"]
+    assert bench.queue.free() == ["two", "three"]
+
+
+async def test_cancelled_it_frees_all_at_once(autojump_clock: MockClock) -> None:
+    bench = Bench(FakeRenderer(seconds=10))
+    bench.queue.add("one")
+    bench.queue.add("two")
+    bench.worker._pace = 0.1
+    await bench.run_for(1)
+    assert bench.queue.results == {}
+    assert bench.queue.free() == ["one", "two"]
+
+
+async def test_told_to_stop_it_waits_for_an_answer_on_its_way_and_frees_its_tasks(autojump_clock: MockClock) -> None:
+    """The tasks are leased already: forgotten, they would be nobody's until their lease is over."""
+    bench = Bench()
+    bench.queue.answer_seconds = 0.3
+    bench.queue.add("one")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(bench.worker.run, bench.heartbeat)
+        await trio.sleep(0.1)
+        bench.stopping.set()
+    assert bench.queue.free() == ["one"]
+    assert bench.renderer.limits == []
+
+
+async def test_told_to_stop_it_does_not_wait_for_a_request_that_is_held(autojump_clock: MockClock) -> None:
+    bench = Bench()
+    begun = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(bench.worker.run, bench.heartbeat)
+        await trio.sleep(1)
+        bench.stopping.set()
+    assert trio.current_time() - begun < 1 + ANSWER_GRACE + 0.1
+
+
+@pytest.mark.parametrize("before", range(LIMITS.task_retry_limit))
+async def test_the_watchdog_grants_each_attempt_its_longer_time(before: int, autojump_clock: MockClock) -> None:
+    bench = Bench(FakeRenderer(seconds=LIMITS.seconds_for(before) - 1))
+    bench.queue.add("one")
+    for _ in range(before):
+        await bench.queue.lease(1, 0)
+    await bench.run_for(1000)
+    assert bench.result("one").success
+    assert bench.heartbeat.budgets[bench.heartbeat.phases.index("work")] > LIMITS.seconds_for(before) + LEASE_MARGIN
+
+
+async def test_an_idle_worker_does_not_hurry(autojump_clock: MockClock) -> None:
+    bench = Bench()
+    await bench.run_for(200)
+    assert bench.queue.log.count("lease") <= 11
+
+
+async def test_an_empty_queue_is_known_to_be_reached_at_once(autojump_clock: MockClock) -> None:
+    bench = Bench()
+    await bench.run_for(1)
+    assert bench.heartbeat.progressed == ["polled"]
+
+
+async def test_a_queue_out_of_reach_is_asked_again_and_said(autojump_clock: MockClock) -> None:
+    bench = Bench()
+    bench.queue.faults["lease"] = [QueueUnavailableError()] * 3
+    bench.queue.add("one")
+    await bench.run_for(30)
+    assert bench.heartbeat.progressed[:4] == ["unreachable", "unreachable", "unreachable", "polled"]
+    assert bench.result("one").success

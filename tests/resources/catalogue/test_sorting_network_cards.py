@@ -1,0 +1,77 @@
+"""What stands on the cards is what the catalogue lists."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from resources.catalogue.sorting_network_cards import ONE_FACE, TEXTS, size_for
+from resources.drawing import fonts
+from resources.registry import CATALOGUE
+from tests.requests import request_for
+from tests.resources.catalogue.test_semantics import text_of
+
+# As the catalogue has them, each deck in its order.
+DECKS = {
+    "small_numbers": "1, 2, 3, 4, 5, 6",
+    "fractions": "½, ⅓, ⅔, ⅜, ¾, ⅝",
+    "maori_numbers": "tahi, rua, toru, whā, rima, ono, whitu, waru, iwa, tekau, tekau mā tahi, tekau mā waru, "
+    "tekau mā toru, tekau mā whā, rua tekau, rua tekau mā ono",
+    "words": "crocodile, crochet, kiwi, weka, kiwi, kiwano",
+    "letters": "L, O, N, K, E, D, S, P, G, B, I, Y",
+    "maori_colours": "whero, kākāriki, kiwikiwi, karaka, kōwhai, pango, māwhero, mā",
+}
+
+
+def cards_of(kind: str, **values: object) -> list[str]:
+    """Return what is written on the pages, without the frame's words and without spaces: one text a page.
+
+    How far apart two lines of huge letters are, an extractor can't tell from a missing space.
+    """
+    request = request_for("sorting_network_cards", type=kind)
+    frame = (request.name, request.url, "Printable resource", "50 mm")
+    pages = text_of("sorting_network_cards", type=kind, **values)
+    texts = [[line for line in page.split("\r\n") if not any(word in line for word in frame)] for page in pages]
+    return ["".join("".join(lines).split()) for lines in texts]
+
+
+@pytest.mark.parametrize("kind", DECKS)
+def test_a_deck_has_its_texts_two_a_page_in_order(kind: str) -> None:
+    cards = DECKS[kind].replace(" ", "").split(",")
+    assert cards_of(kind) == [first + second for first, second in zip(cards[::2], cards[1::2], strict=True)]
+
+
+def test_large_numbers_are_six_different_ones_with_commas_and_others_for_another_seed() -> None:
+    decks = [re.findall(r"\d,\d{3},\d{3}", "".join(cards_of("large_numbers", seed=seed))) for seed in ("a", "b")]
+    for deck in decks:
+        assert len(deck) == len(set(deck)) == 6
+        assert all(1_700_000 <= int(number.replace(",", "")) <= 2_099_999 for number in deck)
+    assert decks[0] != decks[1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "pages"), [("small_numbers", 3), ("letters", 6), ("maori_numbers", 8), ("butterfly", 3)]
+)
+def test_a_deck_has_as_many_pages_as_its_cards_need(kind: str, pages: int) -> None:
+    request = request_for("sorting_network_cards", type=kind)
+    assert CATALOGUE[request.view].page_count(request) == pages
+
+
+def test_the_file_is_called_after_the_deck_with_spaces() -> None:
+    request = request_for("sorting_network_cards", type="riding_hood", paper_size="letter")
+    assert CATALOGUE[request.view].filename(request) == "Sorting Network Cards (riding hood - letter).pdf"
+
+
+def test_a_deck_with_macrons_or_thirds_is_drawn_in_one_face() -> None:
+    for kind in ONE_FACE:
+        assert {face for text in TEXTS[kind] for face, _ in fonts.runs("plain", text)} == {"noto"}
+
+
+@pytest.mark.parametrize(("width", "height"), [(170.0, 113.5), (175.9, 104.7)])
+def test_texts_are_as_large_as_the_card_lets_the_widest_word_be(width: float, height: float) -> None:
+    for texts in TEXTS.values():
+        size = size_for(texts, "plain", width, height)
+        widest = max(fonts.width("plain", word) for text in texts for word in text.split())
+        assert size * widest <= width
+        assert size > 35, "huge: read from the far end of a hall"
