@@ -1,10 +1,5 @@
-"""The render service: leases render tasks, draws vector PDFs, gives results back."""
+"""The render service: leases render tasks, draws vector PDFs, returns results."""
 
-from importlib.metadata import PackageNotFoundError, version
-
-try:
-    __version__ = version("render-trio")
-except PackageNotFoundError:  # run from a checkout that was not installed
-    __version__ = "0+unknown"
+from render_trio.observation.versions import __version__
 
 __all__ = ["__version__"]

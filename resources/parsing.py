@@ -17,11 +17,11 @@ HEADER_CHARACTERS = 200
 NAME_CHARACTERS = 100
 URL_CHARACTERS = 500
 SEED_CHARACTERS = 200
-COPIES_MOST = 50
+MAX_COPIES = 50
 SHOWN_NAMES = 5  # of unknown keys in one message
 
 PAPER_SIZE = Choice("paper_size", languages.N_("Paper size"), {"a4": "A4", "letter": "US Letter"}, "a4")
-COPIES = Number("copies", languages.N_("Copies"), 1, COPIES_MOST, 1, required=False)
+COPIES = Number("copies", languages.N_("Copies"), 1, MAX_COPIES, 1, required=False)
 INK_SAVER = Flag("ink_saver", languages.N_("Save ink"), False, required=False)
 COMMON_OPTIONS: tuple[Option, ...] = (PAPER_SIZE, COPIES, INK_SAVER)
 _TEXT_KEYS = ("resource_view", "resource_slug", "resource_name", "url", "header_text", "seed", "language")

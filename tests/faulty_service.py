@@ -17,8 +17,7 @@ from render_trio.rendering.finisher import FinishedDocument
 from render_trio.rendering.offload import process as process_isolation
 from render_trio.rendering.offload.offload import ProcessOffload, ThreadOffload
 from render_trio.rendering.pipeline import produce
-from render_trio.service import composition as wiring
-from render_trio.service import process as program
+from render_trio.service import composition, process
 from render_trio.settings import settings
 from resources.request import Request
 
@@ -41,9 +40,9 @@ def main() -> int:
     """Run the service."""
     from tests.faulty_service import produce_or_not as named  # so that drawing processes find it by its name
 
-    wiring.ThreadOffload = functools.partial(ThreadOffload, produce=named, parting_seconds=0.2)  # type: ignore[misc]
+    composition.ThreadOffload = functools.partial(ThreadOffload, produce=named, parting_seconds=0.2)  # type: ignore[misc]
     process_isolation.ProcessOffload = functools.partial(ProcessOffload, produce=named)  # type: ignore[misc]
-    return program.main(settings.read(os.environ))
+    return process.main(settings.read(os.environ))
 
 
 if __name__ == "__main__":

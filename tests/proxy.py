@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-LOOK_SECONDS = 0.02  # how soon a change of behaviour reaches connections that are open
+POLL_INTERVAL = 0.02  # how soon a change of behaviour reaches connections that are open
 PEER_SECONDS = 10  # for a peer to take what it is sent
 CHUNK = 64 * 1024
 
@@ -64,7 +64,7 @@ class Proxy:
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self._listener.settimeout(LOOK_SECONDS)
+        self._listener.settimeout(POLL_INTERVAL)
         self._threads = [threading.Thread(target=self._accept)]
         self.port: int = self._listener.getsockname()[1]
         self.connections = 0
@@ -114,7 +114,7 @@ class Proxy:
                 behaviour = self._behaviour
                 if behaviour.kind == "stall":
                     stalled = True
-                    self._closed.wait(LOOK_SECONDS)
+                    self._closed.wait(POLL_INTERVAL)
                 elif behaviour.kind == "reset" or stalled:
                     self._strike()
                     _reset(client)
@@ -135,7 +135,7 @@ class Proxy:
 
     def _hand_on(self, client: socket.socket, server: socket.socket) -> bool:
         """Hand on what has come, by the behaviour at that moment; returns whether the connection goes on."""
-        for source in select.select([client, server], [], [], LOOK_SECONDS)[0]:
+        for source in select.select([client, server], [], [], POLL_INTERVAL)[0]:
             behaviour = self._behaviour
             if behaviour.kind in ("stall", "reset", "answer"):
                 return True
@@ -181,7 +181,7 @@ class Proxy:
 
 
 def _readable(connection: socket.socket) -> bool:
-    return bool(select.select([connection], [], [], LOOK_SECONDS)[0])
+    return bool(select.select([connection], [], [], POLL_INTERVAL)[0])
 
 
 def _reset(connection: socket.socket) -> None:

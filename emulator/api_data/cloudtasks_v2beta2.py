@@ -16,12 +16,14 @@ from emulator.cloudtasks import values
 from emulator.cloudtasks.queues import Queues, queue_of
 from emulator.cloudtasks.resources import task_resource, wants_full
 from emulator.permissions.access import Need
-from emulator.queues import long_poll as longpoll
+from emulator.queues import long_poll
 from emulator.queues.service import QueueService
 from emulator.stores.interface import LeaseOrder, NewTask
 from emulator.wire import parameters
 from emulator.wire.calls import Call, Reply, Verb
 from emulator.wire.errors import ApiError, by_status, invalid, required
+from emulator.wire.paging import page_start, page_token
+from emulator.wire.timestamps import TIME_ALLOWED, time_of
 
 ERRORS = by_status
 PAGE_TASKS = 1000
@@ -66,7 +68,7 @@ class Tasks:
         fields = values.object_of(body, "task", "task", "a task with a pullMessage")
         message = values.object_of(fields, "pullMessage", "task.pullMessage", "an object with payload and tag")
         task_id = _new_id(fields.get("name"), queue_name)
-        eta = values.time_of(fields, "scheduleTime", "task.scheduleTime")
+        eta = time_of(fields, "scheduleTime", "task.scheduleTime")
         eta = None if eta is None else await self._service.due(eta, "task.scheduleTime")
         payload = message.get("payload") or ""
         if payload:
@@ -88,13 +90,13 @@ class Tasks:
         queue, queue_name = queue_of(self._service, call, Need.USE)
         full = wants_full(call.query)
         size = values.whole_of(call.query, "pageSize", 0, PAGE_TASKS, PAGE_TASKS) or PAGE_TASKS
-        start = values.page_start(call.query.get("pageToken"))
+        start = page_start(call.query.get("pageToken"))
         tasks = await self._service.ask(self._store.peek, queue, size + 1, start)
         body: dict[str, Any] = {}
         if tasks:
             body["tasks"] = [task_resource(task, queue_name, full=full) for task in tasks[:size]]
         if len(tasks) > size:
-            body["nextPageToken"] = values.page_token(tasks[size - 1].eta_us, tasks[size - 1].id)
+            body["nextPageToken"] = page_token(tasks[size - 1].eta_us, tasks[size - 1].id)
         return Reply(value=body)
 
     async def lease(self, call: Call) -> Reply:
@@ -102,10 +104,10 @@ class Tasks:
         queue, queue_name = queue_of(self._service, call, Need.USE)
         body = parameters.body_object(call)
         full = wants_full(body)
-        count = values.whole_of(body, "maxTasks", 1, parameters.TASKS_MOST)
+        count = values.whole_of(body, "maxTasks", 1, parameters.MAX_TASKS)
         order = LeaseOrder(
             count=count,
-            seconds=values.duration_of(body, "leaseDuration", parameters.LEASE_SECONDS_MOST),
+            seconds=values.duration_of(body, "leaseDuration", parameters.MAX_LEASE_SECONDS),
             most_bytes=parameters.payload_bytes(count),
             retry_limit=self._service.retry_limit(queue),
         )
@@ -116,7 +118,7 @@ class Tasks:
             if not isinstance(wanted, str) or not wanted.startswith("tag=") or wanted == "tag=":
                 raise invalid("filter", wanted, FILTER_ALLOWED, location_type="field")
             order = replace(order, group_by_tag=True, tag=parameters.tag(wanted.removeprefix("tag="), "filter"))
-        wait = longpoll.wait_preference(call.headers.get("prefer", ""))
+        wait = long_poll.wait_preference(call.headers.get("prefer", ""))
         leased = await self._service.lease(queue, order, wait)
         # This API counts the lease itself; the store tells the count from before it.
         counted = (replace(task, retry_count=task.retry_count + 1) for task in leased)
@@ -134,7 +136,7 @@ class Tasks:
     async def renew_lease(self, call: Call) -> Reply:
         """Let the caller's lease go on."""
         body = parameters.body_object(call)
-        seconds = values.duration_of(body, "leaseDuration", parameters.LEASE_SECONDS_MOST)
+        seconds = values.duration_of(body, "leaseDuration", parameters.MAX_LEASE_SECONDS)
         return await self._renew(call, body, seconds)
 
     async def cancel_lease(self, call: Call) -> Reply:
@@ -182,7 +184,7 @@ def _id(call: Call) -> str:
 
 def _schedule_time(body: dict[str, Any]) -> int:
     """Return the scheduleTime that fences a lease. Raises ApiError."""
-    lease_us = values.time_of(body, "scheduleTime", "scheduleTime")
+    lease_us = time_of(body, "scheduleTime", "scheduleTime")
     if lease_us is None:
-        raise required("scheduleTime", f"{values.TIME_ALLOWED}, as the lease told it", location_type="field")
+        raise required("scheduleTime", f"{TIME_ALLOWED}, as the lease told it", location_type="field")
     return lease_us

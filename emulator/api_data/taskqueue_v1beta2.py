@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from emulator.permissions.access import Need
-from emulator.queues import long_poll as longpoll
+from emulator.queues import long_poll
 from emulator.queues.service import QueueService
 from emulator.stores.interface import SECOND, LeaseOrder, QueueKey, Task
 from emulator.wire import parameters
@@ -16,7 +16,7 @@ from emulator.wire.calls import NO_CONTENT, Call, Reply, Verb
 from emulator.wire.errors import ApiError, by_reason
 
 ERRORS = by_reason
-LIST_MOST = 100
+MAX_LISTED = 100
 
 
 def task_resource(task: Task, queue_name: str, *, payload: bool = True) -> dict[str, Any]:
@@ -85,7 +85,7 @@ class TaskQueueApi:
     async def list_tasks(self, call: Call) -> Reply:
         """Return the first tasks, leased ones included, without payloads."""
         queue = self._queue(call)
-        tasks = await self._service.ask(self._store.peek, queue, LIST_MOST)
+        tasks = await self._service.ask(self._store.peek, queue, MAX_LISTED)
         return self._listed("taskqueues#tasks", [task_resource(task, queue.name, payload=False) for task in tasks])
 
     async def insert_task(self, call: Call) -> Reply:
@@ -103,7 +103,7 @@ class TaskQueueApi:
         """Lease tasks that are due; held while there are none if the client prefers so."""
         queue = self._queue(call)
         order = _lease_order(call.query, self._service.retry_limit(queue))
-        wait = longpoll.wait_preference(call.headers.get("prefer", ""))
+        wait = long_poll.wait_preference(call.headers.get("prefer", ""))
         tasks = await self._service.lease(queue, order, wait)
         name = long_name(queue)
         reply = self._listed("taskqueue#tasks", [task_resource(task, name) for task in tasks])
@@ -130,7 +130,7 @@ class TaskQueueApi:
 
     async def _renew(self, queue: QueueKey, call: Call, body: dict[str, Any], task_id: str) -> Reply:
         parameters.queue_of_body(body, queue, must=True)
-        seconds = parameters.whole(call.query, "newLeaseSeconds", 0, parameters.LEASE_SECONDS_MOST)
+        seconds = parameters.whole(call.query, "newLeaseSeconds", 0, parameters.MAX_LEASE_SECONDS)
         lease_us = parameters.lease_timestamp(body)
         task = await self._service.ask(self._store.renew, queue, task_id, lease_us, seconds)
         if seconds == 0:
@@ -154,10 +154,10 @@ def _lease_order(query: Mapping[str, str], retry_limit: int | None) -> LeaseOrde
     tag = parameters.tag(query.get("tag"))
     if tag is not None and not group:
         raise ApiError(400, "tag needs groupByTag=true", "invalidParameter", "tag")
-    count = parameters.whole(query, "numTasks", 1, parameters.TASKS_MOST)
+    count = parameters.whole(query, "numTasks", 1, parameters.MAX_TASKS)
     return LeaseOrder(
         count=count,
-        seconds=parameters.whole(query, "leaseSecs", 0, parameters.LEASE_SECONDS_MOST),
+        seconds=parameters.whole(query, "leaseSecs", 0, parameters.MAX_LEASE_SECONDS),
         group_by_tag=group,
         tag=tag,
         most_bytes=parameters.payload_bytes(count),

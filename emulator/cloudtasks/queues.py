@@ -13,6 +13,7 @@ from emulator.stores.interface import QueueKey
 from emulator.wire import parameters
 from emulator.wire.calls import Call, Reply
 from emulator.wire.errors import ApiError, invalid
+from emulator.wire.paging import page_start, page_token
 
 PAGE_QUEUES = 9800
 LOCATION = re.compile(r"[a-zA-Z0-9-]{1,100}", re.ASCII)
@@ -69,7 +70,7 @@ class Queues:
         if call.query.get("filter"):
             raise invalid("filter", call.query["filter"], "nothing: queues are not filtered")
         size = values.whole_of(call.query, "pageSize", 0, PAGE_QUEUES, PAGE_QUEUES) or PAGE_QUEUES
-        start = values.page_start(call.query.get("pageToken"))
+        start = page_start(call.query.get("pageToken"))
         project = parameters.queue_key(call.parameters["projectsId"], "any").project
         known = [queue for queue in await self._service.known(project) if self._service.may(call, Need.USE, queue)]
         rest = [queue for queue in known if start is None or queue.name > start[1]]
@@ -85,7 +86,7 @@ class Queues:
                 for queue in rest[:size]
             ]
         if len(rest) > size:
-            body["nextPageToken"] = values.page_token(0, rest[size - 1].name)
+            body["nextPageToken"] = page_token(0, rest[size - 1].name)
         return Reply(value=body)
 
     async def pause(self, call: Call) -> Reply:

@@ -8,6 +8,7 @@ from typing import Any
 from emulator.cloudtasks import values
 from emulator.stores.interface import SECOND, QueueStats, Task
 from emulator.wire.errors import invalid
+from emulator.wire.timestamps import time_text
 
 VIEWS = ("BASIC", "VIEW_UNSPECIFIED", "FULL")
 QUEUE_FIELDS = ("name", "pullTarget", "retryConfig", "state", "stats")
@@ -36,7 +37,7 @@ def queue_resource(name: str, stats: QueueStats, retry_limit: int | None, mask: 
     """Return the Queue resource; int64 values are strings."""
     figures = {"tasksCount": str(stats.total), "executedLastMinuteCount": str(stats.leased_last_minute)}
     if stats.oldest_us is not None:
-        figures["oldestEstimatedArrivalTime"] = values.time_text(stats.oldest_us)
+        figures["oldestEstimatedArrivalTime"] = time_text(stats.oldest_us)
     resource = {
         "name": name,
         "pullTarget": {},
@@ -58,8 +59,8 @@ def task_resource(task: Task, queue_name: str, *, full: bool) -> dict[str, Any]:
     return {
         "name": f"{queue_name}/tasks/{task.id}",
         "pullMessage": message,
-        "scheduleTime": values.time_text(task.eta_us),
-        "createTime": values.time_text(task.enqueued_us // SECOND * SECOND),
+        "scheduleTime": time_text(task.eta_us),
+        "createTime": time_text(task.enqueued_us // SECOND * SECOND),
         "status": {"attemptDispatchCount": task.retry_count},
         "view": "FULL" if full else "BASIC",
     }

@@ -8,13 +8,13 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from emulator.cloudtasks.values import time_text
 from emulator.permissions.access import Need
 from emulator.queues.service import QueueService
-from emulator.stores.interface import ADVANCE_MOST, SECOND, QueueKey, QueueStats
+from emulator.stores.interface import MAX_ADVANCE, SECOND, QueueKey, QueueStats
 from emulator.wire import parameters
 from emulator.wire.calls import Call, Reply, Route
 from emulator.wire.errors import invalid, required
+from emulator.wire.timestamps import time_text
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 GAUGES = {
@@ -77,11 +77,11 @@ def routes(service: QueueService) -> list[Route]:
 
     async def clock(call: Call) -> Reply:
         service.access.check(call, Need.TEST)
-        allowed = f"seconds from 0 to {ADVANCE_MOST}"
+        allowed = f"seconds from 0 to {MAX_ADVANCE}"
         seconds = parameters.body_object(call).get("advance")
         if seconds is None:
             raise required("advance", allowed, location_type="field")
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= ADVANCE_MOST:
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= MAX_ADVANCE:
             raise invalid("advance", seconds, allowed, location_type="field")
         now_us = await service.ask(service.store.advance, float(seconds))
         for queue in await service.ask(service.store.queues):

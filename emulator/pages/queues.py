@@ -14,13 +14,13 @@ from quart import Response, redirect, render_template, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
-from emulator.cloudtasks.values import page_start, page_token
 from emulator.pages.operations import waited_seconds
 from emulator.pages.task_rows import duration, peek
 from emulator.queues.service import QueueService
 from emulator.stores.interface import SECOND, QueueKey, StoreUnavailableError
 from emulator.wire import parameters
 from emulator.wire.errors import ApiError, invalid
+from emulator.wire.paging import page_start, page_token
 
 HERE = Path(__file__).parent
 PAGE_TASKS = 25

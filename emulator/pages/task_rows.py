@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from emulator.cloudtasks.values import time_text
 from emulator.stores.interface import SECOND, Task
+from emulator.wire.timestamps import time_text
 
 SHOWN_CHARACTERS = 4000
 SHOWN_BYTES = 512  # of a payload that is no text

@@ -17,7 +17,7 @@ from emulator.permissions.yaml_files import read_yaml
 from emulator.wire.errors import shown
 from emulator.wire.parameters import QUEUE_NAME
 
-RETRIES_MOST = 1_000_000
+MAX_RETRIES = 1_000_000
 EMAIL = re.compile(r"[^\s@:]+@[^\s@:]+", re.ASCII)
 STORAGE_LIMIT = re.compile(r"[0-9]+(\.[0-9]+)?[BKMGT]?", re.ASCII)
 FILE_FIELDS = ("queue", "total_storage_limit")
@@ -107,9 +107,9 @@ class _Reader:
         retry = self._mapping(f"{field}.retry_parameters", entry.get("retry_parameters", {}), ("task_retry_limit",))
         limit = retry.get("task_retry_limit")
         if limit is not None and (
-            not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= RETRIES_MOST
+            not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MAX_RETRIES
         ):
-            allowed = f"a whole number from 1 to {RETRIES_MOST}: how often a task is leased"
+            allowed = f"a whole number from 1 to {MAX_RETRIES}: how often a task is leased"
             raise self._bad(f"{field}.retry_parameters.task_retry_limit", limit, allowed)
         emails: dict[str, set[str]] = {kind: set() for kind in ACL_FIELDS}
         acl = entry.get("acl", [])

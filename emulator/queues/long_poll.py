@@ -19,9 +19,9 @@ import trio
 
 from emulator.stores.interface import SECOND, LeaseOrder, QueueKey, Store, Task
 
-WAIT_MOST = 60  # s
+MAX_WAIT = 60  # s
 # Rings can be lost (a connection to Redis, a process in another container): the first in line looks then anyway.
-LOOK_SECONDS = 1.0
+POLL_INTERVAL = 1.0
 
 Ask = Callable[..., Awaitable[Any]]
 
@@ -31,7 +31,7 @@ def wait_preference(header: str) -> int:
     for preference in header.split(","):
         match = re.fullmatch(r"\s*wait\s*=\s*\"?([0-9]{1,9})\"?\s*", preference, re.IGNORECASE | re.ASCII)
         if match:
-            return min(int(match[1]), WAIT_MOST)
+            return min(int(match[1]), MAX_WAIT)
     return 0
 
 
@@ -138,7 +138,7 @@ class Waiters:
             if waiter.called.is_set():
                 waiter.called = trio.Event()
             elif trio.current_time() < deadline:
-                line.alarm = trio.current_time() + LOOK_SECONDS
+                line.alarm = trio.current_time() + POLL_INTERVAL
                 line.ring()
 
     async def _give_back_if_cancelled(self, queue: QueueKey, tasks: list[Task]) -> None:
@@ -152,7 +152,7 @@ class Waiters:
     async def _next_look(self, queue: QueueKey) -> float:
         """Return the seconds until something falls due by itself, or until it is time to look anyway."""
         due_in: int | None = await self._ask(self._store.due_in, queue)
-        return LOOK_SECONDS if due_in is None else min(due_in / SECOND, LOOK_SECONDS)
+        return POLL_INTERVAL if due_in is None else min(due_in / SECOND, POLL_INTERVAL)
 
     def _watch(self) -> None:
         """Hear of what other processes do, from the first time on that somebody waits."""

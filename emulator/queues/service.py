@@ -8,7 +8,7 @@ from typing import TypeVar
 import trio
 
 from emulator.permissions.access import Access, Need
-from emulator.queues import long_poll as longpoll
+from emulator.queues import long_poll
 from emulator.stores.interface import (
     SECOND,
     LeaseConflictError,
@@ -37,7 +37,7 @@ class QueueService:
         self.store = store
         self.access = access
         self._limiter = trio.CapacityLimiter(STORE_THREADS)
-        self._waiters = longpoll.Waiters(store, self.ask)
+        self._waiters = long_poll.Waiters(store, self.ask)
 
     def queue(self, call: Call, project: str, name: str, need: Need) -> QueueKey:
         """Return the queue that a call is about. Raises ApiError when there is none, or the call may not do this."""

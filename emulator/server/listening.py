@@ -19,7 +19,7 @@ GRACEFUL_SECONDS = 3
 TCP_USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", 18)
 # How much later a process accepts for each connection that it has: found by trial, it spreads four over two.
 DEFERENCE_SECONDS = 0.001
-DEFERENCE_MOST = 0.01
+MAX_DEFERENCE = 0.01
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
@@ -57,7 +57,7 @@ class FairListener(trio.abc.Listener[trio.SocketStream]):
     async def accept(self) -> trio.SocketStream:
         """Return the next connection."""
         await trio.lowlevel.wait_readable(self._listener.socket)
-        await trio.sleep(min(self._closing.open * DEFERENCE_SECONDS, DEFERENCE_MOST))
+        await trio.sleep(min(self._closing.open * DEFERENCE_SECONDS, MAX_DEFERENCE))
         return await self._listener.accept()
 
     async def aclose(self) -> None:

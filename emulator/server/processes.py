@@ -22,7 +22,7 @@ from emulator.stores.opening import open_store
 
 log = logging.getLogger(__name__)
 RESTART_SECONDS = 0.1  # before a dead child is replaced; doubled each time that the new one dies young
-RESTART_MOST = 5.0
+MAX_RESTART_SECONDS = 5.0
 YOUNG_SECONDS = 10.0
 END_SECONDS = 5  # that a child may take to end before it is killed; it lets go of clients after 3
 
@@ -88,7 +88,7 @@ async def _keep(
                 announced = True
         if not announced:
             raise ChildFailedError(f"process {number} ended with code {process.returncode} before it could serve")
-        pause = RESTART_SECONDS if trio.current_time() - begun > YOUNG_SECONDS else min(2 * pause, RESTART_MOST)
+        pause = RESTART_SECONDS if trio.current_time() - begun > YOUNG_SECONDS else min(2 * pause, MAX_RESTART_SECONDS)
         log.warning("process %d ended with code %s; a new one in %.1f s", number, process.returncode, pause)
         await trio.sleep(pause)
 

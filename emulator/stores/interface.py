@@ -16,7 +16,7 @@ from typing import Protocol
 
 SECOND = 1_000_000  # µs
 TOMBSTONE_SECONDS = 3600
-ADVANCE_MOST = 10 * 365 * 86_400  # s; further ahead the members of the indexes would grow a digit
+MAX_ADVANCE = 10 * 365 * 86_400  # s; further ahead the members of the indexes would grow a digit
 
 
 class StoreError(Exception):
@@ -221,8 +221,8 @@ class Store(Protocol):
 
 def microseconds_ahead(seconds: float) -> int:
     """Return what `advance` adds to the clock. Raises ValueError when that would turn it back."""
-    if not 0 <= seconds <= ADVANCE_MOST:
-        raise ValueError(f"seconds is {seconds!r}; allowed: 0 to {ADVANCE_MOST}")
+    if not 0 <= seconds <= MAX_ADVANCE:
+        raise ValueError(f"seconds is {seconds!r}; allowed: 0 to {MAX_ADVANCE}")
     return round(seconds * SECOND)
 
 

@@ -23,7 +23,7 @@ from emulator.wire.dispatch import parse_query
 from emulator.wire.errors import ApiError, by_reason, invalid, shown
 from emulator.wire.parameters import BODY_BYTES
 
-CALLS_MOST = 1000
+MAX_CALLS = 1000
 BATCH_BYTES = 16 * 1024 * 1024
 REPLY_BYTES = 64 * 1024 * 1024  # of all replies together, after which no more calls are made
 PATH = "/batch"
@@ -87,11 +87,11 @@ def _parts(call: Call) -> list[_Part]:
     line = rb"\r?\n--" + re.escape(boundary.encode("utf-8", "replace"))
     inside = re.split(line + rb"--[ \t]*(?:\r?\n|\Z)", b"\n" + call.body, maxsplit=1)[0]
     # What stands before the first line is no part.
-    pieces = re.split(line + rb"[ \t]*(?=\r?\n)", inside, maxsplit=CALLS_MOST + 1)[1:]
+    pieces = re.split(line + rb"[ \t]*(?=\r?\n)", inside, maxsplit=MAX_CALLS + 1)[1:]
     if not pieces:
         raise ApiError(400, "the batch has no parts; send one application/http part for each call", "parseError")
-    if len(pieces) > CALLS_MOST:
-        raise ApiError(400, f"the batch has over {CALLS_MOST} calls; send fewer", "invalid")
+    if len(pieces) > MAX_CALLS:
+        raise ApiError(400, f"the batch has over {MAX_CALLS} calls; send fewer", "invalid")
     return [_part(piece) for piece in pieces]
 
 

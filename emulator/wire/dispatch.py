@@ -14,14 +14,13 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from emulator.stores.interface import StoreUnavailableError
-from emulator.wire import partial_response as partial
-from emulator.wire import replies
+from emulator.wire import partial_response, replies
 from emulator.wire.calls import Call, Reply
 from emulator.wire.errors import ApiError, ErrorStyle, by_reason, invalid
 from emulator.wire.parameters import flag
 from emulator.wire.routing import Routes
 
-QUERY_FIELDS_MOST = 100
+MAX_QUERY_FIELDS = 100
 OVERRIDES = ("GET", "PUT", "PATCH", "DELETE", "POST")
 log = logging.getLogger(__name__)
 
@@ -65,11 +64,11 @@ class Dispatcher:
         selection = self._selection(call.query, route.id) if call.query else {}
         reply = await route.verb(dataclasses.replace(call, parameters=parameters))
         if selection and reply.value is not None:
-            value = partial.select(msgspec.to_builtins(reply.value), selection)
+            value = partial_response.select(msgspec.to_builtins(reply.value), selection)
             reply = dataclasses.replace(reply, value=value)
         return reply
 
-    def _selection(self, query: Mapping[str, str], method_id: str) -> partial.Selection:
+    def _selection(self, query: Mapping[str, str], method_id: str) -> partial_response.Selection:
         """Check what every method takes, and return what `fields` selects. Raises ApiError."""
         if query.get("alt", "json") != "json":
             raise invalid("alt", query["alt"], "json")
@@ -77,22 +76,20 @@ class Dispatcher:
             flag(query, "prettyPrint")
         if not query.get("fields"):
             return {}
-        selection = partial.parse(query["fields"])
+        selection = partial_response.parse(query["fields"])
         if method_id in self._schemas:
-            partial.check(selection, *self._schemas[method_id])
+            partial_response.check(selection, *self._schemas[method_id])
         return selection
 
 
 def parse_query(raw: bytes) -> dict[str, str]:
     """Return the parameters of a query, the first of each name. Raises ApiError."""
     try:
-        pairs = parse_qsl(
-            raw.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=QUERY_FIELDS_MOST
-        )
+        pairs = parse_qsl(raw.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_FIELDS)
     except UnicodeDecodeError:
         raise ApiError(400, "the query is not UTF-8, percent-encoded; encode it so", "invalid") from None
     except ValueError:
-        raise ApiError(400, f"the query has over {QUERY_FIELDS_MOST} parameters; send fewer", "invalid") from None
+        raise ApiError(400, f"the query has over {MAX_QUERY_FIELDS} parameters; send fewer", "invalid") from None
     return dict(reversed(pairs))
 
 

@@ -14,8 +14,8 @@ from emulator.wire.calls import Call
 from emulator.wire.errors import ApiError, invalid, required
 
 PAYLOAD_BYTES = 1024 * 1024
-LEASE_SECONDS_MOST = 604_800
-TASKS_MOST = 1000
+MAX_LEASE_SECONDS = 604_800
+MAX_TASKS = 1000
 TAG_CHARACTERS = 500
 ETA_AHEAD_DAYS = 30
 LEASE_REPLY_BYTES = 32 * 1024 * 1024

@@ -14,7 +14,7 @@ from typing import Any
 from emulator.wire.errors import ApiError, shown
 
 SELECTION_CHARACTERS = 8000
-NESTING_MOST = 8
+MAX_NESTING = 8
 _TOKEN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[*/,()]", re.ASCII)
 
 Selection = dict[str, "Selection"]
@@ -37,8 +37,8 @@ def parse(text: str) -> Selection:
 
 def _list(tokens: list[str], into: Selection, text: str, depth: int) -> list[str]:
     """Read `path,path,…` into a selection; return the tokens after it."""
-    if depth > NESTING_MOST:
-        raise _invalid(text, f"at most {NESTING_MOST} levels")
+    if depth > MAX_NESTING:
+        raise _invalid(text, f"at most {MAX_NESTING} levels")
     while True:
         tokens = _path(tokens, into, text, depth)
         if not tokens or tokens[0] != ",":
@@ -54,8 +54,8 @@ def _path(tokens: list[str], into: Selection, text: str, depth: int) -> list[str
     whole = into.get(name) == {}
     inner: Selection = {} if whole else into.get(name, {})
     if tokens and tokens[0] == "/":
-        if depth >= NESTING_MOST:
-            raise _invalid(text, f"at most {NESTING_MOST} levels")
+        if depth >= MAX_NESTING:
+            raise _invalid(text, f"at most {MAX_NESTING} levels")
         tokens = _path(tokens[1:], inner, text, depth + 1)
     elif tokens and tokens[0] == "(":
         tokens = _list(tokens[1:], inner, text, depth + 1)

@@ -18,17 +18,15 @@ import trio
 from emulator.command import openness, with_emulator_options
 from emulator.server import processes, serving
 from emulator.stores.interface import StoreUnavailableError
-from render_trio import __version__
-from render_trio.cli import output as tables
+from render_trio.cli import output
 from render_trio.cli.demo import Printed
 from render_trio.cli.demo import run as run_demo
 from render_trio.errors import RenderTrioError, first_error
+from render_trio.observation.versions import __version__
 from render_trio.queue.producer import Received, submit, take_results, task_values
 from render_trio.queue.task_queue.client import TaskQueue
 from render_trio.rendering.pipeline import produce
-from render_trio.service import composition as wiring
-from render_trio.service import logs, service
-from render_trio.service import process as program
+from render_trio.service import composition, logs, process, service
 from render_trio.service.shutdown import Signals
 from render_trio.settings import settings
 from render_trio.settings.settings import SettingError, Settings
@@ -47,7 +45,7 @@ EXPECTED = (
 FOLLOW_WAIT = 20
 
 
-def told_in_one_line(command: Callable[..., None]) -> Callable[..., None]:
+def report_errors(command: Callable[..., None]) -> Callable[..., None]:
     """Return the command with what a user can mend told in one line, not in a traceback."""
 
     @functools.wraps(command)
@@ -99,21 +97,21 @@ def main() -> None:
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("out"), show_default=True)
 @click.option("--stay", is_flag=True, help="Let queue and service go on until Ctrl-C, for a look with a browser.")
 @as_json
-@told_in_one_line
+@report_errors
 def demo(out: Path, stay: bool, as_json: bool) -> None:
     """Start a queue and a service, print one document per resource into --out, and end."""
     logs.configure("console", "warning")
 
     def stayed(printed: list[Printed], address: str, queue_url: str) -> None:
         bar.close()
-        tables.show_printed(_rows(printed), as_json)
+        output.show_printed(_rows(printed), as_json)
         click.echo(f"service: {address}\nqueue:   {queue_url}\nCtrl-C ends both.", err=as_json)
 
     with ExitStack() as bar:
-        advance = bar.enter_context(tables.progress(len(CATALOGUE), "Printing"))
+        advance = bar.enter_context(output.progress(len(CATALOGUE), "Printing"))
         printed = trio.run(run_demo, out, lambda _: advance(), stayed if stay else None)
     if not stay:
-        tables.show_printed(_rows(printed), as_json)
+        output.show_printed(_rows(printed), as_json)
     if any(not one.received.result.success for one in printed):
         raise click.ClickException("not every resource could be printed")
 
@@ -126,7 +124,7 @@ def _rows(printed: list[Printed]) -> list[tuple[str, Received, float]]:
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="Of the service.")
 @click.option("--queue-port", default=5052, show_default=True, type=click.IntRange(0, 65535), help="Of the queue.")
 @click.option("--data", type=click.Path(file_okay=False, path_type=Path), default=Path("data"), show_default=True)
-@told_in_one_line
+@report_errors
 def up(port: int, queue_port: int, data: Path) -> None:
     """Run queue and service until Ctrl-C; tasks and large documents lie in --data."""
     data.mkdir(parents=True, exist_ok=True)
@@ -152,17 +150,17 @@ async def _run_both(chosen: Settings, queue_settings: serving.EmulatorSettings, 
 
 
 @main.command()
-@told_in_one_line
+@report_errors
 @with_settings
 def serve(chosen: Settings) -> None:
     """Run the service alone, set up by environment variables or the options below."""
-    code = program.main(chosen)
+    code = process.main(chosen)
     if code:
         raise SystemExit(code)
 
 
 @main.command()
-@told_in_one_line
+@report_errors
 @with_emulator_options
 def emulator(settings: serving.EmulatorSettings) -> None:
     """Run the queue alone: pull queues (Task Queue v1beta2, Cloud Tasks v2beta2) on SQLite or Redis."""
@@ -175,7 +173,7 @@ def emulator(settings: serving.EmulatorSettings) -> None:
 @click.argument("view")
 @option_pairs
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The PDF to write.")
-@told_in_one_line
+@report_errors
 def render(view: str, pairs: tuple[str, ...], out: Path) -> None:
     """Draw one document, without a queue. What is not chosen takes its default."""
     request, _ = task_values(view, options_given(pairs))
@@ -188,11 +186,11 @@ def render(view: str, pairs: tuple[str, ...], out: Path) -> None:
 @main.command()
 @click.argument("view", required=False)
 @as_json
-@told_in_one_line
+@report_errors
 def resources(view: str | None, as_json: bool) -> None:
     """List the resources, or the options of one."""
     chosen = list(CATALOGUE.values()) if view is None else [find_resource(view)]
-    tables.show_resources(chosen, with_options=view is not None, as_json=as_json)
+    output.show_resources(chosen, with_options=view is not None, as_json=as_json)
 
 
 @main.command(name="submit")
@@ -200,13 +198,13 @@ def resources(view: str | None, as_json: bool) -> None:
 @option_pairs
 @click.option("--count", default=1, show_default=True, type=click.IntRange(1, 1_000_000), help="Tasks to submit.")
 @as_json
-@told_in_one_line
+@report_errors
 def submit_command(view: str, pairs: tuple[str, ...], count: int, as_json: bool) -> None:
     """Put tasks on the queue (QUEUE_URL, PROJECT_NAME, QUEUE_NAME); prints their ids."""
     _, values = task_values(view, options_given(pairs))
 
     async def submit_all(queue: TaskQueue) -> list[str]:
-        with tables.progress(count, "Submitting") as advance:
+        with output.progress(count, "Submitting") as advance:
             ids = []
             for _ in range(count):
                 ids.append(await submit(queue, values))
@@ -222,7 +220,7 @@ def submit_command(view: str, pairs: tuple[str, ...], count: int, as_json: bool)
 @click.option("--follow", is_flag=True, help="Go on until Ctrl-C.")
 @click.option("--wait", default=5, show_default=True, type=click.IntRange(0, 60), help="Seconds to wait for the first.")
 @as_json
-@told_in_one_line
+@report_errors
 def results_command(out: Path, follow: bool, wait: int, as_json: bool) -> None:
     """Take results off the queue and write their PDFs to --out."""
 
@@ -233,7 +231,7 @@ def results_command(out: Path, follow: bool, wait: int, as_json: bool) -> None:
                 batch: list[Received] = await take_results(queue, out, wait=FOLLOW_WAIT if follow else wait)
                 while batch or follow:
                     for received in batch:
-                        tables.show_received(received, as_json)
+                        output.show_received(received, as_json)
                     batch = await take_results(queue, out, wait=FOLLOW_WAIT if follow else 0)
                 nursery.cancel_scope.cancel()
 
@@ -250,7 +248,7 @@ def _with_queue(ask: Callable[[TaskQueue], Any]) -> Any:
     chosen = settings.read(os.environ)
 
     async def run() -> Any:
-        async with wiring.open_queue(chosen) as queue:
+        async with composition.open_queue(chosen) as queue:
             return await ask(queue)
 
     return trio.run(run)

@@ -16,7 +16,7 @@ from render_trio.observation.observer import Observer
 MINUTES = 60
 SECONDS = MINUTES * 60
 SAMPLES = 500  # latest times of a stage that its figures are taken from
-STAGES_MOST = 20
+MAX_STAGES = 20
 FAILURES = 25
 TASK_CHARACTERS = 20
 REASON_CHARACTERS = 240
@@ -42,7 +42,7 @@ class StageTimes(msgspec.Struct, frozen=True):
     longest: float
 
 
-class Journal(Observer):
+class RecentActivity(Observer):
     """Keeps the latest. `clock` only goes forward, s; `date` gives s since the epoch."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, date: Callable[[], float] = time.time) -> None:
@@ -70,7 +70,7 @@ class Journal(Observer):
 
     def stage(self, name: str, seconds: float) -> None:
         """Note how long a stage took."""
-        if name in self._stages or len(self._stages) < STAGES_MOST:
+        if name in self._stages or len(self._stages) < MAX_STAGES:
             self._stages.setdefault(name, deque(maxlen=SAMPLES)).append(seconds)
 
     def failures(self) -> tuple[FailureNote, ...]:

@@ -8,7 +8,10 @@ import platform
 
 import pikepdf
 
-from render_trio import __version__
+try:
+    __version__ = importlib.metadata.version("render-trio")
+except importlib.metadata.PackageNotFoundError:  # run from a checkout that was not installed
+    __version__ = "0+unknown"
 
 # module → (package to install, what it makes faster)
 ACCELERATIONS = {

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 
 
-class Shelf:
+class Cache:
     """A bounded store: key → (thing, its bytes). A thing larger than the whole shelf is not kept."""
 
     def __init__(self, most_bytes: int) -> None:

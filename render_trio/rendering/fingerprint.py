@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 import resources
-from render_trio.observation import versions as acceleration
+from render_trio.observation import versions
 from resources.content import assets
 from resources.request import Request
 
@@ -23,9 +23,9 @@ CODE = (".py", ".mo")
 
 
 @functools.cache
-def edition() -> str:
+def fingerprint() -> str:
     """Return a short name made from the drawing code, its artwork and texts, and the libraries below."""
-    summed = hashlib.sha256(msgspec.json.encode(acceleration.versions()))
+    summed = hashlib.sha256(msgspec.json.encode(versions.versions()))
     for path in _sources():
         summed.update(path.name.encode())
         summed.update(path.read_bytes())
@@ -34,7 +34,7 @@ def edition() -> str:
 
 def etag(request: Request) -> str:
     """Return the name of the document that the request gives, known without drawing it."""
-    return hashlib.sha256(f"{edition()} {request!r}".encode()).hexdigest()[:32]
+    return hashlib.sha256(f"{fingerprint()} {request!r}".encode()).hexdigest()[:32]
 
 
 def _sources() -> Iterator[Path]:

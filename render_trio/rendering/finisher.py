@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pikepdf
 from pikepdf import Array, Dictionary, Name, ObjectStreamMode, Pdf
 
-from render_trio import __version__
+from render_trio.observation.versions import __version__
 from render_trio.rendering.metadata import describe
 from resources.rendering import Drawn
 

@@ -1,11 +1,11 @@
-"""The front desk: documents and pictures for those who ask on the web, drawn at once, within bounds.
+"""The front on_demand: documents and pictures for those who ask on the web, drawn at once, within bounds.
 
 What is asked is an order. Equal orders are one: the second asker waits for the first one's drawing. A finished order is
 kept for a while, so that a preview and then its PDF are drawn once. At most so many orders are drawn at once, at most
-so many wait, and who comes after that is told when to come again. The desk draws beside the queue's workers, with a
+so many wait, and who comes after that is told when to come again. It draws beside the queue's workers, with a
 capacity of its own: neither side takes the other's places.
 
-Orders are filled by tasks of the desk, not of who asks: a browser that goes away in the middle of a drawing would
+Orders are filled by tasks of the on_demand, not of who asks: a browser that goes away in the middle of a drawing would
 otherwise leave a thread behind each time. Only what nobody waits for any more, and is not yet begun, is dropped.
 """
 
@@ -22,17 +22,17 @@ import structlog
 import trio
 
 from render_trio.errors import BusyError, RenderFailedError, RenderTrioError
-from render_trio.rendering.cache import Shelf
+from render_trio.rendering.cache import Cache
 from render_trio.rendering.finisher import FinishedDocument
 from render_trio.rendering.offload.offload import Offload
 from render_trio.rendering.raster import picture
 from resources.request import Request
 
 log = structlog.get_logger(__name__)
-LONGEST_PAUSE = 60  # s that somebody is told to wait at most before asking again
+MAX_PAUSE = 60  # s that somebody is told to wait at most before asking again
 
 
-class DeskObserver(Protocol):
+class OnDemandObserver(Protocol):
     """Told of every order."""
 
     def ordered(self, kind: str, outcome: str) -> None:
@@ -40,13 +40,13 @@ class DeskObserver(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class DeskLimits:
-    """`at_once` orders are drawn side by side, `waiting` more wait; `seconds` for one; `shelf_bytes` are kept."""
+class OnDemandLimits:
+    """`at_once` orders are drawn side by side, `waiting` more wait; `seconds` for one; `cache_bytes` are kept."""
 
     at_once: int
     waiting: int
     seconds: float
-    shelf_bytes: int
+    cache_bytes: int
 
 
 @dataclass(slots=True)
@@ -60,17 +60,19 @@ class _Order:
     error: RenderTrioError | None = None
 
 
-class Desk:
+class OnDemandRenderer:
     """Takes orders while its nursery is open."""
 
-    def __init__(self, offload: Offload, limits: DeskLimits, observer: DeskObserver, nursery: trio.Nursery) -> None:
+    def __init__(
+        self, offload: Offload, limits: OnDemandLimits, observer: OnDemandObserver, nursery: trio.Nursery
+    ) -> None:
         self._offload = offload
         self._limits = limits
         self._observer = observer
         self._nursery = nursery
         self._drawing = trio.CapacityLimiter(limits.at_once)
         self._picturing = trio.CapacityLimiter(1)  # PDFium does one thing at a time
-        self._shelf = Shelf(limits.shelf_bytes)
+        self._shelf = Cache(limits.cache_bytes)
         self._orders: dict[Hashable, _Order] = {}
         self._pace = 0.05  # s of drawing an order, a running mean
         self._random = random.Random()
@@ -171,7 +173,7 @@ class Desk:
         Then the line will be short again; a little more for some, or all who were refused would come at once.
         """
         shortest = self._taken() * self._pace / self._limits.at_once
-        return max(1, min(LONGEST_PAUSE, math.ceil(shortest * self._random.uniform(1, 3))))
+        return max(1, min(MAX_PAUSE, math.ceil(shortest * self._random.uniform(1, 3))))
 
 
 def one_copy(request: Request) -> Request:
@@ -180,8 +182,10 @@ def one_copy(request: Request) -> Request:
 
 
 @asynccontextmanager
-async def open_desk(offload: Offload, limits: DeskLimits, observer: DeskObserver) -> AsyncIterator[Desk]:
-    """Give a desk; what it draws when the block is left is cancelled."""
+async def open_on_demand(
+    offload: Offload, limits: OnDemandLimits, observer: OnDemandObserver
+) -> AsyncIterator[OnDemandRenderer]:
+    """Give a on_demand; what it draws when the block is left is cancelled."""
     async with trio.open_nursery() as nursery:
-        yield Desk(offload, limits, observer, nursery)
+        yield OnDemandRenderer(offload, limits, observer, nursery)
         nursery.cancel_scope.cancel()

@@ -1,4 +1,4 @@
-"""Settings → the parts of a service: queue client, document store, offload, desk, limits."""
+"""Settings → the parts of a service: queue client, document store, offload, on_demand, limits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from render_trio.delivery.delivery import DirectoryStore
 from render_trio.observation.metrics import Metrics
 from render_trio.queue.task_queue.client import TaskQueue
 from render_trio.rendering.offload.offload import Offload, ThreadOffload, process_offload
-from render_trio.rendering.on_demand import Desk, DeskLimits, open_desk
+from render_trio.rendering.on_demand import OnDemandLimits, OnDemandRenderer, open_on_demand
 from render_trio.settings.settings import Settings
 from render_trio.worker.worker import Limits
 
@@ -51,11 +51,13 @@ async def open_offload(settings: Settings, metrics: Metrics) -> AsyncIterator[Of
         yield offload
 
 
-def open_web_desk(settings: Settings, offload: Offload, metrics: Metrics) -> AbstractAsyncContextManager[Desk]:
-    """Give the desk of those who wait for a document on the web; its places are none of the workers'."""
+def open_on_demand_renderer(
+    settings: Settings, offload: Offload, metrics: Metrics
+) -> AbstractAsyncContextManager[OnDemandRenderer]:
+    """Give the on_demand of those who wait for a document on the web; its places are none of the workers'."""
     s = settings
-    limits = DeskLimits(s.web_renders, s.web_waiting, s.web_render_seconds, s.web_shelf)
-    return open_desk(offload.beside(s.web_renders), limits, metrics)
+    limits = OnDemandLimits(s.web_renders, s.web_waiting, s.web_render_seconds, s.web_shelf)
+    return open_on_demand(offload.beside(s.web_renders), limits, metrics)
 
 
 def document_store(settings: Settings) -> DirectoryStore | None:

@@ -20,13 +20,13 @@ from structlog.stdlib import ProcessorFormatter
 from structlog.tracebacks import ExceptionDictTransformer
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
-FRAMES_MOST = 30
+MAX_FRAMES = 30
 PATIENCE_MS = 200  # for a reader that is only slow
 log = structlog.get_logger(__name__)
 
 # Local variables stay out of tracebacks: they hold whole payloads, and what users wrote.
 _TRACEBACKS = structlog.processors.ExceptionRenderer(
-    ExceptionDictTransformer(show_locals=False, max_frames=FRAMES_MOST, use_rich=False)
+    ExceptionDictTransformer(show_locals=False, max_frames=MAX_FRAMES, use_rich=False)
 )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from render_trio.errors import FatalError
 
 PATIENCE_SECONDS = 1.0  # for somebody who only looks whether the file is locked
-LOOK_SECONDS = 0.02
+POLL_INTERVAL = 0.02
 
 
 @contextmanager
@@ -50,7 +50,7 @@ def _locked(path: Path) -> int:
                 os.close(descriptor)
                 raise FatalError(f"PID_FILE is {str(path)!r}, which process {holder} holds: it runs already") from None
         os.close(descriptor)
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_INTERVAL)
 
 
 def _is(path: Path, descriptor: int) -> bool:

@@ -14,29 +14,29 @@ import structlog
 import trio
 
 from render_trio.delivery.delivery import Delivery
-from render_trio.observation import versions as acceleration
+from render_trio.observation import versions
 from render_trio.observation.metrics import Metrics
 from render_trio.observation.observer import Observers
-from render_trio.observation.recent_activity import Journal
+from render_trio.observation.recent_activity import RecentActivity
 from render_trio.queue.task_queue.client import TaskQueue
 from render_trio.rendering.offload.offload import Offload
-from render_trio.rendering.on_demand import Desk
-from render_trio.service import composition as wiring
+from render_trio.rendering.on_demand import OnDemandRenderer
+from render_trio.service import composition
 from render_trio.service.shutdown import EXIT_CLEAN, EXIT_FATAL, Signals, begin_hard_exit, watch_loop
 from render_trio.settings.settings import Settings
 from render_trio.supervision.health import Health, judge
 from render_trio.supervision.recovery import watch_recovery
 from render_trio.supervision.supervisor import Heartbeat, Supervisor
 from render_trio.web.app import create_app
-from render_trio.web.operations import status_page as status
+from render_trio.web.operations import status_page
 from render_trio.web.operations.probes import Probes
-from render_trio.web.operations.status import Board
+from render_trio.web.operations.status import StatusSource
 from render_trio.web.server.pacing import taking_turns
 from render_trio.web.server.request_limits import Asgi, guarded
 from render_trio.web.server.self_check import web_supervisor
 from render_trio.web.server.server import address_of, listening_socket
 from render_trio.web.server_sent_events import Listeners
-from render_trio.web.tasks import routes as tasks
+from render_trio.web.tasks import routes
 from render_trio.web.tasks.submissions import WebTasks
 from render_trio.worker.worker import Worker
 from resources.content import assets
@@ -50,16 +50,22 @@ class Service:
     """The parts of one running service, and what its pages ask of them."""
 
     def __init__(
-        self, settings: Settings, offload: Offload, desk: Desk, metrics: Metrics, *, own_process: bool = False
+        self,
+        settings: Settings,
+        offload: Offload,
+        on_demand: OnDemandRenderer,
+        metrics: Metrics,
+        *,
+        own_process: bool = False,
     ) -> None:
         self.settings = settings
         self._own_process = own_process
         self._offload = offload
-        self._desk = desk
+        self._desk = on_demand
         self._metrics = metrics
-        self._journal = Journal()
+        self._journal = RecentActivity()
         self._observer = Observers(metrics, self._journal)
-        self._store = wiring.document_store(settings)
+        self._store = composition.document_store(settings)
         self._delivery = Delivery(settings.max_queue_task_size, self._store)
         self.supervisor = Supervisor(
             {f"worker-{number}": self._work for number in range(1, settings.render_workers + 1)},
@@ -77,8 +83,8 @@ class Service:
 
     async def _work(self, heartbeat: Heartbeat) -> None:
         """One incarnation of a worker, with a queue client of its own."""
-        limits, stopping = wiring.worker_limits(self.settings), self.supervisor.stopping
-        async with wiring.open_queue(self.settings) as queue:
+        limits, stopping = composition.worker_limits(self.settings), self.supervisor.stopping
+        async with composition.open_queue(self.settings) as queue:
             worker = Worker(queue, self._offload.make, self._delivery.result, limits, self._observer, stopping)
             await worker.run(heartbeat)
 
@@ -102,12 +108,12 @@ class Service:
     def app(self, queue: TaskQueue) -> tuple[Asgi, WebTasks]:
         """Return the web side, on a queue client of its own, and its tasks, whose old results want to be swept."""
         web_tasks = WebTasks(queue, math.ceil(self.settings.web_result_seconds), self._store)
-        operator = status.Operator(
-            Board(self.health, self._journal, queue.stats), self.supervisor.restart, self.settings.admin_token
+        operator = status_page.Operator(
+            StatusSource(self.health, self._journal, queue.stats), self.supervisor.restart, self.settings.admin_token
         )
         listeners = Listeners(self.settings.web_listeners, self.supervisor.stopping)
         app = create_app(
-            self.probes(), self._desk, status.routes(operator, listeners), tasks.routes(web_tasks, listeners)
+            self.probes(), self._desk, status_page.routes(operator, listeners), routes.routes(web_tasks, listeners)
         )
         return guarded(taking_turns(cast(Asgi, app)), self.settings.web_body_limit), web_tasks
 
@@ -155,11 +161,11 @@ async def run(
                 await outermost.start(signals.obey, settings.shutdown_seconds)
                 outermost.start_soon(watch_loop)
             async with (
-                wiring.open_offload(settings, metrics) as offload,
-                wiring.open_web_desk(settings, offload, metrics) as desk,
-                wiring.open_queue(settings) as queue,
+                composition.open_offload(settings, metrics) as offload,
+                composition.open_on_demand_renderer(settings, offload, metrics) as on_demand,
+                composition.open_queue(settings) as queue,
             ):
-                service = Service(settings, offload, desk, metrics, own_process=signals is not None)
+                service = Service(settings, offload, on_demand, metrics, own_process=signals is not None)
                 if signals is not None:
                     outermost.start_soon(service.drain_when, signals.told)
                 async with trio.open_nursery() as web:
@@ -183,7 +189,7 @@ async def run(
 
 
 def _tell_start(settings: Settings, address: str) -> None:
-    for notice in (*settings.notices, *acceleration.warnings()):
+    for notice in (*settings.notices, *versions.warnings()):
         log.warning(notice)
     log.info(
         "started",
@@ -191,5 +197,5 @@ def _tell_start(settings: Settings, address: str) -> None:
         workers=settings.render_workers,
         isolation=settings.render_isolation,
         queue=settings.api_discovery_url or settings.queue_url,
-        versions=acceleration.versions(),
+        versions=versions.versions(),
     )

@@ -10,7 +10,7 @@ from render_trio.errors import FatalError
 from render_trio.supervision.health import Health
 
 RECOVERY_SECONDS = 60.0  # that the service may be unwell without a break
-LOOK_SECONDS = 1.0  # between two looks
+POLL_INTERVAL = 1.0  # between two looks
 
 
 async def watch_recovery(health: Callable[[], Health], stopping: trio.Event, give_up: Callable[[str], None]) -> None:
@@ -27,5 +27,5 @@ async def watch_recovery(health: Callable[[], Health], stopping: trio.Event, giv
             reason = f"unwell for {RECOVERY_SECONDS:.0f} s: {'; '.join(judged.reasons)}"
             give_up(reason)
             raise FatalError(reason)
-        with trio.move_on_after(LOOK_SECONDS):
+        with trio.move_on_after(POLL_INTERVAL):
             await stopping.wait()

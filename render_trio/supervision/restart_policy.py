@@ -19,8 +19,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-BACKOFF_FIRST = 0.1  # s
-BACKOFF_MOST = 10.0  # s
+INITIAL_BACKOFF = 0.1  # s
+MAX_BACKOFF = 10.0  # s
 STABLE_SECONDS = 30.0  # a run this long forgets the failures before it
 START_BUDGET = 30.0  # s from the begin of an incarnation to its first sign of life
 WEDGED_SECONDS = 10.0  # for a cancelled worker to end, its leases given back; then it is wedged
@@ -66,7 +66,7 @@ class RestartPolicy:
         if len(self._restarts) >= self.limit:
             return GiveUp(f"restarted {self.limit} times within {self.window:.0f} s")
         self._restarts.append(now)
-        bound = min(BACKOFF_MOST, BACKOFF_FIRST * 2.0 ** min(self._in_a_row, 30))
+        bound = min(MAX_BACKOFF, INITIAL_BACKOFF * 2.0 ** min(self._in_a_row, 30))
         self._in_a_row += 1
         return Restart(self.uniform(0.0, bound))
 

@@ -10,10 +10,10 @@ from quart import Blueprint, Response, render_template, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
-from render_trio.rendering.on_demand import Desk
-from render_trio.web import static_files as files
+from render_trio.rendering.on_demand import OnDemandRenderer
+from render_trio.web import static_files
 from render_trio.web.documents import direct, gallery, preview, resource_page
-from render_trio.web.openapi import document as openapi
+from render_trio.web.openapi import document
 from render_trio.web.operations import probes
 from render_trio.web.operations.probes import Probes
 from render_trio.web.responses import page_reply, wants_page
@@ -22,16 +22,16 @@ from resources.content import assets
 log = structlog.get_logger(__name__)
 
 
-def create_app(probed: Probes, desk: Desk, *operated: Blueprint) -> QuartTrio:
+def create_app(probed: Probes, on_demand: OnDemandRenderer, *operated: Blueprint) -> QuartTrio:
     """Return the application; `operated` are the parts that need a running service: its status, its queue."""
     app = QuartTrio("render_trio", static_folder=None, template_folder=str(assets.template_directory() / "web"))
-    shown = files.read(assets.static_directory() / "web")
+    shown = static_files.read(assets.static_directory() / "web")
     app.jinja_env.globals["asset"] = shown.address
     app.register_blueprint(shown.routes())
     app.register_blueprint(probes.routes(probed))
     for part in (gallery, resource_page, preview, direct):
-        app.register_blueprint(part.routes(desk))
-    for own in (openapi.routes(), *operated):
+        app.register_blueprint(part.routes(on_demand))
+    for own in (document.routes(), *operated):
         app.register_blueprint(own)
     _answer_errors(app)
     return app

@@ -20,8 +20,8 @@ from render_trio.queue.messages import LeasedTask
 
 RENEWAL_SHARE = 0.5  # of the lease's life after which it is renewed
 REQUESTS_AT_ONCE = 6  # of one worker: one that hangs must not make the others late; a client's pool holds more
-AGAIN_SHARE = 0.05  # of the lease's life that a renewal which failed waits, at most, for its next attempt
-LOOK_SECONDS = 0.05, 1.0  # the shortest and the longest pause between two looks at what is held
+RENEWAL_RETRY_SHARE = 0.05  # of the lease's life that a renewal which failed waits, at most, for its next attempt
+POLL_INTERVAL = 0.05, 1.0  # the shortest and the longest pause between two looks at what is held
 RELEASE_SECONDS = 5.0  # to give all leases back when we are told to end: what remains runs out by itself
 log = structlog.get_logger(__name__)
 
@@ -121,7 +121,7 @@ class Leases:
         async with trio.open_nursery() as nursery:
             while True:
                 now = trio.current_time()
-                next_look = now + LOOK_SECONDS[1]
+                next_look = now + POLL_INTERVAL[1]
                 for lease in [lease for lease in self._held.values() if not lease.lost]:
                     if now >= lease.deadline:
                         self._lose(lease, "it could not be renewed in time")
@@ -130,7 +130,7 @@ class Leases:
                         nursery.start_soon(self._renew, lease, limiter)
                     else:
                         next_look = min(next_look, lease.deadline if lease.renewing else lease.renew_at)
-                await trio.sleep(max(LOOK_SECONDS[0], next_look - now))
+                await trio.sleep(max(POLL_INTERVAL[0], next_look - now))
 
     async def _renew(self, lease: Lease, limiter: trio.CapacityLimiter) -> None:
         try:
@@ -147,7 +147,7 @@ class Leases:
                 self._lose(lease, str(error))
         except QueueError as error:
             log.warning("lease not renewed yet", task=lease.task.id, error=str(error))
-            lease.renew_at = trio.current_time() + self._uniform(0.5, 1.0) * AGAIN_SHARE * lease.seconds
+            lease.renew_at = trio.current_time() + self._uniform(0.5, 1.0) * RENEWAL_RETRY_SHARE * lease.seconds
         finally:
             lease.renewing = False
 

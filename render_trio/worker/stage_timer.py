@@ -16,7 +16,7 @@ class StageObserver(Protocol):
         """A stage of a task took so long."""
 
 
-class Phases:
+class StageTimer:
     """The phases of one task. `seconds` can be bound to a log's context: it shows what is known at each line."""
 
     def __init__(self, observer: StageObserver) -> None:

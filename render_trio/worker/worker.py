@@ -28,13 +28,13 @@ from render_trio.errors import (
     first_error,
 )
 from render_trio.observation.observer import Observer
-from render_trio.queue import messages as tasks
+from render_trio.queue import messages
 from render_trio.queue.messages import Result
-from render_trio.queue.task_queue.client import Lease as LeaseAnswer
-from render_trio.queue.task_queue.connection import RETRY_AFTER_MOST, VERB_SECONDS
+from render_trio.queue.task_queue.client import LeasedBatch
+from render_trio.queue.task_queue.connection import MAX_RETRY_AFTER, VERB_SECONDS
 from render_trio.rendering.finisher import FinishedDocument
 from render_trio.worker.leases import Lease, LeaseQueue, Leases
-from render_trio.worker.stage_timer import Phases
+from render_trio.worker.stage_timer import StageTimer
 from resources.request import Request
 
 POLL_WAIT = 20  # s that the queue may hold a lease request until there is a task
@@ -45,8 +45,11 @@ SETTLE_VERBS = 3  # of the queue that end a task, at most: a failure's result, i
 SLACK_SECONDS = 20.0  # that a phase may last beyond the sum of its parts before it counts as stalled
 LEASE_MARGIN = 10.0  # s that a lease lasts beyond the time limit of its task
 BATCH_SECONDS = 1.0  # of work that a worker leases ahead: what is leased is lost for a while when we are killed
-IDLE_FIRST = 0.05  # s; doubles up to RENDER_SLEEP_TIME where the queue can't hold requests
-UNREACHED_FIRST, UNREACHED_MOST = 0.2, 5.0  # s between two attempts to reach the queue; doubles, with jitter
+INITIAL_IDLE_PAUSE = 0.05  # s; doubles up to RENDER_SLEEP_TIME where the queue can't hold requests
+INITIAL_UNREACHABLE_PAUSE, MAX_UNREACHABLE_PAUSE = (
+    0.2,
+    5.0,
+)  # s between two attempts to reach the queue; doubles, with jitter
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +67,7 @@ class Heartbeat(Protocol):
 class Queue(LeaseQueue, Protocol):
     """The queue's verbs that a worker needs."""
 
-    async def lease(self, count: int, seconds: int, *, tag: str = ..., wait: int = ...) -> LeaseAnswer:
+    async def lease(self, count: int, seconds: int, *, tag: str = ..., wait: int = ...) -> LeasedBatch:
         """Lease tasks."""
         ...
 
@@ -101,7 +104,7 @@ class Limits:
     @property
     def poll_budget(self) -> float:
         """Seconds that a round may take in which there is nothing to do."""
-        return self.poll_wait + self.queue_timeout + max(self.sleep_time, RETRY_AFTER_MOST) + SLACK_SECONDS
+        return self.poll_wait + self.queue_timeout + max(self.sleep_time, MAX_RETRY_AFTER) + SLACK_SECONDS
 
     def work_budget(self, retry_count: int) -> float:
         """Seconds that a task may take from being begun to being settled."""
@@ -135,10 +138,10 @@ class Worker:
         self._stopping = stopping
         self._leases = Leases(queue, observer, uniform)
         self._pace = 0.25  # s a task, a running mean; the first batches are small until we know
-        self._idle = IDLE_FIRST
+        self._idle = INITIAL_IDLE_PAUSE
         # A queue that was not reached yet is not asked to hold the answer: only that tells that it is there.
         self._wait_most = 0
-        self._unreached = UNREACHED_FIRST
+        self._unreached = INITIAL_UNREACHABLE_PAUSE
         self._uniform = uniform
 
     async def run(self, heartbeat: Heartbeat) -> None:
@@ -175,7 +178,7 @@ class Worker:
         count = max(1, min(self._limits.task_count, math.floor(BATCH_SECONDS / max(self._pace, 0.001))))
         seconds, wait = self._limits.lease_seconds, min(self._wait_most, self._limits.poll_wait)
         asked_at = trio.current_time()
-        answer: LeaseAnswer | None = None
+        answer: LeasedBatch | None = None
         unreached: QueueError | None = None
         try:
             with trio.CancelScope() as poll:
@@ -192,7 +195,7 @@ class Worker:
             return []
         if answer is None:  # told to stop while asking
             return []
-        self._unreached = UNREACHED_FIRST
+        self._unreached = INITIAL_UNREACHABLE_PAUSE
         heartbeat.progress("polled")
         self._wait_most = POLL_WAIT
         self._observer.leased(len(answer.tasks))
@@ -201,7 +204,7 @@ class Worker:
                 await self._rest(self._idle)
                 self._idle = min(self._limits.sleep_time, self._idle * 2)
             return []
-        self._idle = IDLE_FIRST
+        self._idle = INITIAL_IDLE_PAUSE
         return self._leases.hold(answer.tasks, seconds, asked_at)
 
     async def _cancel_when_stopping(self, scope: trio.CancelScope) -> None:
@@ -215,7 +218,7 @@ class Worker:
         with trio.move_on_after(asked_for):
             await self._stopping.wait()
         await self._rest(self._unreached)
-        self._unreached = min(UNREACHED_MOST, self._unreached * 2)
+        self._unreached = min(MAX_UNREACHABLE_PAUSE, self._unreached * 2)
 
     async def _rest(self, most: float) -> None:
         """Wait about so long, or until told to stop; a little less each time, so that workers spread."""
@@ -230,11 +233,11 @@ class Worker:
         else:
             self._observer.retried()
         self._observer.in_flight(1)
-        phases, attempt = Phases(self._observer), task.retry_count + 1
+        phases, attempt = StageTimer(self._observer), task.retry_count + 1
         with structlog.contextvars.bound_contextvars(task=task.id, attempt=attempt, seconds=phases.seconds):
             resource, outcome = "unknown", "retried"
             try:
-                render_task = tasks.decode(task)
+                render_task = messages.decode(task)
                 resource = render_task.request.view
                 outcome = await self._attempt(lease, render_task, phases)
             except RejectError as error:
@@ -251,7 +254,7 @@ class Worker:
                 self._observer.in_flight(-1)
                 self._observer.rendered(resource, "lost" if lease.lost and outcome == "retried" else outcome)
 
-    async def _attempt(self, lease: Lease, task: tasks.RenderTask, phases: Phases) -> str:
+    async def _attempt(self, lease: Lease, task: messages.RenderTask, phases: StageTimer) -> str:
         """Make and hand over the document; returns the outcome. Raises RejectError, LeaseLostError, QueueError."""
         limits, before = self._limits, lease.task.retry_count
         try:
@@ -289,10 +292,10 @@ class Worker:
         log.warning("answered with a failure", code=code, error=message)
         self._observer.failure(lease.task.id, code, message, outcome)
         self._leases.confirm(lease)
-        await self._settle(lease, tasks.failure(lease.task.id, code, message), tasks.reply_tag_of(lease.task))
+        await self._settle(lease, messages.failure(lease.task.id, code, message), messages.reply_tag_of(lease.task))
         return outcome
 
     async def _settle(self, lease: Lease, result: Result, tag: str) -> None:
         """Result first, delete second: killed between the two, the next attempt finds its result there."""
-        await self._queue.insert(tasks.result_id(lease.task.id), tasks.encode_result(result), tag)
+        await self._queue.insert(messages.result_id(lease.task.id), messages.encode_result(result), tag)
         await self._queue.delete(lease.task.id)

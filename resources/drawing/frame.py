@@ -10,7 +10,7 @@ from resources.drawing.path import Path
 from resources.drawing.surface import Surface
 from resources.language import N_
 
-HEADER_SIZE, HEADER_SMALLEST = 4.0, 2.6
+HEADER_SIZE, MIN_HEADER_SIZE = 4.0, 2.6
 HEADER_BASELINE = 7.5  # from the upper edge of the sheet: printers reach 5 mm, the content begins at 10
 FOOTER_SIZE = 2.6
 FOOTER_TOP = 6.0  # below the content
@@ -54,7 +54,7 @@ def _draw_header(surface: Surface) -> None:
     if not text:
         return
     width = surface.area.width - MARGIN_LEFT - MARGIN_RIGHT
-    size = max(HEADER_SMALLEST, min(HEADER_SIZE, width / fonts.width("body", text)))
+    size = max(MIN_HEADER_SIZE, min(HEADER_SIZE, width / fonts.width("body", text)))
     shown = lettering.shortened_to("body", text, size, width)
     x = (surface.area.width - fonts.width("body", shown) * size) / 2
     surface.write((x, HEADER_BASELINE), shown, size, colour=GREY)

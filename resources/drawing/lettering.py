@@ -9,7 +9,7 @@ from reportlab.pdfgen.canvas import Canvas
 from resources.drawing import fonts
 from resources.drawing.fonts import Role
 
-SMALLEST = 1.6  # mm (4.5 pt): text that would have to be smaller doesn't belong in its box
+MIN_TEXT_SIZE = 1.6  # mm (4.5 pt): text that would have to be smaller doesn't belong in its box
 ELLIPSIS = "…"
 
 
@@ -26,7 +26,7 @@ def fitted_size(role: Role, text: str, size: float, width: float, height: float 
     fitting = min(size, width / ems if ems else size)
     if height is not None:
         fitting = min(fitting, height / fonts.cap_height(role))
-    if fitting < SMALLEST and fitting < size:
+    if fitting < MIN_TEXT_SIZE and fitting < size:
         raise TextDoesNotFitError(f"{text[:40]!r} needs a box larger than {width:.0f} mm")
     return fitting
 

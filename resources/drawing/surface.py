@@ -215,8 +215,8 @@ class Surface:
         Returns the height used, mm. Raises TextDoesNotFitError, MissingCharacterError.
         """
         lines = lettering.broken(role, text, size, box.width)
-        while len(lines) * size * LEADING > box.height + 1e-6 and size > lettering.SMALLEST:
-            size = max(lettering.SMALLEST, size * 0.95)
+        while len(lines) * size * LEADING > box.height + 1e-6 and size > lettering.MIN_TEXT_SIZE:
+            size = max(lettering.MIN_TEXT_SIZE, size * 0.95)
             lines = lettering.broken(role, text, size, box.width)
         height = len(lines) * size * LEADING
         if height > box.height + 1e-6:

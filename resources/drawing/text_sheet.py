@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from resources.content.assets import template_directory
 from resources.drawing.box import Box
-from resources.drawing.lettering import SMALLEST, TextDoesNotFitError, broken
+from resources.drawing.lettering import MIN_TEXT_SIZE, TextDoesNotFitError, broken
 from resources.drawing.surface import LEADING, Surface
 
 Kind = Literal["heading", "item", "paragraph"]
@@ -80,9 +80,9 @@ def set_sheet(surface: Surface, box: Box, blocks: Sequence[Block], size: float) 
     Returns the height used, mm. Raises TextDoesNotFitError.
     """
     while _height(blocks, size, box.width) > box.height:
-        if size <= SMALLEST:
+        if size <= MIN_TEXT_SIZE:
             raise TextDoesNotFitError(f"a sheet of {len(blocks)} blocks needs more than {box.height:.0f} mm")
-        size = max(SMALLEST, size * 0.95)
+        size = max(MIN_TEXT_SIZE, size * 0.95)
     y = box.y
     for block in blocks:
         lines, own = _lines(block, size, box.width), _size(block, size)

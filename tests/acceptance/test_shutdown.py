@@ -104,10 +104,12 @@ def code_that(does: str, seconds: float) -> list[str]:
     """Return a command that runs the service with a piece of code run at the beginning of its start."""
     code = (
         "import os, signal, sys, time, trio\n"
-        "from render_trio import endings, errors, program, recovery, service, wiring\n"
+        "from render_trio import errors\n"
+        "from render_trio.service import composition, process, service, shutdown\n"
+        "from render_trio.supervision import recovery\n"
         "from render_trio.settings.settings import Settings\n"
         f"{does}\n"
-        f"sys.exit(program.main(Settings(port=0, shutdown_seconds={seconds})))"
+        f"sys.exit(process.main(Settings(port=0, shutdown_seconds={seconds})))"
     )
     return [sys.executable, "-c", code]
 
@@ -156,14 +158,16 @@ def test_an_event_loop_that_stands_still_ends_the_process_and_tells_where() -> N
     told = ended(
         "async def work(self, heartbeat): time.sleep(60)\n"
         "service.Service._work = work\n"
-        "service.watch_loop = lambda: endings.watch_loop(0.5)"
+        "service.watch_loop = lambda: shutdown.watch_loop(0.5)"
     )
     assert told.returncode == 1, told.stderr
     assert "in work" in told.stderr
 
 
 def test_being_unwell_for_long_ends_the_process() -> None:
-    told = ended("recovery.RECOVERY_SECONDS, recovery.LOOK_SECONDS = 0.3, 0.1\nwiring.ThreadOffload.abandoned = 2")
+    told = ended(
+        "recovery.RECOVERY_SECONDS, recovery.POLL_INTERVAL = 0.3, 0.1\ncomposition.ThreadOffload.abandoned = 2"
+    )
     assert told.returncode == 1, told.stderr
     assert "unwell for 0 s: 4 drawing threads hang" in told.stderr
 

@@ -24,7 +24,7 @@ from typing import Any
 from emulator.stores.interface import LeaseOrder, QueueKey, Store
 from emulator.stores.opening import open_store
 from emulator.stores.redis.store import CHANNEL, RedisStore, queue_keys
-from emulator.stores.sqlite import store as store_sqlite
+from emulator.stores.sqlite import store as sqlite_store
 from emulator.stores.sqlite.store import SqliteStore
 from tests.bench.queue_client import PAYLOAD, Client, Times, percentiles
 from tests.processes import Running, queue
@@ -144,7 +144,7 @@ def fill(store: Store, key: QueueKey, depth: int) -> None:
         with store._file.write as database:
             known, now = store._file.declared(key)
             rows = ((known.live, name, PAYLOAD, tag, now, now, 0) for name, tag in names)
-            database.executemany(store_sqlite._INSERT, rows)
+            database.executemany(sqlite_store._INSERT, rows)
             database.execute("UPDATE queues SET live_count = ? WHERE number = ?", (depth, known.number))
     elif isinstance(store, RedisStore):
         while some := list(itertools.islice(names, 1000)):

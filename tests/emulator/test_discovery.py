@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from emulator import discovery as apis
+from emulator import discovery
 from emulator.app import create_app
 from emulator.permissions.access import Access
 from emulator.queues.service import QueueService
@@ -54,13 +54,13 @@ def asgi_client(opened: Store, folder: Path) -> httpx.AsyncClient:
 
 async def test_every_method_of_a_document_is_answered_and_none_else(client: httpx.AsyncClient, opened: Store) -> None:
     items = (await client.get("/discovery/v1/apis")).json()["items"]
-    assert {item["id"] for item in items} == {path.stem.replace("_", ":") for path in apis.API_DATA.glob("*.json")}
+    assert {item["id"] for item in items} == {path.stem.replace("_", ":") for path in discovery.API_DATA.glob("*.json")}
     for item in items:
         document = (await client.get(f"/api/{item['name']}/{item['version']}")).json()
         assert (await client.get(item["discoveryRestUrl"])).json() == document
         assert document["baseUrl"] == document["rootUrl"] + document["servicePath"]
-        described = list(apis.methods(document))
-        (api,) = [api for api in apis.load(QueueService(opened, Access())) if api.name == item["name"]]
+        described = list(discovery.methods(document))
+        (api,) = [api for api in discovery.load(QueueService(opened, Access())) if api.name == item["name"]]
         assert sorted(route.id for route in api.routes) == sorted(method["id"] for method in described)
         for method in described:
             assert set(method["parameterOrder"]) <= set(method["parameters"])

@@ -10,18 +10,16 @@ from typing import Any
 import click
 import httpx
 
-from emulator import discovery as apis
+from emulator import discovery
 from emulator.__main__ import main
 from emulator.pages.operations import GAUGES
 from emulator.permissions.access import Access
 from emulator.permissions.queue_file import read_queue_file
 from emulator.permissions.tokens import read_token_file
-from emulator.queues import long_poll as longpoll
+from emulator.queues import long_poll
 from emulator.queues.service import QueueService
 from emulator.stores.interface import Store
-from emulator.wire import asgi as edge
-from emulator.wire import batches, bodies, errors, parameters
-from emulator.wire import partial_response as partial
+from emulator.wire import asgi, batches, bodies, errors, parameters, partial_response
 from tests.conftest import ROOT
 from tests.emulator.server.running import emulator
 
@@ -111,7 +109,7 @@ def test_every_method_is_described_where_it_is(opened: Store) -> None:
         for name, request, _ in rows(section(title)):
             method, path = re.match(r"(\w+) `([^`]+)`", request).groups()  # type: ignore[union-attr]
             described[name.strip("`")] = (method, prefix + path)
-    loaded = apis.load(QueueService(opened, Access()))
+    loaded = discovery.load(QueueService(opened, Access()))
     assert described == {route.id: (route.method, route.path) for api in loaded for route in api.routes}
 
 
@@ -119,8 +117,8 @@ def test_the_limits_are_the_code_s() -> None:
     limits = dict(rows(section("Limits")))
     assert limits == {
         "payload, decoded": f"{parameters.PAYLOAD_BYTES} bytes",
-        "lease": f"0 to {parameters.LEASE_SECONDS_MOST} seconds",
-        "tasks in a lease": f"1 to {parameters.TASKS_MOST}",
+        "lease": f"0 to {parameters.MAX_LEASE_SECONDS} seconds",
+        "tasks in a lease": f"1 to {parameters.MAX_TASKS}",
         "a lease's reply": f"{parameters.LEASE_REPLY_BYTES} bytes",
         "tasks in a list": "100; in a page of Cloud Tasks 1000",
         "tag": f"{parameters.TAG_CHARACTERS} characters, printable",
@@ -128,11 +126,11 @@ def test_the_limits_are_the_code_s() -> None:
         "queue's name": f"`{parameters.QUEUE_NAME.pattern}`",
         "project's name": f"`{parameters.PROJECT_NAME.pattern}`, after its prefix",
         "ETA of a new task": f"{parameters.ETA_AHEAD_DAYS} days ahead",
-        "held lease": f"{longpoll.WAIT_MOST} seconds",
+        "held lease": f"{long_poll.MAX_WAIT} seconds",
         "body": f"{parameters.BODY_BYTES} bytes; of a batch {batches.BATCH_BYTES} bytes "
-        f"and {batches.CALLS_MOST} calls; of a form {edge.FORM_BYTES} bytes; {bodies.BODY_SECONDS} seconds to send it",
-        "address": f"{edge.TARGET_CHARACTERS} characters, 100 parameters; headers {edge.HEAD_BYTES} bytes",
-        "`fields`": f"{partial.SELECTION_CHARACTERS} characters, {partial.NESTING_MOST} levels",
+        f"and {batches.MAX_CALLS} calls; of a form {asgi.FORM_BYTES} bytes; {bodies.BODY_SECONDS} seconds to send it",
+        "address": f"{asgi.TARGET_CHARACTERS} characters, 100 parameters; headers {asgi.HEAD_BYTES} bytes",
+        "`fields`": f"{partial_response.SELECTION_CHARACTERS} characters, {partial_response.MAX_NESTING} levels",
     }
 
 

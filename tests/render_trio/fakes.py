@@ -9,7 +9,7 @@ import trio
 
 from render_trio.errors import LeaseLostError
 from render_trio.queue.messages import LeasedTask, decode_result, encode_task
-from render_trio.queue.task_queue.client import Lease
+from render_trio.queue.task_queue.client import LeasedBatch
 from render_trio.rendering.finisher import FinishedDocument
 from resources.registry import CATALOGUE
 from resources.request import Request
@@ -44,7 +44,7 @@ class FakeQueue:
         if self.faults.get(name):
             raise self.faults[name].pop(0)
 
-    async def lease(self, count: int, seconds: int, *, tag: str = "task", wait: int = 0) -> Lease:
+    async def lease(self, count: int, seconds: int, *, tag: str = "task", wait: int = 0) -> LeasedBatch:
         await trio.lowlevel.checkpoint()
         self._step("lease")
         now = trio.current_time()
@@ -57,7 +57,7 @@ class FakeQueue:
             leased.append(task)
             self.tasks[task.id] = LeasedTask(task.id, task.payload, 1, 0, task.retry_count + 1)
         await trio.sleep(self.answer_seconds)
-        return Lease(tuple(leased), waited=True)
+        return LeasedBatch(tuple(leased), waited=True)
 
     async def renew(self, task: LeasedTask, seconds: int) -> LeasedTask:
         await trio.lowlevel.checkpoint()

@@ -19,7 +19,7 @@ from emulator.stores.interface import QueueKey
 
 log = logging.getLogger(__name__)
 SILENCE_SECONDS = 30  # after which the connection is asked whether it still lives
-AGAIN_SECONDS = 0.5  # between two tries to subscribe
+RESUBSCRIBE_SECONDS = 0.5  # between two tries to subscribe
 END_SECONDS = 2  # that the thread may take to end; without Redis it can't be woken
 
 Ring = Callable[[QueueKey | None], None]
@@ -53,7 +53,7 @@ class RedisWatch:
                 except redis.RedisError as error:
                     if not self._closing.is_set():
                         log.info("the store tells nothing now, asking again: %s", error)
-                        self._closing.wait(AGAIN_SECONDS)
+                        self._closing.wait(RESUBSCRIBE_SECONDS)
 
     def _hear(self, subscription: Any) -> None:
         asked = False

@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from emulator.stores.interface import QueueKey, StoreUnavailableError
-from emulator.stores.sqlite import schema as sqlite_schema
+from emulator.stores.sqlite import schema
 from emulator.stores.sqlite.notifications import Bell, Ring, send
 
 log = logging.getLogger(__name__)
 BUSY_SECONDS = 5  # how long to wait for another process's transaction, each being well under 1 ms
 BUSY_PAUSE = 0.0001  # s before the next try; doubled each time, up to the most
-BUSY_PAUSE_MOST = 0.002
+MAX_BUSY_PAUSE = 0.002
 CACHE_KIB = 16 * 1024  # of pages kept in memory: enough for the hot ends of deep indexes
 SWEPT_ROWS = 500  # of a purged queue in one transaction
-SWEEP_AGAIN = 1.0  # s until the next try after one that failed
+SWEEP_RETRY_SECONDS = 1.0  # s until the next try after one that failed
 SWEEP_PAUSE = 0.005  # s between two of them, for whoever waits for the file
 
 _FAILURES = (sqlite3.OperationalError, sqlite3.ProgrammingError)
@@ -120,7 +120,7 @@ class SqliteFile:
         """Bring the file up to date; return whether a sweep was left undone. Raises StoreUnavailableError."""
         try:
             with self.write as database:
-                sqlite_schema.prepare(database)
+                schema.prepare(database)
                 return database.execute("SELECT 1 FROM garbage").fetchone() is not None
         except StoreUnavailableError:
             self.database.close()
@@ -147,7 +147,7 @@ class SqliteFile:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(pause)
-                pause = min(2 * pause, BUSY_PAUSE_MOST)
+                pause = min(2 * pause, MAX_BUSY_PAUSE)
 
     def now_us(self) -> int:
         """Return the store's time."""
@@ -212,7 +212,7 @@ class SqliteFile:
                 except sqlite3.OperationalError as error:
                     log.info("what was purged stays in the file for now: %s", error)
                     self._dirty.set()
-                    self._closing.wait(SWEEP_AGAIN)
+                    self._closing.wait(SWEEP_RETRY_SECONDS)
         database.close()
 
     def close(self) -> None:

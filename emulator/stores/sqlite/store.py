@@ -27,7 +27,7 @@ from emulator.stores.interface import (
 )
 from emulator.stores.sqlite.file import Queue, SqliteFile
 
-BURIED_MOST = 1000  # tasks that one transaction moves to the dead letters, so that none takes long
+MAX_DEAD_LETTERED = 1000  # tasks that one transaction moves to the dead letters, so that none takes long
 TRIMMED = 20  # old rows that a step takes away at most: more than it can make, so they never pile up
 
 _TASK = "id, payload, tag, enqueued_us, eta_us, retry_count"
@@ -85,7 +85,7 @@ class SqliteStore:
     def lease(self, queue: QueueKey, order: LeaseOrder) -> list[Task]:
         while True:
             leased, buried = self._lease(queue, order)
-            if leased or buried < BURIED_MOST:
+            if leased or buried < MAX_DEAD_LETTERED:
                 return leased
 
     def _lease(self, queue: QueueKey, order: LeaseOrder) -> tuple[list[Task], int]:
@@ -293,7 +293,7 @@ def _choose(
                 tag = task.tag
                 break
             buried.add(row)
-            if len(buried) == BURIED_MOST:
+            if len(buried) == MAX_DEAD_LETTERED:
                 return chosen, buried
     if order.group_by_tag:
         found = database.execute(_DUE_OF_TAG, (known.live, tag, now))
@@ -303,7 +303,7 @@ def _choose(
         task = Task(*values)
         if order.retry_limit is not None and task.retry_count >= order.retry_limit:
             buried.add(row)
-            if len(buried) == BURIED_MOST:
+            if len(buried) == MAX_DEAD_LETTERED:
                 break
             continue
         size += len(task.payload)

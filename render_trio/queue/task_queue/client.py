@@ -22,7 +22,7 @@ SERVICE_PATH = "/taskqueue/v1beta2/projects/"
 
 
 @dataclass(frozen=True, slots=True)
-class Lease:
+class LeasedBatch:
     """Answer to a lease request. `waited`: the queue held the request until a task came, or its time was up."""
 
     tasks: tuple[LeasedTask, ...]
@@ -62,7 +62,7 @@ class TaskQueue:
         """Close the connections."""
         await self._connection.aclose()
 
-    async def lease(self, count: int, seconds: int, *, tag: str = TASK_TAG, wait: int = 0) -> Lease:
+    async def lease(self, count: int, seconds: int, *, tag: str = TASK_TAG, wait: int = 0) -> LeasedBatch:
         """Lease at most `count` tasks of a tag for `seconds`; may be held up to `wait` s until there is one.
 
         Raises QueueUnavailableError, QueueRefusedError.
@@ -73,7 +73,9 @@ class TaskQueue:
             "POST", "/tasks/lease", _is_list, query=query, headers=headers, repeat=False, extra_time=wait
         )
         items = (object_of(response) or {}).get("items", [])
-        return Lease(tuple(_leased(item) for item in items), "wait" in response.headers.get("Preference-Applied", ""))
+        return LeasedBatch(
+            tuple(_leased(item) for item in items), "wait" in response.headers.get("Preference-Applied", "")
+        )
 
     async def insert(self, task_id: str, payload: str, tag: str) -> None:
         """Insert a task; one that is there already is as good. Raises QueueError."""

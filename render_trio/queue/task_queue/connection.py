@@ -22,8 +22,8 @@ from render_trio.errors import QueueRefusedError, QueueUnavailableError
 
 ATTEMPTS = 4
 VERB_SECONDS = 30.0  # after which an attempt that failed is not followed by another
-BACKOFF_FIRST, BACKOFF_MOST = 0.1, 5.0  # s; full jitter below a bound that doubles
-RETRY_AFTER_MOST = 30.0  # s that a server may make us wait
+INITIAL_BACKOFF, MAX_BACKOFF = 0.1, 5.0  # s; full jitter below a bound that doubles
+MAX_RETRY_AFTER = 30.0  # s that a server may make us wait
 KEEPALIVE_SECONDS = 4.0  # below hypercorn's 5 s, so that we never write into a connection being closed
 CONNECTIONS = 16  # at least twice the tasks that share a client: a smaller pool is poisoned by cancellation
 POOL_SHARE = 0.5  # of the time for an answer that may pass in the pool: it must be over first, to be seen as its cause
@@ -101,7 +101,7 @@ class QueueConnection:
                 reason, pause = message_of(response), _retry_after(response)
                 if not (response.is_success or _is_busy(response)):
                     raise QueueRefusedError(f"the queue refused {method} {path}: {reason}")
-            backoff = self._random.uniform(0, min(BACKOFF_MOST, BACKOFF_FIRST * 2**attempt))
+            backoff = self._random.uniform(0, min(MAX_BACKOFF, INITIAL_BACKOFF * 2**attempt))
             if attempt == attempts or trio.current_time() + pause + backoff > give_up:
                 break
             await trio.sleep(pause + backoff)
@@ -189,7 +189,7 @@ def _is_busy(response: httpx.Response) -> bool:
 
 def _retry_after(response: httpx.Response) -> float:
     value = response.headers.get("Retry-After", "")
-    return min(float(value), RETRY_AFTER_MOST) if re.fullmatch(r"[0-9]{1,6}", value) else 0.0
+    return min(float(value), MAX_RETRY_AFTER) if re.fullmatch(r"[0-9]{1,6}", value) else 0.0
 
 
 def _service_of(response: httpx.Response, url: str) -> str:

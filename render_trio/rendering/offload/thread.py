@@ -15,7 +15,7 @@ from render_trio.rendering.pipeline import Produce, produce
 from resources.request import Request
 
 PARTING_SECONDS = 5.0  # for a thread left behind to come to its next page, before it counts as hung for good
-LOOK_SECONDS = 0.05  # Trio tells nobody when such a thread ends
+POLL_INTERVAL = 0.05  # Trio tells nobody when such a thread ends
 
 
 class ThreadOffload:
@@ -76,7 +76,7 @@ class ThreadOffload:
 
     async def _wait_for_room(self) -> None:
         with trio.move_on_after(self._parting_seconds):
-            while self.abandoned >= self._abandoned_limit:  # noqa: ASYNC110 - see LOOK_SECONDS
-                await trio.sleep(LOOK_SECONDS)
+            while self.abandoned >= self._abandoned_limit:  # noqa: ASYNC110 - see POLL_INTERVAL
+                await trio.sleep(POLL_INTERVAL)
             return
         raise FatalError(f"{self.abandoned} drawing threads hang; RENDER_ISOLATION=process could kill them")

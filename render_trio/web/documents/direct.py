@@ -11,8 +11,8 @@ from quart import Blueprint, Response, abort, render_template, request
 from render_trio.errors import BusyError, FatalError, RenderTrioError
 from render_trio.queue.messages import TASK_KIND
 from render_trio.rendering.fingerprint import etag
-from render_trio.rendering.on_demand import Desk
-from render_trio.web.documents import query_string as query
+from render_trio.rendering.on_demand import OnDemandRenderer
+from render_trio.web.documents import query_string
 from render_trio.web.problems import problem, refusal
 from render_trio.web.responses import NOT_KEPT, REVALIDATED, bodiless, page_reply, wants_page
 from resources.parsing import RequestError, parse_request
@@ -24,7 +24,7 @@ FATAL_PAUSE = 30  # s until a service that must be started anew may be back
 SEED_BYTES = 4
 
 
-def routes(desk: Desk) -> Blueprint:
+def routes(on_demand: OnDemandRenderer) -> Blueprint:
     """Return the routes of direct rendering."""
     part = Blueprint("direct", __name__)
 
@@ -32,13 +32,13 @@ def routes(desk: Desk) -> Blueprint:
     async def document(slug: str) -> Response:
         resource = resource_of(slug)
         try:
-            values = query.given_values(request.args, service_keys=("download",))
-            asked = query.checked(resource, values)
+            values = query_string.given_values(request.args, service_keys=("download",))
+            asked = query_string.checked(resource, values)
         except RequestError as error:
             if wants_page():  # the form tells the error beside its field
                 return see_other(f"/resources/{slug}?{urlencode(list(request.args.items(multi=True)))}")
             return refusal(error)
-        return await _document(desk, asked, attached=request.args.get("download") not in (None, "", "0", "no"))
+        return await _document(on_demand, asked, attached=request.args.get("download") not in (None, "", "0", "no"))
 
     @part.post("/render")
     async def render() -> Response:
@@ -46,7 +46,7 @@ def routes(desk: Desk) -> Blueprint:
             asked = _task(await request.get_data())
         except RequestError as error:
             return refusal(error)
-        return await _document(desk, asked, attached=False)
+        return await _document(on_demand, asked, attached=False)
 
     return part
 
@@ -79,7 +79,7 @@ def disposition(filename: str, *, attached: bool) -> str:
     return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
 
 
-async def _document(desk: Desk, asked: Request, *, attached: bool) -> Response:
+async def _document(on_demand: OnDemandRenderer, asked: Request, *, attached: bool) -> Response:
     """Return the document, 304 for who has it, or what is in the way. Neither 304 nor HEAD draws anything."""
     name = etag(asked)
     headers = {
@@ -93,7 +93,7 @@ async def _document(desk: Desk, asked: Request, *, attached: bool) -> Response:
         if request.method == "HEAD":
             return bodiless(headers, "application/pdf")
     try:
-        document = await desk.document(asked)
+        document = await on_demand.document(asked)
     except RenderTrioError as error:
         return await not_drawn(error)
     headers["X-Page-Count"] = str(document.pages)
@@ -131,4 +131,4 @@ def _task(body: str | bytes) -> Request:
     if kind != TASK_KIND:
         raise RequestError("unknown_kind", f"kind is {str(kind)[:40]!r}; allowed: {TASK_KIND!r}", "kind")
     values.pop("reply_tag", None)
-    return parse_request(values, default_seed=query.DEFAULT_SEED, fill_defaults=True)
+    return parse_request(values, default_seed=query_string.DEFAULT_SEED, fill_defaults=True)

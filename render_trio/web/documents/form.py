@@ -13,7 +13,7 @@ from resources.parsing import COMMON_KEYS, COMMON_OPTIONS, HEADER_CHARACTERS, Re
 from resources.request import Request
 from resources.resource import Resource
 
-RADIOS_MOST = 5  # choices shown side by side; more become a menu
+MAX_RADIOS = 5  # choices shown side by side; more become a menu
 HELP = {
     "header_text": "A line on top of each page: your class, your school, a date.",
     "copies": "If the numbers are random, each copy has its own.",
@@ -105,7 +105,7 @@ def _field(option: Option, values: dict[str, str], value: object, wrong: dict[st
         kind, choices = "radios", (("yes", "Yes"), ("no", "No"))
     elif isinstance(option, Choice):
         choices = tuple((str(key), label) for key, label in option.values.items())
-        kind = "radios" if len(choices) <= RADIOS_MOST else "menu"
+        kind = "radios" if len(choices) <= MAX_RADIOS else "menu"
     elif isinstance(option, Number):
         kind, lowest, highest = "number", option.lowest, option.highest
     elif isinstance(option, Digits):

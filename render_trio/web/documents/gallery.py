@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from quart import Blueprint, Response, render_template, request
 
 from render_trio.errors import RenderTrioError
-from render_trio.rendering.fingerprint import edition
-from render_trio.rendering.on_demand import Desk
-from render_trio.web.documents import query_string as query
+from render_trio.rendering.fingerprint import fingerprint
+from render_trio.rendering.on_demand import OnDemandRenderer
+from render_trio.web.documents import query_string
 from render_trio.web.documents.direct import not_drawn, resource_of
 from render_trio.web.responses import FOR_EVER, REVALIDATED, Packed, packed, packed_reply
 from resources.drawing.paper import PAPERS
@@ -63,7 +63,7 @@ def entry_of(resource: Resource) -> Entry:
         resource.slug,
         resource.summary,
         folded(" ".join(dict.fromkeys(words))),
-        f"/thumbnails/{resource.slug}.png?v={edition()}",
+        f"/thumbnails/{resource.slug}.png?v={fingerprint()}",
         round(paper.width * scale),
         round(paper.height * scale),
     )
@@ -77,10 +77,10 @@ def found(entries: tuple[Entry, ...], sought: str) -> set[str]:
 
 def pictured(resource: Resource) -> Request:
     """Return the request whose first page stands for the resource."""
-    return query.checked(resource, dict(SHOWN.get(resource.view, {})))
+    return query_string.checked(resource, dict(SHOWN.get(resource.view, {})))
 
 
-def routes(desk: Desk) -> Blueprint:
+def routes(on_demand: OnDemandRenderer) -> Blueprint:
     """Return the routes of the gallery."""
     part = Blueprint("gallery", __name__)
     entries = tuple(entry_of(resource) for resource in sorted(CATALOGUE.values(), key=lambda resource: resource.name))
@@ -106,10 +106,10 @@ def routes(desk: Desk) -> Blueprint:
         resource = resource_of(slug)
         if slug not in thumbnails:
             try:
-                picture = await desk.page(pictured(resource), 1, PIXELS, patient=True)
+                picture = await on_demand.page(pictured(resource), 1, PIXELS, patient=True)
             except RenderTrioError as error:
                 return await not_drawn(error)
             thumbnails[slug] = packed(picture, "image/png")
-        return packed_reply(thumbnails[slug], FOR_EVER if request.args.get("v") == edition() else REVALIDATED)
+        return packed_reply(thumbnails[slug], FOR_EVER if request.args.get("v") == fingerprint() else REVALIDATED)
 
     return part

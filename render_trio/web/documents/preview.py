@@ -8,10 +8,10 @@ import msgspec
 from quart import Blueprint, Response, abort, request
 
 from render_trio.errors import RenderTrioError
-from render_trio.rendering.fingerprint import edition, etag
+from render_trio.rendering.fingerprint import etag, fingerprint
 from render_trio.rendering.finisher import FinishedDocument
-from render_trio.rendering.on_demand import Desk, one_copy
-from render_trio.web.documents import query_string as query
+from render_trio.rendering.on_demand import OnDemandRenderer, one_copy
+from render_trio.web.documents import query_string
 from render_trio.web.documents.direct import not_drawn, resource_of
 from render_trio.web.documents.form import form_of
 from render_trio.web.problems import refusal
@@ -50,13 +50,13 @@ class Preview:
 def preview_of(asked: Request, document: FinishedDocument | None) -> Preview:
     """Return the preview: the pages of the first copy. Not drawn yet, it may vary for all we know."""
     resource = CATALOGUE[asked.view]
-    spelt, slug, paper = query.canonical(asked), resource.slug, resource.paper(asked)
+    spelt, slug, paper = query_string.canonical(asked), resource.slug, resource.paper(asked)
     scale = PIXELS / max(paper.width, paper.height)
     size = round(paper.width * scale), round(paper.height * scale)
     # Copies change no page: their pictures are the same.
-    pictured = query.canonical(one_copy(asked))
+    pictured = query_string.canonical(one_copy(asked))
     sheets = tuple(
-        Sheet(query.address(f"/resources/{slug}/pages/{number}.png", pictured, v=edition()), *size)
+        Sheet(query_string.address(f"/resources/{slug}/pages/{number}.png", pictured, v=fingerprint()), *size)
         for number in range(1, resource.pages(asked.choices) + 1)
     )
     varies = document is None or document.varies
@@ -69,7 +69,7 @@ def _told(resource: Resource, asked: Request) -> str:
     return pages if asked.copies == 1 else f"{asked.copies} copies of {pages}: {resource.page_count(asked)} in all"
 
 
-def routes(desk: Desk) -> Blueprint:
+def routes(on_demand: OnDemandRenderer) -> Blueprint:
     """Return the routes of previews."""
     part = Blueprint("preview", __name__)
 
@@ -78,11 +78,11 @@ def routes(desk: Desk) -> Blueprint:
         """Tell what the form means. A wrong value is no failure here: it is told, and the rest is shown."""
         resource = resource_of(slug)
         try:
-            form = form_of(resource, query.given_values(request.args))
+            form = form_of(resource, query_string.given_values(request.args))
         except RequestError as error:
             return refusal(error)
         try:
-            document = await desk.document(one_copy(form.request))
+            document = await on_demand.document(one_copy(form.request))
         except RenderTrioError as error:
             return await not_drawn(error)
         shown: dict[str, object] = msgspec.to_builtins(preview_of(form.request, document))
@@ -93,20 +93,22 @@ def routes(desk: Desk) -> Blueprint:
     async def page(slug: str, number: int) -> Response:
         resource = resource_of(slug)
         try:
-            asked = one_copy(query.checked(resource, query.given_values(request.args, service_keys=("v",))))
+            asked = one_copy(
+                query_string.checked(resource, query_string.given_values(request.args, service_keys=("v",)))
+            )
         except RequestError as error:
             return refusal(error)
         if not 1 <= number <= resource.page_count(asked):
             abort(404)
         name = f"{etag(asked)}-{number}"
-        kept = FOR_EVER if request.args.get("v") == edition() else REVALIDATED
+        kept = FOR_EVER if request.args.get("v") == fingerprint() else REVALIDATED
         headers = {"ETag": f'"{name}"', "Cache-Control": kept}
         if request.if_none_match.contains(name):
             return bodiless(headers, "image/png", 304)
         if request.method == "HEAD":
             return bodiless(headers, "image/png")
         try:
-            return Response(await desk.page(asked, number, PIXELS), 200, headers, content_type="image/png")
+            return Response(await on_demand.page(asked, number, PIXELS), 200, headers, content_type="image/png")
         except RenderTrioError as error:
             return await not_drawn(error)
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from quart import Blueprint, Response, current_app
 
-from render_trio import __version__
+from render_trio.observation.versions import __version__
 from render_trio.web.openapi.schemas import components, reference
 from render_trio.web.responses import REVALIDATED, Packed, packed, packed_reply
 from resources.registry import CATALOGUE

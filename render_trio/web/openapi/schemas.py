@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from render_trio.queue import messages as tasks
+from render_trio.queue import messages
 from render_trio.supervision.health import Health
 from render_trio.web.operations.status import Status
 from render_trio.web.tasks.submissions import TaskView
@@ -97,12 +97,12 @@ def _task(resource: Resource) -> Schema:
         "type": "object",
         "allOf": [reference(component_name(resource, "Options"))],
         "properties": {
-            "kind": {"const": tasks.TASK_KIND},
+            "kind": {"const": messages.TASK_KIND},
             "resource_view": {"enum": sorted({resource.view, resource.slug})},
             "resource_slug": {"description": "Kept for older producers; not read."},
             "reply_tag": {
                 "type": ["string", "null"],
-                "maxLength": tasks.TAG_CHARACTERS,
+                "maxLength": messages.TAG_CHARACTERS,
                 "description": "Tag of the result on the queue.",
             },
         },

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 from quart import Blueprint, Response, render_template
 
-from render_trio.observation import versions as acceleration
+from render_trio.observation import versions
 from render_trio.supervision.health import Health
 from render_trio.web.responses import json_reply, wants_page
 
@@ -52,7 +52,7 @@ def routes(probes: Probes) -> Blueprint:
 
     @part.get("/version")
     async def version() -> Response:
-        return json_reply(acceleration.versions())
+        return json_reply(versions.versions())
 
     if probes.show_metrics:
 

@@ -9,7 +9,7 @@ import msgspec
 import trio
 
 from render_trio.errors import QueueError
-from render_trio.observation.recent_activity import FailureNote, Journal, StageTimes
+from render_trio.observation.recent_activity import FailureNote, RecentActivity, StageTimes
 from render_trio.queue.task_queue.client import QueueStats
 from render_trio.supervision.health import Health
 
@@ -43,13 +43,13 @@ class Status(msgspec.Struct, frozen=True):
         return sum(self.minutes)
 
 
-class Board:
+class StatusSource:
     """Gathers the status."""
 
     def __init__(
         self,
         health: Callable[[], Health],
-        journal: Journal,
+        journal: RecentActivity,
         queue_stats: Callable[[], Awaitable[QueueStats]],
         date: Callable[[], float] = time.time,
     ) -> None:

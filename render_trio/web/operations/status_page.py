@@ -13,7 +13,7 @@ import structlog
 from quart import Blueprint, Response, current_app, render_template, request
 
 from render_trio.web.operations.bar_chart import HEIGHT, WIDTH, bars
-from render_trio.web.operations.status import QUEUE_PATIENCE, Board, Status
+from render_trio.web.operations.status import QUEUE_PATIENCE, Status, StatusSource
 from render_trio.web.problems import problem
 from render_trio.web.responses import NOT_KEPT, json_reply, page_reply, wants_page
 from render_trio.web.same_origin import same_origin
@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 class Operator:
     """What an operator sees, and may do. `restart` says whether there is such a worker; without a token nobody may."""
 
-    board: Board
+    board: StatusSource
     restart: Callable[[str, str], bool]
     token: str
 

@@ -17,7 +17,7 @@ from render_trio.web.server.request_limits import Asgi
 
 BACKLOG = 1024  # connections that may wait to be accepted: one too many is tried again only after a second
 ACCEPTORS = 8  # each takes in one connection a round of Trio's: a probe behind a crowd would wait for all before it
-CONNECTIONS_MOST = 500  # at once; below the 1,024 descriptors that many systems grant, the queue's connections apart
+MAX_CONNECTIONS = 500  # at once; below the 1,024 descriptors that many systems grant, the queue's connections apart
 ACKNOWLEDGE_SECONDS = 20  # that a client's host may be silent before the kernel gives it up
 HEADER_BYTES = 32 * 1024
 KEEP_ALIVE_SECONDS = 15.0  # between two requests, and from a connection's first byte to the end of its headers
@@ -60,7 +60,7 @@ async def serve(app: Asgi, listener: socket.socket, *, task_status: trio.TaskSta
     wrapped = wrap_app(app, config.wsgi_max_body_size, "asgi")  # type: ignore[arg-type]
     state: LifespanState = {}
     context = WorkerContext(None)
-    connections = Connections(CONNECTIONS_MOST)
+    connections = Connections(MAX_CONNECTIONS)
 
     async def serve_connection(stream: trio.SocketStream) -> None:
         await Connection(wrapped, config, context, ConnectionState(state.copy()), stream, connections).run()

@@ -11,7 +11,7 @@ from quart import Blueprint, Response, current_app, render_template, request
 from render_trio.errors import InvalidTaskError, QueueError, QueueRefusedError, QueueUnavailableError
 from render_trio.queue.messages import TASK_KIND
 from render_trio.queue.producer import task_values
-from render_trio.web.documents import query_string as query
+from render_trio.web.documents import query_string
 from render_trio.web.documents.direct import disposition, resource_of, see_other
 from render_trio.web.documents.resource_page import SERVICE_KEYS
 from render_trio.web.problems import problem, refusal
@@ -21,7 +21,10 @@ from render_trio.web.server_sent_events import PING_SECONDS, Listeners, Source, 
 from render_trio.web.tasks.submissions import Document, TaskView, WebTasks
 from resources.parsing import RequestError
 
-LOOK_FIRST, LOOK_MOST = 0.2, 2.0  # s between two looks at a task; grows by half, since most are done at once
+INITIAL_POLL_INTERVAL, MAX_POLL_INTERVAL = (
+    0.2,
+    2.0,
+)  # s between two looks at a task; grows by half, since most are done at once
 RETRY_AFTER_SECONDS = 2
 UNKNOWN = "nothing is known of this task: there was none, or its result was kept long enough"
 
@@ -46,9 +49,9 @@ def routes(web_tasks: WebTasks, listeners: Listeners) -> Blueprint:
             return problem(403, "other_origin", "this form comes from another site's page")
         form = await request.form
         try:
-            values = query.given_values(form, service_keys=SERVICE_KEYS)
+            values = query_string.given_values(form, service_keys=SERVICE_KEYS)
             # The numbers that were seen in the preview.
-            _, task = task_values(resource.view, {"seed": query.DEFAULT_SEED, **values})
+            _, task = task_values(resource.view, {"seed": query_string.DEFAULT_SEED, **values})
         except RequestError as error:
             if wants_page():  # the form tells the error beside its field
                 return see_other(f"/resources/{slug}?{urlencode(list(form.items(multi=True)))}")
@@ -120,7 +123,7 @@ async def _text(templates: Any, view: TaskView) -> str:
 def _source(web_tasks: WebTasks, first: TaskView, templates: Any, listeners: Listeners) -> Source:
     """Return what tells each change: a `state` for programs, a `page` for the page, an `end` when it has ended."""
     told: TaskView | None = None
-    wait, silent = LOOK_FIRST, 0.0
+    wait, silent = INITIAL_POLL_INTERVAL, 0.0
 
     async def next_event() -> bytes | None:
         nonlocal told, wait, silent
@@ -129,14 +132,14 @@ def _source(web_tasks: WebTasks, first: TaskView, templates: Any, listeners: Lis
         view: TaskView | None = first
         while told is not None:
             await listeners.pause(wait)
-            wait, silent = min(wait * 1.5, LOOK_MOST), silent + wait
+            wait, silent = min(wait * 1.5, MAX_POLL_INTERVAL), silent + wait
             try:
                 view = await web_tasks.look(first.id)
             except QueueError:
                 return b""  # whoever listens goes on listening; the next look may fare better
             if view != told or listeners.ending.is_set():
                 break
-            if silent + LOOK_MOST >= PING_SECONDS:
+            if silent + MAX_POLL_INTERVAL >= PING_SECONDS:
                 silent = 0.0
                 return b""
         if view is None or view == told:  # cleared away while somebody listened; or we drain

@@ -21,15 +21,15 @@ import structlog
 import trio
 
 from render_trio.errors import QueueError, QueueUnavailableError
-from render_trio.queue import messages as tasks
+from render_trio.queue import messages
 from render_trio.queue.messages import DocumentResult, Failure, LeasedTask, LinkResult, Result
-from render_trio.queue.task_queue.client import FoundTask, Lease
+from render_trio.queue.task_queue.client import FoundTask, LeasedBatch
 
 RESULT_TAG = "web-result"
 TASK_ID = re.compile(r"web-[0-9a-f]{32}")
 PATIENCE_SECONDS = 10.0  # that somebody on the web waits for the queue
 ASKED_AT_ONCE = 4  # half of a queue client's connections: a pool smaller than its tasks is poisoned by cancellation
-WAITING_MOST = 60  # for their turn; more are told to come again
+MAX_WAITING = 60  # for their turn; more are told to come again
 NAME_CHARACTERS = 400
 SWEEP_SECONDS = 10.0
 SWEEP_COUNT, SWEEP_BATCHES = 20, 50  # results leased at once, and in one sweep
@@ -47,7 +47,7 @@ class WebTaskQueue(Protocol):
         """Return a task without leasing it."""
         ...
 
-    async def lease(self, count: int, seconds: int, *, tag: str = ..., wait: int = ...) -> Lease:
+    async def lease(self, count: int, seconds: int, *, tag: str = ..., wait: int = ...) -> LeasedBatch:
         """Lease tasks."""
         ...
 
@@ -105,9 +105,9 @@ class WebTasks:
     async def submit(self, body: bytes) -> str:
         """Put the task of a JSON text on the queue, and return its id. Raises InvalidTaskError, QueueError."""
         task_id = f"web-{uuid.uuid4().hex}"
-        payload = tasks.with_reply_tag(body, RESULT_TAG)
-        tasks.decode(LeasedTask(task_id, payload, 0, 0, 0))
-        await self._ask(lambda: self._queue.insert(task_id, payload, tasks.TASK_TAG))
+        payload = messages.with_reply_tag(body, RESULT_TAG)
+        messages.decode(LeasedTask(task_id, payload, 0, 0, 0))
+        await self._ask(lambda: self._queue.insert(task_id, payload, messages.TASK_TAG))
         return task_id
 
     async def look(self, task_id: str) -> TaskView | None:
@@ -141,11 +141,11 @@ class WebTasks:
         if found is not None:
             held = found.task.retry_count > 0 and found.task.lease_us > time.time() * 1e6
             return TaskView(task_id, "rendering" if held else "queued")
-        kept = await self._ask(lambda: self._queue.get(tasks.result_id(task_id)))
+        kept = await self._ask(lambda: self._queue.get(messages.result_id(task_id)))
         return None if kept is None else _decoded(task_id, kept.task.payload)
 
     async def _ask(self, verb: Callable[[], Awaitable[T]]) -> T:
-        if self._turn.statistics().tasks_waiting >= WAITING_MOST:
+        if self._turn.statistics().tasks_waiting >= MAX_WAITING:
             raise QueueUnavailableError("too many ask at once")
         try:
             with trio.fail_after(PATIENCE_SECONDS):
@@ -188,17 +188,17 @@ def _printable(name: str) -> str:
 
 def _decoded(task_id: str, payload: str) -> Result:
     try:
-        result = tasks.decode_result(payload)
+        result = messages.decode_result(payload)
         if isinstance(result, DocumentResult) and result.document is not None:
             base64.b64decode(result.document, validate=True)
         return result
     except (msgspec.DecodeError, ValueError) as error:
-        return tasks.failure(task_id, "not_a_result", f"what stands where the result should isn't one: {error}")
+        return messages.failure(task_id, "not_a_result", f"what stands where the result should isn't one: {error}")
 
 
 def _ended(task_id: str, result: Result) -> TaskView:
     if isinstance(result, LinkResult) or result.success:
         pages = None if isinstance(result.pages, msgspec.UnsetType) else result.pages
         return TaskView(task_id, "done", result.filename, pages)
-    error = tasks.Failure("unknown", "no reason was given") if result.error is msgspec.UNSET else result.error
+    error = messages.Failure("unknown", "no reason was given") if result.error is msgspec.UNSET else result.error
     return TaskView(task_id, "failed", error=error)

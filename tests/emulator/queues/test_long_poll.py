@@ -11,7 +11,7 @@ import redis
 import trio
 import trio.testing
 
-from emulator.queues import long_poll as longpoll
+from emulator.queues import long_poll
 from emulator.queues.long_poll import Waiters, wait_preference
 from emulator.stores.interface import LeaseOrder, NewTask, QueueKey, Store, Task
 from emulator.stores.opening import open_store
@@ -50,7 +50,7 @@ def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Sto
 @pytest.fixture
 def only_rings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody looks for no reason."""
-    monkeypatch.setattr(longpoll, "LOOK_SECONDS", 3600.0)
+    monkeypatch.setattr(long_poll, "POLL_INTERVAL", 3600.0)
 
 
 class Line:
@@ -179,7 +179,7 @@ async def test_nobody_is_forgotten_when_the_subscription_is_cut(
 
 async def test_a_lost_ring_costs_a_moment_only(stores: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch) -> None:
     here, there = stores
-    monkeypatch.setattr(longpoll, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(long_poll, "POLL_INTERVAL", 0.05)
     monkeypatch.setattr(here, "watch", lambda ring: None)
     async with trio.open_nursery() as nursery:
         line = Line(nursery, Waiters(here, Counted().ask))

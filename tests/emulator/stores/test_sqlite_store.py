@@ -22,7 +22,7 @@ from emulator.stores.interface import (
 )
 from emulator.stores.opening import open_store
 from emulator.stores.sqlite import file as sqlite_file
-from emulator.stores.sqlite import store as store_sqlite
+from emulator.stores.sqlite import store as sqlite_store
 from emulator.stores.sqlite.file import SqliteFile
 from emulator.stores.sqlite.store import SqliteStore
 
@@ -157,7 +157,7 @@ def test_nothing_is_found_by_looking_through_all_there_is(tmp_path: Path) -> Non
     file = SqliteFile(tmp_path / "q.sqlite3")
     file.close()
     database = sqlite3.connect(tmp_path / "q.sqlite3", isolation_level=None)
-    for module in (store_sqlite, sqlite_file):
+    for module in (sqlite_store, sqlite_file):
         for name, value in vars(module).items():
             if isinstance(value, str) and value.startswith(("SELECT", "DELETE")) and not name.startswith("__"):
                 statements.append(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from render_trio.errors import RenderFailedError
 from render_trio.observation.metrics import Metrics
 from render_trio.observation.observer import Observer, Observers
-from render_trio.observation.recent_activity import FAILURES, REASON_CHARACTERS, SAMPLES, STAGES_MOST, Journal
+from render_trio.observation.recent_activity import FAILURES, MAX_STAGES, REASON_CHARACTERS, SAMPLES, RecentActivity
 from render_trio.worker.worker import Limits, Worker
 from tests.render_trio.fakes import FakeHeartbeat, FakeQueue, FakeRenderer
 
@@ -20,7 +20,7 @@ class Clock:
 
 def test_documents_are_counted_by_the_minute_and_forgotten_after_an_hour() -> None:
     clock = Clock()
-    journal = Journal(clock)
+    journal = RecentActivity(clock)
     for _ in range(3):
         journal.rendered("grid", "done")
     journal.rendered("grid", "failed")
@@ -38,7 +38,7 @@ def test_documents_are_counted_by_the_minute_and_forgotten_after_an_hour() -> No
 
 
 def test_times_are_those_of_the_latest_runs() -> None:
-    journal = Journal()
+    journal = RecentActivity()
     assert journal.stages() == ()
     journal.stage("render", 99.0)
     for milliseconds in range(1, SAMPLES + 1):
@@ -54,7 +54,7 @@ def test_times_are_those_of_the_latest_runs() -> None:
 
 
 def test_nothing_in_it_grows_without_bound() -> None:
-    journal = Journal()
+    journal = RecentActivity()
     for number in range(1000):
         journal.failure(f"task-{number}" * 100, "c" * 1000, "first\nsecond\u202e " + "x" * 100_000, "failed")
         journal.stage(f"stage-{number}", 0.1)
@@ -62,11 +62,11 @@ def test_nothing_in_it_grows_without_bound() -> None:
     assert len(failures) == FAILURES
     assert failures[0].task == "task-999…task-999"
     assert all(len(note.reason) <= REASON_CHARACTERS and note.reason.isprintable() for note in failures)
-    assert len(journal.stages()) == STAGES_MOST
+    assert len(journal.stages()) == MAX_STAGES
 
 
 def test_a_web_task_s_document_can_not_be_opened_with_what_is_shown_of_its_id() -> None:
-    journal, task_id = Journal(), "web-" + "0123456789abcdef" * 2
+    journal, task_id = RecentActivity(), "web-" + "0123456789abcdef" * 2
     journal.failure(task_id, "timed_out", "not drawn within 50 s", "retried")
     assert journal.failures()[0].task == "web-0123…89abcdef"
 
@@ -74,7 +74,7 @@ def test_a_web_task_s_document_can_not_be_opened_with_what_is_shown_of_its_id() 
 async def test_a_worker_tells_every_failed_attempt_with_its_outcome(autojump_clock: object) -> None:
     import trio
 
-    queue, renderer, journal = FakeQueue(), FakeRenderer(), Journal(date=lambda: 7.0)
+    queue, renderer, journal = FakeQueue(), FakeRenderer(), RecentActivity(date=lambda: 7.0)
     limits = Limits(20, 50, 1.33, 5, 2)
 
     async def deliver(task_id: str, document: object) -> object:

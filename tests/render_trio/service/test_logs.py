@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-SET_UP = "from render_trio import logs; logs.configure('json', 'info')\n"
+SET_UP = "from render_trio.service import logs; logs.configure('json', 'info')\n"
 
 
 def lines_of(code: str) -> list[dict[str, Any]]:
@@ -53,7 +53,7 @@ def test_what_libraries_log_and_warn_of_is_json_too() -> None:
 @pytest.mark.parametrize("log_format", ["json", "console"])
 def test_a_log_that_can_not_be_written_stops_nothing(log_format: str) -> None:
     code = (
-        f"from render_trio import logs; logs.configure({log_format!r}, 'info')\n"
+        f"from render_trio.service import logs; logs.configure({log_format!r}, 'info')\n"
         "import logging, structlog, sys\n"
         "for number in range(3): structlog.get_logger().info('a line'); logging.getLogger().error('another')\n"
         "print('worked on')"

@@ -13,7 +13,7 @@ import pytest
 from render_trio.errors import FatalError
 from render_trio.service import pid_file
 
-HOLD = "import sys, time; from pathlib import Path; from render_trio import pid_file\n"
+HOLD = "import sys, time; from pathlib import Path; from render_trio.service import pid_file\n"
 HOLD += "with pid_file.held(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
 
 

@@ -9,8 +9,7 @@ import pytest
 import structlog
 
 from render_trio.errors import FatalError, first_error
-from render_trio.service import process as program
-from render_trio.service import service
+from render_trio.service import process, service
 from render_trio.settings import settings
 
 
@@ -34,10 +33,10 @@ def test_a_fatal_exit_logs_the_reason_not_the_group_s_title(
         raise Ended
 
     monkeypatch.setattr(service, "run", run)
-    monkeypatch.setattr(program.os, "_exit", end)
-    monkeypatch.setattr(program.logs, "configure", lambda *arguments: None)
+    monkeypatch.setattr(process.os, "_exit", end)
+    monkeypatch.setattr(process.logs, "configure", lambda *arguments: None)
     with structlog.testing.capture_logs() as lines, pytest.raises(Ended):
-        program.main(settings.read({"PID_FILE": str(tmp_path / "pid")}))
+        process.main(settings.read({"PID_FILE": str(tmp_path / "pid")}))
     assert [line["reason"] for line in lines if line["log_level"] == "error"] == ["4 drawing threads hang"]
 
 

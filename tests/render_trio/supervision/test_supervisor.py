@@ -12,8 +12,8 @@ from trio.testing import MockClock
 
 from render_trio.errors import FatalError
 from render_trio.supervision.restart_policy import (
-    BACKOFF_MOST,
     LEFT_BEHIND_LIMIT,
+    MAX_BACKOFF,
     STABLE_SECONDS,
     WEDGED_SECONDS,
     GiveUp,
@@ -94,7 +94,7 @@ class SlotMachine(RuleBasedStateMachine):
             return
         assert isinstance(decision, Restart)
         self.in_a_row = 0 if self.now - self.begun >= STABLE_SECONDS else self.in_a_row
-        assert decision.delay == pytest.approx(min(BACKOFF_MOST, 0.1 * 2**self.in_a_row))
+        assert decision.delay == pytest.approx(min(MAX_BACKOFF, 0.1 * 2**self.in_a_row))
         self.in_a_row += 1
         self.restarts.append(self.now)
         assert self.state == "waiting"

@@ -12,20 +12,20 @@ from quart_trio import QuartTrio
 
 from render_trio.delivery.delivery import DirectoryStore
 from render_trio.observation.metrics import Metrics
-from render_trio.observation.recent_activity import Journal
+from render_trio.observation.recent_activity import RecentActivity
 from render_trio.queue.task_queue.client import TaskQueue
 from render_trio.rendering.offload.offload import ThreadOffload
-from render_trio.rendering.on_demand import Desk, open_desk
+from render_trio.rendering.on_demand import OnDemandRenderer, open_on_demand
 from render_trio.supervision.health import Health, judge
 from render_trio.supervision.supervisor import Slot, Supervisor
 from render_trio.web.app import create_app
-from render_trio.web.operations import status_page as status
+from render_trio.web.operations import status_page
 from render_trio.web.operations.probes import Probes
-from render_trio.web.operations.status import Board
+from render_trio.web.operations.status import StatusSource
 from render_trio.web.server.request_limits import Asgi, guarded
 from render_trio.web.server.server import address_of, listening_socket, serve
 from render_trio.web.server_sent_events import Listeners
-from render_trio.web.tasks import routes as tasks
+from render_trio.web.tasks import routes
 from render_trio.web.tasks.submissions import WebTasks
 from tests.render_trio.web.site import LIMITS
 
@@ -44,9 +44,9 @@ class Site:
         self.supervisor = Supervisor({"worker-1": self.work, "worker-2": self.work}, restart_limit=9, restart_window=60)
         self.abandoned = 0
         self.address = ""
-        self.journal = Journal()
+        self.journal = RecentActivity()
         self.queue = TaskQueue(queue_url, "render", "render", timeout=5)
-        self.board = Board(self.health, self.journal, self.queue.stats)
+        self.board = StatusSource(self.health, self.journal, self.queue.stats)
         self.web_tasks = WebTasks(self.queue, KEEP_SECONDS, store)
         self.listeners = Listeners(LISTENERS_MOST, self.supervisor.stopping)
         self.token = token
@@ -66,11 +66,11 @@ class Site:
             queue_silence=30,
         )
 
-    def application(self, desk: Desk) -> QuartTrio:
+    def application(self, on_demand: OnDemandRenderer) -> QuartTrio:
         probes = Probes(self.health, self.supervisor.restart_stalled, Metrics().exposition, show_metrics=True)
-        operator = status.Operator(self.board, self.supervisor.restart, self.token)
-        parts = status.routes(operator, self.listeners), tasks.routes(self.web_tasks, self.listeners)
-        return create_app(probes, desk, *parts)
+        operator = status_page.Operator(self.board, self.supervisor.restart, self.token)
+        parts = status_page.routes(operator, self.listeners), routes.routes(self.web_tasks, self.listeners)
+        return create_app(probes, on_demand, *parts)
 
 
 @asynccontextmanager
@@ -79,9 +79,9 @@ async def running(site: Site) -> AsyncIterator[Site]:
     listener = listening_socket("127.0.0.1", 0)
     site.address = address_of(listener, "127.0.0.1")
     offload = ThreadOffload(Metrics(), 1, 1)
-    async with open_desk(offload, LIMITS, Metrics()) as desk, trio.open_nursery() as nursery:
+    async with open_on_demand(offload, LIMITS, Metrics()) as on_demand, trio.open_nursery() as nursery:
         nursery.start_soon(site.supervisor.run)
-        await nursery.start(serve, guarded(cast(Asgi, site.application(desk)), LIMIT), listener)
+        await nursery.start(serve, guarded(cast(Asgi, site.application(on_demand)), LIMIT), listener)
         yield site
         nursery.cancel_scope.cancel()
     listener.close()

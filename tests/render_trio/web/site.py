@@ -1,4 +1,4 @@
-"""The web side in front of a desk, without workers: for tests of pages and documents."""
+"""The web side in front of a on_demand, without workers: for tests of pages and documents."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import trio
 
 from render_trio.observation.metrics import Metrics
 from render_trio.rendering.offload.offload import Offload, ThreadOffload
-from render_trio.rendering.on_demand import DeskLimits, open_desk
+from render_trio.rendering.on_demand import OnDemandLimits, open_on_demand
 from render_trio.supervision.health import judge
 from render_trio.web.app import create_app
 from render_trio.web.operations.probes import Probes
 from render_trio.web.server.request_limits import Asgi, guarded
 from render_trio.web.server.server import address_of, listening_socket, serve
 
-LIMITS = DeskLimits(at_once=2, waiting=100, seconds=30, shelf_bytes=2**24)
+LIMITS = OnDemandLimits(at_once=2, waiting=100, seconds=30, cache_bytes=2**24)
 PAGE = "text/html,application/xhtml+xml,*/*;q=0.8"  # what a browser accepts
 
 
@@ -35,13 +35,13 @@ class Site:
         return await self.client.get(path, headers=headers)
 
     def orders(self, kind: str, outcome: str) -> float:
-        """Return how many orders of the desk ended so."""
+        """Return how many orders of the on_demand ended so."""
         labels = {"kind": kind, "outcome": outcome}
         return self.metrics.registry.get_sample_value("render_web_orders_total", labels) or 0
 
 
 @asynccontextmanager
-async def running(offload: Offload | None = None, limits: DeskLimits = LIMITS) -> AsyncIterator[Site]:
+async def running(offload: Offload | None = None, limits: OnDemandLimits = LIMITS) -> AsyncIterator[Site]:
     """Give a running site."""
     metrics = Metrics()
     probes = Probes(
@@ -52,9 +52,9 @@ async def running(offload: Offload | None = None, limits: DeskLimits = LIMITS) -
     )
     listener = listening_socket("127.0.0.1", 0)
     address = address_of(listener, "127.0.0.1")
-    desk_open = open_desk(offload or ThreadOffload(metrics, 2, 4), limits, metrics)
-    async with desk_open as desk, trio.open_nursery() as nursery:
-        await nursery.start(serve, guarded(cast(Asgi, create_app(probes, desk)), 2**16), listener)
+    desk_open = open_on_demand(offload or ThreadOffload(metrics, 2, 4), limits, metrics)
+    async with desk_open as on_demand, trio.open_nursery() as nursery:
+        await nursery.start(serve, guarded(cast(Asgi, create_app(probes, on_demand)), 2**16), listener)
         unlimited = httpx.Limits(max_connections=None)
         async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=60, limits=unlimited) as client:
             yield Site(client, metrics)

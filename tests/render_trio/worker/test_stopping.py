@@ -5,7 +5,7 @@ from __future__ import annotations
 import trio
 from trio.testing import MockClock
 
-from render_trio.queue.task_queue.client import Lease
+from render_trio.queue.task_queue.client import LeasedBatch
 from tests.render_trio.fakes import FakeQueue
 from tests.render_trio.worker.test_worker import Bench
 
@@ -13,7 +13,7 @@ from tests.render_trio.worker.test_worker import Bench
 class SlowQueue(FakeQueue):
     """Leases at once, and answers a second later."""
 
-    async def lease(self, count: int, seconds: int, *, tag: str = "task", wait: int = 0) -> Lease:
+    async def lease(self, count: int, seconds: int, *, tag: str = "task", wait: int = 0) -> LeasedBatch:
         answer = await super().lease(count, seconds, tag=tag)
         await trio.sleep(1)
         return answer

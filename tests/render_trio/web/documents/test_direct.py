@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from render_trio.errors import FatalError, RenderFailedError, RenderTrioError
 from render_trio.rendering.finisher import FinishedDocument
-from render_trio.rendering.on_demand import DeskLimits
+from render_trio.rendering.on_demand import OnDemandLimits
 from render_trio.rendering.pipeline import produce
 from render_trio.web.documents.direct import disposition
 from resources.registry import CATALOGUE
@@ -121,7 +121,7 @@ class Gate:
 
 async def test_beyond_the_bounds_the_answer_is_when_to_come_again() -> None:
     gate, answers = Gate(), list[int]()
-    async with running(gate, DeskLimits(at_once=1, waiting=2, seconds=30, shelf_bytes=2**20)) as site:
+    async with running(gate, OnDemandLimits(at_once=1, waiting=2, seconds=30, cache_bytes=2**20)) as site:
         refused_one = trio.Event()
 
         async def ask(number: int) -> None:
@@ -147,7 +147,7 @@ async def test_beyond_the_bounds_the_answer_is_when_to_come_again() -> None:
 
 async def test_a_crowd_is_served_or_told_when_to_come_again() -> None:
     answers: Counter[str] = Counter()
-    limits = DeskLimits(at_once=1, waiting=10, seconds=30, shelf_bytes=2**20)
+    limits = OnDemandLimits(at_once=1, waiting=10, seconds=30, cache_bytes=2**20)
     async with running(limits=limits) as site:
 
         async def ask(number: int) -> None:

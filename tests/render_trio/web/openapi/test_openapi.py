@@ -15,15 +15,15 @@ from render_trio.observation.metrics import Metrics
 from render_trio.queue.messages import LeasedTask, decode
 from render_trio.queue.producer import task_values
 from render_trio.rendering.offload.offload import ThreadOffload
-from render_trio.rendering.on_demand import open_desk
-from render_trio.web.openapi import document as openapi
+from render_trio.rendering.on_demand import open_on_demand
+from render_trio.web.openapi import document
 from resources.parsing import COMMON_OPTIONS
 from resources.registry import CATALOGUE
 from tests.render_trio.web.operated import Site, get, running
 from tests.render_trio.web.site import LIMITS
 from tests.requests import combinations
 
-DOCUMENT = openapi.document({(operation.method, operation.path) for operation in openapi.OPERATIONS})
+DOCUMENT = document.document({(operation.method, operation.path) for operation in document.OPERATIONS})
 
 
 def validator(name: str) -> Draft202012Validator:
@@ -49,8 +49,8 @@ def test_it_is_an_openapi_document() -> None:
 
 async def test_it_names_every_route_and_none_more() -> None:
     described = {(method, path) for path, methods in DOCUMENT["paths"].items() for method in methods}
-    async with open_desk(ThreadOffload(Metrics(), 1, 1), LIMITS, Metrics()) as desk:
-        assert described == openapi.served(Site().application(desk).url_map.iter_rules())
+    async with open_on_demand(ThreadOffload(Metrics(), 1, 1), LIMITS, Metrics()) as on_demand:
+        assert described == document.served(Site().application(on_demand).url_map.iter_rules())
 
 
 async def test_it_is_served_and_may_be_kept() -> None:
@@ -66,7 +66,7 @@ async def test_it_is_served_and_may_be_kept() -> None:
 
 def test_what_is_not_served_is_not_described() -> None:
     assert "/metrics" in DOCUMENT["paths"]
-    assert openapi.document({("get", "/livez")})["paths"].keys() == {"/livez"}
+    assert document.document({("get", "/livez")})["paths"].keys() == {"/livez"}
 
 
 @pytest.mark.parametrize("view", sorted(CATALOGUE))

@@ -7,8 +7,7 @@ import math
 import pytest
 import trio
 
-from render_trio.web.server import connection, server
-from render_trio.web.server import request_limits as bodies
+from render_trio.web.server import connection, request_limits, server
 from tests.render_trio.web.server.edge import edge, endless, get, hasty, open_files, post, read_to_end, send_for_ever
 
 UPGRADE = (
@@ -30,7 +29,7 @@ async def test_an_answer_to_a_large_body_leaves_no_connection(path: str, status:
         assert open_files() == before
 
 
-@pytest.mark.parametrize("size", [server.HEADER_BYTES * 100, bodies.DISCARDED_BYTES + 4_000_000])
+@pytest.mark.parametrize("size", [server.HEADER_BYTES * 100, request_limits.DISCARDED_BYTES + 4_000_000])
 async def test_a_body_that_is_too_large_leaves_no_connection(size: int) -> None:
     async with edge(hasty) as site:
         before = open_files()
@@ -39,7 +38,7 @@ async def test_a_body_that_is_too_large_leaves_no_connection(size: int) -> None:
                 nursery.start_soon(_send_what_is_taken, stream, post("/200", size))
                 answer = await read_to_end(stream)
             # Who sends more than is worth reading may be cut off before it has read why.
-            assert answer.startswith(b"HTTP/1.1 413") or (answer == b"" and size > bodies.DISCARDED_BYTES)
+            assert answer.startswith(b"HTTP/1.1 413") or (answer == b"" and size > request_limits.DISCARDED_BYTES)
         await site.all_closed()
         assert open_files() == before
 
@@ -66,7 +65,7 @@ async def test_headers_that_never_end_are_cut_off(monkeypatch: pytest.MonkeyPatc
 
 
 async def test_a_body_that_never_ends_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.2)
+    monkeypatch.setattr(request_limits, "BODY_SECONDS", 0.2)
     async with edge(hasty) as site, await site.connect() as stream:
         await stream.send_all(post("/200", 1000)[:-500])
         answer = await read_to_end(stream)
@@ -90,11 +89,11 @@ async def test_who_asks_and_asks_without_reading_is_cut_off(monkeypatch: pytest.
         await site.all_closed()
 
 
-@pytest.mark.parametrize("most", [server.CONNECTIONS_MOST, 1], ids=["open", "out of the list already"])
+@pytest.mark.parametrize("most", [server.MAX_CONNECTIONS, 1], ids=["open", "out of the list already"])
 async def test_who_does_not_read_does_not_hold_up_the_end(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "SEND_SECONDS", math.inf)
     monkeypatch.setattr(connection, "LAST_SEND_SECONDS", 0.1)
-    monkeypatch.setattr(server, "CONNECTIONS_MOST", most)
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", most)
     async with edge(endless) as site:
         streams = [await site.connect() for _ in range(2)]
         for stream in streams:
@@ -105,7 +104,7 @@ async def test_who_does_not_read_does_not_hold_up_the_end(most: int, monkeypatch
 
 
 async def test_when_there_are_too_many_the_oldest_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "CONNECTIONS_MOST", 5)
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 5)
     async with edge(hasty) as site:
         streams = [await site.connect() for _ in range(5)]
         while len(site.connections) < 5:  # noqa: ASYNC110 - real sockets
@@ -156,7 +155,7 @@ async def test_other_protocols_are_not_spoken(request_bytes: bytes) -> None:
 
 
 async def test_an_application_that_fails_ends_its_own_connection_without_a_traceback() -> None:
-    async def broken(scope: bodies.Message, receive: bodies.Receive, send: bodies.Send) -> None:
+    async def broken(scope: request_limits.Message, receive: request_limits.Receive, send: request_limits.Send) -> None:
         if scope["type"] == "lifespan":
             await hasty(scope, receive, send)
         raise RuntimeError("a secret")

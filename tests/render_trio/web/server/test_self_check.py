@@ -10,7 +10,7 @@ import trio
 
 from render_trio.errors import FatalError
 from render_trio.supervision.supervisor import Supervisor
-from render_trio.web.server import self_check as upkeep
+from render_trio.web.server import self_check
 from render_trio.web.server.server import address_of, listening_socket
 
 
@@ -36,15 +36,15 @@ class Site:
 
 
 def supervise(site: Site, listener: Any, serving: trio.Event) -> Supervisor:
-    child = upkeep.web_child(site, listener, serving)
+    child = self_check.web_child(site, listener, serving)
     return Supervisor({"web": child}, restart_limit=3, restart_window=600, uniform=lambda low, high: low)
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep, "ASK_EVERY", 0.05)
-    monkeypatch.setattr(upkeep, "ASK_SECONDS", 0.3)
-    monkeypatch.setattr(upkeep, "SERVE_BUDGET", 0.6)
+    monkeypatch.setattr(self_check, "ASK_EVERY", 0.05)
+    monkeypatch.setattr(self_check, "ASK_SECONDS", 0.3)
+    monkeypatch.setattr(self_check, "SERVE_BUDGET", 0.6)
 
 
 async def until(what: Any) -> None:
@@ -77,7 +77,7 @@ async def test_one_that_can_not_be_started_ends_the_service(monkeypatch: pytest.
     async def fail(*arguments: Any, **options: Any) -> None:
         raise ValueError("no such file")
 
-    monkeypatch.setattr(upkeep, "serve", fail)
+    monkeypatch.setattr(self_check, "serve", fail)
     with pytest.RaisesGroup(pytest.RaisesExc(FatalError, match="ValueError: no such file"), flatten_subgroups=True):
         await supervise(Site(), None, trio.Event()).run()
 
@@ -88,7 +88,7 @@ async def test_it_asks_where_it_listens(host: str) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(supervise(Site(), listener, serving).run)
         await serving.wait()
-        assert await upkeep.answers(listener)
+        assert await self_check.answers(listener)
         nursery.cancel_scope.cancel()
     listener.close()
     await trio.lowlevel.checkpoint()
