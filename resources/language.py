@@ -23,18 +23,37 @@ def N_(text: str) -> str:
     return text
 
 
-def languages() -> tuple[str, ...]:
-    """Return the language tags (BCP 47) that documents can be made in, English first."""
-    found = sorted(path.parents[1].name for path in LOCALE_DIRECTORY.glob(f"*/LC_MESSAGES/{DOMAIN}.mo"))
-    return (SOURCE_LANGUAGE, *(tag for tag in found if tag != SOURCE_LANGUAGE))
+def _catalogues(folder: Path | None) -> list[Path]:
+    """Return the folders with translations: a plug-in's own first, so that its words win."""
+    own = [folder / "locale"] if folder is not None else []
+    return [*own, LOCALE_DIRECTORY]
+
+
+def languages(folder: Path | None = None) -> tuple[str, ...]:
+    """Return the language tags (BCP 47) that documents can be made in, English first.
+
+    `folder` is that of a plug-in, whose translations in locale/ count too.
+    """
+    found = {path.parents[1].name for place in _catalogues(folder) for path in place.glob(f"*/LC_MESSAGES/{DOMAIN}.mo")}
+    return (SOURCE_LANGUAGE, *sorted(found - {SOURCE_LANGUAGE}))
 
 
 @lru_cache(maxsize=64)
-def translator(language: str) -> Translate:
-    """Return the function that translates into `language`, one of `languages()`.
+def translator(language: str, folder: Path | None = None) -> Translate:
+    """Return the function that translates into `language`, one of `languages(folder)`.
 
-    Raises FileNotFoundError for a language without a catalogue.
+    A text without a translation stays as it is. Raises FileNotFoundError for a language without any catalogue.
     """
     if language == SOURCE_LANGUAGE:
         return gettext.NullTranslations().gettext
-    return gettext.translation(DOMAIN, str(LOCALE_DIRECTORY), [language]).gettext
+    found = [
+        gettext.translation(DOMAIN, str(place), [language])
+        for place in _catalogues(folder)
+        if gettext.find(DOMAIN, str(place), [language])
+    ]
+    if not found:
+        raise FileNotFoundError(f"no translations into {language!r} in {LOCALE_DIRECTORY}")
+    first, *others = found
+    for other in others:
+        first.add_fallback(other)
+    return first.gettext

@@ -1,7 +1,8 @@
-"""What a resource lets its user choose: declared once, read by the task decoder, the command line and the web form.
+"""What a resource lets its user choose, declared once and read by the task decoder, the command line and the web forms.
 
-An option's `parse` turns what came over the wire (text, number or boolean) into one typed value
-or raises `OptionError`, which says what would have been allowed.
+An option's `parse` turns a value from outside (text, number or boolean) into one typed value, or raises
+`OptionError`. `Option` is a closed union: code that distinguishes its members ends with `assert_never`, so that a new
+kind of option is a type error wherever it is not handled yet.
 """
 
 from __future__ import annotations
@@ -9,15 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 Value = str | int | bool
 
 SHOWN_CHARACTERS = 40  # of a wrong value: enough to recognise it, too little to flood a log
-
-
-class OptionError(ValueError):
-    """A value that an option does not allow; the message says what it does."""
 
 
 def shortened(value: object) -> str:
@@ -26,44 +22,33 @@ def shortened(value: object) -> str:
     return text if len(text) <= SHOWN_CHARACTERS + 2 else f"{text[:SHOWN_CHARACTERS]}…"
 
 
-class Option(Protocol):
-    """One thing to choose.
+class OptionError(ValueError):
+    """A value that an option does not allow: the option's `name`, the `value`, and what is `allowed`, in words."""
 
-    `required`: a task must name it; a form and the command line fill in `default`.
-    """
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def label(self) -> str: ...
-    @property
-    def default(self) -> Value: ...
-    @property
-    def required(self) -> bool: ...
-
-    def parse(self, given: object) -> Value:
-        """Return the typed value. Raises OptionError."""
-        ...
-
-    def allowed(self) -> str:
-        """Return the values that `parse` takes, for an error message or a help text."""
-        ...
+    def __init__(self, name: str, value: object, allowed: str) -> None:
+        super().__init__(f"{name} is {shortened(value)}; allowed: {allowed}")
+        self.name = name
+        self.value = value
+        self.allowed = allowed
 
 
-def _spelling(given: object) -> str | None:
-    """Return the text that stands for `given` on the wire: yes/no for booleans, digits for numbers."""
-    if isinstance(given, bool):
-        return "yes" if given else "no"
-    if isinstance(given, int):
-        return str(given)
-    if isinstance(given, str) and len(given) <= SHOWN_CHARACTERS:
-        return {"true": "yes", "false": "no"}.get(given.strip().lower(), given.strip())
+def _text_of(value: object) -> str | None:
+    """Return a value from outside as text: yes/no for booleans, digits for numbers. None if it can't be one."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, str) and len(value) <= SHOWN_CHARACTERS:
+        return {"true": "yes", "false": "no"}.get(value.strip().lower(), value.strip())
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of a few listed values; `values` maps each to its label for people."""
+    """One of a few listed values; `values` maps each to its label.
+
+    `required`, here and below: a task must name the option; forms and the command line fill in `default`.
+    """
 
     name: str
     label: str
@@ -71,14 +56,14 @@ class Choice:
     default: str | int
     required: bool = True
 
-    def parse(self, given: object) -> Value:
-        """Return the listed value that `given` spells; case does not matter. Raises OptionError."""
-        spelt = _spelling(given)
-        if spelt is not None:
-            for value in self.values:
-                if str(value).lower() == spelt.lower():
-                    return value
-        raise OptionError(f"{self.name} is {shortened(given)}; allowed: {self.allowed()}")
+    def parse(self, value: object) -> Value:
+        """Return the listed value; case does not matter. Raises OptionError."""
+        text = _text_of(value)
+        if text is not None:
+            for listed in self.values:
+                if str(listed).lower() == text.lower():
+                    return listed
+        raise OptionError(self.name, value, self.allowed())
 
     def allowed(self) -> str:
         """Return the listed values, separated by commas."""
@@ -94,22 +79,22 @@ class Flag:
     default: bool
     required: bool = True
 
-    def parse(self, given: object) -> Value:
+    def parse(self, value: object) -> Value:
         """Return True or False for true/false or "yes"/"no". Raises OptionError."""
-        if isinstance(given, bool | str):
-            spelt = _spelling(given)
-            if spelt is not None and spelt.lower() in ("yes", "no"):
-                return spelt.lower() == "yes"
-        raise OptionError(f"{self.name} is {shortened(given)}; allowed: {self.allowed()}")
+        if isinstance(value, bool | str):
+            text = _text_of(value)
+            if text is not None and text.lower() in ("yes", "no"):
+                return text.lower() == "yes"
+        raise OptionError(self.name, value, self.allowed())
 
     def allowed(self) -> str:
-        """Return the spellings of the two values."""
+        """Return both values in words."""
         return "yes, no (or true, false)"
 
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A whole number within bounds, both included."""
+    """A whole number between two bounds, both included."""
 
     name: str
     label: str
@@ -118,21 +103,21 @@ class Number:
     default: int
     required: bool = True
 
-    def parse(self, given: object) -> Value:
-        """Return the number, given as such or as digits. Raises OptionError."""
-        spelt = None if isinstance(given, bool) else _spelling(given)
-        if spelt is not None and re.fullmatch(r"[0-9]{1,9}", spelt) and self.lowest <= int(spelt) <= self.highest:
-            return int(spelt)
-        raise OptionError(f"{self.name} is {shortened(given)}; allowed: {self.allowed()}")
+    def parse(self, value: object) -> Value:
+        """Return the number, which may also be given as digits. Raises OptionError."""
+        text = None if isinstance(value, bool) else _text_of(value)
+        if text is not None and re.fullmatch(r"[0-9]{1,9}", text) and self.lowest <= int(text) <= self.highest:
+            return int(text)
+        raise OptionError(self.name, value, self.allowed())
 
     def allowed(self) -> str:
-        """Return the bounds."""
+        """Return the bounds in words."""
         return f"a whole number from {self.lowest} to {self.highest}"
 
 
 @dataclass(frozen=True, slots=True)
 class Digits:
-    """Digits that are a name, not an amount: leading zeros count. Empty means: not given."""
+    """Digits that are a code, not a quantity: leading zeros count. Empty means not given."""
 
     name: str
     label: str
@@ -140,21 +125,24 @@ class Digits:
     default: str = ""
     required: bool = False
 
-    def parse(self, given: object) -> Value:
-        """Return the digits as text, or "" when none are given. Raises OptionError."""
-        spelt = "" if given is None else (None if isinstance(given, bool) else _spelling(given))
-        if spelt == "" or (spelt is not None and re.fullmatch(r"[0-9]+", spelt) and len(spelt) in self.lengths):
-            return spelt
-        raise OptionError(f"{self.name} is {shortened(given)}; allowed: {self.allowed()}")
+    def parse(self, value: object) -> Value:
+        """Return the digits as text, or "" for none. Raises OptionError."""
+        text = "" if value is None else (None if isinstance(value, bool) else _text_of(value))
+        if text == "" or (text is not None and re.fullmatch(r"[0-9]+", text) and len(text) in self.lengths):
+            return text
+        raise OptionError(self.name, value, self.allowed())
 
     def allowed(self) -> str:
-        """Return how many digits may be given."""
+        """Return in words how many digits may be given."""
         return f"{' or '.join(map(str, self.lengths))} digits, or nothing"
+
+
+Option = Choice | Flag | Number | Digits
 
 
 @dataclass(frozen=True, slots=True)
 class Choices(Mapping[str, Value]):
-    """What was chosen: an immutable mapping that can be hashed, and sent to another process."""
+    """The chosen values: an immutable mapping that can be hashed, and pickled for another process."""
 
     items_: tuple[tuple[str, Value], ...] = ()
 
@@ -179,5 +167,5 @@ class Choices(Mapping[str, Value]):
         return int(self[name])
 
     def flag(self, name: str) -> bool:
-        """Return the value of a yes-or-no option."""
+        """Return the value of a Flag."""
         return self[name] is True

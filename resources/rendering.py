@@ -41,7 +41,7 @@ def render(request: Request, checkpoint: Callable[[], None]) -> Drawn:
     resource = CATALOGUE[request.view]
     title, paper = resource.title(request), resource.paper(request)
     with fonts.POOL.borrowed() as font_set:
-        document = Document(request, title, paper, resource.flip, font_set, checkpoint)
+        document = Document(request, title, paper, resource.flip, font_set, checkpoint, resource.folder)
         drawn = 0
         while drawn == 0 or (document.varies and drawn < request.copies):
             document.begin_copy(drawn)

@@ -1,29 +1,37 @@
-"""What a resource is: the value that each file of the catalogue defines once."""
+"""What a resource declares: its options, pages, names and the function that draws it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from resources.drawing.document import Document
 from resources.drawing.paper import PAPERS, Flip, Orientation, Paper
-from resources.options import Choices, Option
+from resources.options import Choices, Option, Value
 from resources.request import Request
 
 
-def _nothing_to_check(choices: Choices) -> None:
-    """Most options do not depend on each other."""
+def _accept_all(choices: Choices) -> None:
+    """Accept every combination: most options do not depend on each other."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One printable of the catalogue.
+    """One printable resource.
 
-    `draw` draws one copy, page by page, on the document that it is given. `subtitle` and `pages` say
-    what a set of choices is called and how many pages one copy of it has; `flip` is the edge over
-    which the sheet is turned when a copy has back pages. `check` raises OptionError for choices that do
-    not go together.
+    view: its name in tasks, which is also its module's name (lower-case letters, digits and underscores).
+    name, summary: for people, marked with N_ so that they are translated.
+    options: what can be chosen.
+    subtitle: (choices, paper size) → what distinguishes this variant, as in its file name.
+    pages: choices → the number of pages of one copy.
+    draw: draws one copy, page by page, on a document.
+    orientation, flip: how the paper lies, and the edge over which it is turned where a copy has back pages.
+    check: raises OptionError for choices that can't be combined.
+    showcase: choices for the picture in the gallery, where they show more of the resource than the defaults do.
+    folder: where a plug-in keeps assets of its own, in artwork/, pixels/, sheets/ and locale/; our own are found
+    without it.
     """
 
     view: str
@@ -35,11 +43,13 @@ class Resource:
     draw: Callable[[Document, Choices], None]
     orientation: Orientation = "portrait"
     flip: Flip = "long-edge"
-    check: Callable[[Choices], None] = _nothing_to_check
+    check: Callable[[Choices], None] = _accept_all
+    showcase: Mapping[str, Value] = field(default_factory=dict, hash=False)
+    folder: Path | None = None
 
     @property
     def slug(self) -> str:
-        """The name in an address: the view with dashes."""
+        """The view as it is written in web addresses, with dashes."""
         return self.view.replace("_", "-")
 
     def title(self, request: Request) -> str:
@@ -51,9 +61,9 @@ class Resource:
         return re.sub(r'[/\\:*?"<>|]', " ", self.title(request)) + ".pdf"
 
     def page_count(self, request: Request) -> int:
-        """Return the pages of the whole document, all copies."""
+        """Return the number of pages of the whole document, all copies."""
         return self.pages(request.choices) * request.copies
 
     def paper(self, request: Request) -> Paper:
-        """Return the paper, turned as this resource wants it."""
+        """Return the paper in this resource's orientation."""
         return PAPERS[request.paper_size].turned(self.orientation)

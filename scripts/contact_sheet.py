@@ -15,17 +15,11 @@ from resources.registry import CATALOGUE
 
 COLUMNS = 7
 CELL, TITLE, GAP = 210, 22, 10  # pixels
-# Variants that show more than the default does.
-SHOWN = {
-    "pixel_painter": {"method": "colour"},
-    "sorting_network": {"prefilled_values": "medium"},
-    "sorting_network_cards": {"type": "riding_hood"},
-}
 
 
 def first_page(view: str) -> Image.Image:
     """Return the resource's first page, at most CELL pixels wide and high."""
-    options = {"header_text": "Room Four", "url": "https://example.org", "seed": "gallery", **SHOWN.get(view, {})}
+    options = {"header_text": "Room Four", "url": "https://example.org", "seed": "gallery", **CATALOGUE[view].showcase}
     request, _ = task_values(view, options)
     pdf = pypdfium2.PdfDocument(produce(request, lambda: None).pdf)
     page = pdf[0]

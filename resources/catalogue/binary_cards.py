@@ -33,12 +33,12 @@ def draw(document: Document, choices: Choices) -> None:
 
 
 def _draw_back(card: Surface) -> None:
-    with card.figure(card.document.translate(N_("The back of the card: black"))):
+    with card.figure(card.translate(N_("The back of the card: black"))):
         card.rectangle(card.area, BLACK, OUTLINE, radius=6)
 
 
 def _draw_dots(card: Surface, area: Box, columns: int, rows: int) -> None:
-    description = card.document.translate(N_("{dots} dots")).format(dots=columns * rows)
+    description = card.translate(N_("{dots} dots")).format(dots=columns * rows)
     pitch = min(area.width / columns, area.height / rows, 70)
     cells = area.centred(pitch * columns, pitch * rows).grid(columns, rows)
     with card.figure(description):

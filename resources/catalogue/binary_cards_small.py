@@ -37,7 +37,7 @@ def _draw_card(page: Surface, card: Box, dots: int, with_count: bool) -> None:
     columns, rows = grid_of(dots)
     pitch = min(inner.width / columns, inner.height / rows, 30)
     cells = inner.centred(pitch * columns, pitch * rows).grid(columns, rows)
-    with page.figure(page.document.translate(N_("{dots} dots")).format(dots=dots)):
+    with page.figure(page.translate(N_("{dots} dots")).format(dots=dots)):
         page.dots((cell.centre for cell in cells), pitch * 0.38)
 
 

@@ -26,7 +26,7 @@ def draw(document: Document, choices: Choices) -> None:
 
 
 def _draw_block(page: Surface, block: Box, values: range, filled: bool) -> None:
-    heads = [page.document.translate(text) for text in (N_("Base 10"), N_("Binary"), N_("Letter"))]
+    heads = [page.translate(text) for text in (N_("Base 10"), N_("Binary"), N_("Letter"))]
     rows = block.rows(ROWS + 1)
     page.rectangle(rows[0], LIGHT_GREY, None)
     for row, value in zip(rows, (None, *values), strict=True):
@@ -39,7 +39,7 @@ def _draw_block(page: Surface, block: Box, values: range, filled: bool) -> None:
             for cell, head in zip(cells, heads, strict=True):
                 page.text(cell.inset(1.5), head, 4.6, role="strong")
         else:
-            letter = page.document.translate(N_("space")) if LETTERS[value] == " " else LETTERS[value]
+            letter = page.translate(N_("space")) if LETTERS[value] == " " else LETTERS[value]
             page.heading(cells[0].inset(2), str(value), 8)
             page.heading(cells[2].inset(2), letter, 8 if len(letter) == 1 else 5)
             if filled:

@@ -34,7 +34,7 @@ def _draw_arrow(page: Surface, box: Box, is_left: bool) -> None:
     outline = [(-26, -4.5), (6, -4.5), (6, -11), (26, 0), (6, 11), (6, 4.5), (-26, 4.5)]
     arrow = Path().polygon([(x + way * dx, y + dy) for dx, dy in outline])
     description = N_("A full arrow to the left") if is_left else N_("A hatched arrow to the right")
-    with page.figure(page.document.translate(description)):
+    with page.figure(page.translate(description)):
         if is_left:
             page.paint(arrow, BLUE, Stroke(BLUE, 0.9))
         else:

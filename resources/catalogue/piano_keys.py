@@ -54,7 +54,7 @@ def draw(document: Document, choices: Choices) -> None:
 
 
 def _draw_black(board: Surface, key: Box) -> None:
-    if board.document.ink_saver:
+    if board.ink_saver:
         # White first: the edges of the keys below must not show.
         board.rectangle(key, WHITE, None)
         board.hatch(Path().rectangle(key), key, INK, spacing=2.4)
@@ -63,7 +63,7 @@ def _draw_black(board: Surface, key: Box) -> None:
 
 def _draw_highlight(board: Surface, key: Box) -> None:
     """Tint the key, and hatch it: colour alone would be lost on a grey printer."""
-    if not board.document.ink_saver:
+    if not board.ink_saver:
         board.rectangle(key, TINT, OUTLINE)
     lower = Box(key.x, key.y + key.height * BLACK_HEIGHT, key.width, key.height * (1 - BLACK_HEIGHT))
     board.hatch(Path().rectangle(lower), lower, "#b8860b", spacing=3)
@@ -76,7 +76,7 @@ def _draw_name(board: Surface, key: Box, note: int, label: str) -> None:
     x, _ = key.centre
     centre = (x, key.bottom - 22)
     board.circle(centre, 8, WHITE, Stroke(COLOURS[note], 0.8))
-    text = NOTES[note] if label == "letters" else board.document.translate(SOLFEGE[note])
+    text = NOTES[note] if label == "letters" else board.translate(SOLFEGE[note])
     place = Box(centre[0] - 6.5, centre[1] - 6.5, 13, 13)
     board.heading(place, text, 11 if label == "letters" else 7.5, colour=COLOURS[note])
 

@@ -6,7 +6,7 @@ from resources.content import pixels
 from resources.drawing import BLACK, BLUE, GREEN, GREY, OUTLINE, RED, Box, Path, Stroke, Surface
 from resources.drawing.colours import FOLD
 from resources.drawing.document import Document
-from resources.drawing.text_sheet import set_sheet, sheet
+from resources.drawing.text_sheet import set_sheet
 from resources.language import N_
 from resources.options import Choice, Choices
 from resources.resource import Resource
@@ -40,7 +40,7 @@ def lengths_of(name: str) -> list[list[int]]:
 
 def _draw_basic(page: Surface) -> None:
     title, rest = page.area.split_top(TITLE)
-    page.heading(title, page.document.translate(N_("Which pictures hide in these numbers?")), 9)
+    page.heading(title, page.translate(N_("Which pictures hide in these numbers?")), 9)
     for name, part in zip(BASIC, rest.rows(len(BASIC), gap=5), strict=True):
         picture = pixels.load(name)
         columns, rows = len(picture.rows[0]), len(picture.rows)
@@ -59,7 +59,7 @@ def _draw_grid(page: Surface, grid: Box, columns: int, rows: int) -> None:
         y = grid.y + i * grid.height / rows
         path.polyline([(grid.x, y), (grid.right, y)])
     description = N_("An empty grid, {columns} squares wide and {rows} high")
-    with page.figure(page.document.translate(description).format(columns=columns, rows=rows)):
+    with page.figure(page.translate(description).format(columns=columns, rows=rows)):
         page.paint(path, None, Stroke(GREY, 0.25))
         page.rectangle(grid, None, OUTLINE)
 
@@ -79,7 +79,7 @@ def _draw_create(page: Surface, *, with_colours: bool) -> None:
     for half in halves:
         title, rest = half.split_top(TITLE)
         words = N_("Draw a picture, write its numbers, cut here, pass them on")
-        page.heading(title, page.document.translate(words), 7, align="left")
+        page.heading(title, page.translate(words), 7, align="left")
         if with_colours:
             key, rest = rest.split_top(10)
             _draw_key(page, key.split_left(150)[0])
@@ -96,28 +96,28 @@ def _draw_key(page: Surface, area: Box) -> None:
     for (digit, name), colour, cell in zip(KEY, KEY_COLOURS, area.columns(len(KEY)), strict=True):
         swatch, word = cell.moved(y=-2).split_left(6.5)
         page.rectangle(swatch.centred(6, 6), colour, Stroke(width=0.25))
-        page.text(word.inset(2, 1), f"{digit} {page.document.translate(name)}", 4.6, align="left")
+        page.text(word.inset(2, 1), f"{digit} {page.translate(name)}", 4.6, align="left")
 
 
 def _draw_teacher(page: Surface) -> None:
     """The picture element, enlarged, with its numbers, and what to say about them."""
     title, rest = page.area.split_top(LETTER.y - 4)
-    page.heading(title, page.document.translate(N_("picture element")), 17)
+    page.heading(title, page.translate(N_("picture element")), 17)
     picture, grid = pixels.load("rle-letter"), LETTER
     cells = grid.grid(len(picture.rows[0]), len(picture.rows))
     black = Path()
     for letter, cell in zip("".join(picture.rows), cells, strict=True):
         if letter in picture.black:
             black.rectangle(cell)
-    with page.figure(page.document.translate(N_("The letter a in eight by eight squares"))):
-        if page.document.ink_saver:  # outlines would be lost among those of the grid
+    with page.figure(page.translate(N_("The letter a in eight by eight squares"))):
+        if page.ink_saver:  # outlines would be lost among those of the grid
             page.hatch(black, grid, BLACK, spacing=2)
         else:
             page.paint(black, BLACK, None)
     _draw_grid(page, grid, len(picture.rows[0]), len(picture.rows))
     _write_lengths(page, grid, lengths_of("rle-letter"), 7.5)
     text = Box(rest.x + 4, grid.bottom + 12, rest.width - 8, rest.bottom - grid.bottom - 12)
-    set_sheet(page, text, sheet("run_length_encoding", page.document.request.language), 5.5)
+    set_sheet(page, text, page.sheet("run_length_encoding"), 5.5)
 
 
 RESOURCE = Resource(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from resources.drawing import CUT, Box, Stroke, Surface
 from resources.drawing.box import Point
 from resources.drawing.document import Document
-from resources.drawing.text_sheet import set_sheet, sheet
+from resources.drawing.text_sheet import set_sheet
 from resources.language import N_
 from resources.options import Choice, Choices, Flag
 from resources.resource import Resource
@@ -66,7 +66,7 @@ def figure_of(index: int) -> tuple[str, str]:
 
 
 def _draw_help(document: Document, values: list[int], count: int) -> None:
-    blocks = sheet("searching_cards", document.request.language, count=count, numbers=values)
+    blocks = document.sheet("searching_cards", count=count, numbers=values)
     with document.page() as page:
         title, rest = page.area.inset(4).split_top(14)
         page.heading(title, document.translate(N_("Helper sheet: which card comes next?")), 9, align="left")

@@ -83,7 +83,7 @@ def _draw_legend(design: Surface) -> None:
         start, end = (line.x, line.centre[1]), (line.right - 3, line.centre[1])
         design.line(start, end, stroke=stroke)
         design.arrow_head((line.centre[0] + 1, line.centre[1]), start, stroke, 3.4)
-        design.text(word, design.document.translate(text), 5.2, align="left")
+        design.text(word, design.translate(text), 5.2, align="left")
 
 
 def _node(place: Place) -> Point:
@@ -92,7 +92,7 @@ def _node(place: Place) -> Point:
 
 
 def _draw_nodes(design: Surface) -> None:
-    with design.figure(design.document.translate(N_("Twelve boxes in which two numbers are compared"))):
+    with design.figure(design.translate(N_("Twelve boxes in which two numbers are compared"))):
         for place in WIRING:
             x, y = _node(place)
             box = Box(x - NODE[0] / 2, y - NODE[1] / 2, *NODE)
@@ -103,7 +103,7 @@ def _draw_nodes(design: Surface) -> None:
 
 def _draw_lines(design: Surface) -> None:
     with design.figure(
-        design.document.translate(N_("Lines: thin to the left for the smaller, thick to the right for the larger"))
+        design.translate(N_("Lines: thin to the left for the smaller, thick to the right for the larger"))
     ):
         for i in range(INPUTS):
             x, y = _node((0, i // 2))
@@ -166,4 +166,5 @@ RESOURCE = Resource(
     subtitle=subtitle,
     pages=lambda choices: 1,
     draw=draw,
+    showcase={"prefilled_values": "medium"},
 )

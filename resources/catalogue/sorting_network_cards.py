@@ -130,4 +130,5 @@ RESOURCE = Resource(
     subtitle=subtitle,
     pages=pages,
     draw=draw,
+    showcase={"type": "riding_hood"},
 )

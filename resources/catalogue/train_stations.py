@@ -111,7 +111,7 @@ def _draw_track(land: Surface, line: Sequence[Point]) -> None:
             sleepers.polyline([(sx - dx, sy - dy), (sx + dx, sy + dy)])
             since += pitch
         since -= length
-    with land.figure(land.document.translate(N_("A railway track in a closed loop"))):
+    with land.figure(land.translate(N_("A railway track in a closed loop"))):
         land.paint(sleepers, None, Stroke("#8c8c8c", 1.3))
         for rail in rails:
             land.paint(Path().polygon(rail), None, Stroke(INK, 0.55))

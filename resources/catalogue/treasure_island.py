@@ -68,7 +68,7 @@ def draw(document: Document, choices: Choices) -> None:
 
 
 def _draw_map(sheet: Surface) -> None:
-    translate = sheet.document.translate
+    translate = sheet.translate
     sea = sheet.area.inset(BAND)
     with sheet.decoration():
         sheet.rectangle(sea, SEA, None)
@@ -160,7 +160,7 @@ def _draw_banner(sheet: Surface, box: Box, text: str) -> None:
 
 
 def _draw_poster(page: Surface, key: str) -> None:
-    island, translate = ISLANDS[key], page.document.translate
+    island, translate = ISLANDS[key], page.translate
     front, back = page.area.split_top(page.area.height - FOLD_HEIGHT)
     page.rectangle(page.area, None, Stroke(GREY, 0.3))
     title, picture = front.inset(8).split_top(24)
@@ -179,7 +179,7 @@ def _draw_poster(page: Surface, key: str) -> None:
 
 def _draw_ships(part: Surface, goals: tuple[str, str]) -> None:
     """Draw four boxes: two ships, and below each where it sails."""
-    translate = part.document.translate
+    translate = part.translate
     ships, harbours = part.area.rows(2)
     for ship, goal, upper, lower in zip(SHIPS, goals, ships.columns(2), harbours.columns(2), strict=True):
         letter = ship.upper()
@@ -201,7 +201,7 @@ def _draw_ships(part: Surface, goals: tuple[str, str]) -> None:
 
 def _draw_goal(part: Surface, key: str) -> None:
     text, picture = part.area.inset(6).split_top(20)
-    part.heading(text, part.document.translate(N_("You have found the treasure!")), 12)
+    part.heading(text, part.translate(N_("You have found the treasure!")), 12)
     part.artwork(f"islands/{key}", picture)
 
 

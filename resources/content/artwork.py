@@ -19,9 +19,8 @@ from reportlab.graphics import renderPDF
 from reportlab.pdfgen.canvas import Canvas
 from svglib.svglib import svg2rlg
 
-from resources.content.assets import static_directory
+from resources.content.assets import find
 
-NAME = re.compile(r"[a-z0-9_-]+(/[a-z0-9_-]+)*")
 DARK = 0.2  # areas darker than this (eyes, noses) stay dark in outline
 
 
@@ -39,13 +38,18 @@ class Figure:
     description: str
 
 
+def load(name: str, *, plain: bool = False, folder: Path | None = None) -> Figure:
+    """Return the figure artwork/{name}.svg; `plain` in outline.
+
+    Searched in `folder`, where a plug-in keeps its own, then in static/. Raises ArtworkError.
+    """
+    return _read(find("artwork", name, ".svg", folder, ArtworkError), plain)
+
+
 @lru_cache(maxsize=256)
-def load(name: str, *, plain: bool = False) -> Figure:
-    """Return the figure static/artwork/{name}.svg; `plain` in outline. Raises ArtworkError."""
-    path = static_directory() / "artwork" / f"{name}.svg"
-    if not NAME.fullmatch(name) or not path.is_file():
-        raise ArtworkError(f"artwork {name!r} is not in {path.parent}")
+def _read(path: Path, plain: bool) -> Figure:
     width, height, title = _head(path)
+    name = path.stem
     drawing = svg2rlg(str(path))
     if drawing is None:
         raise ArtworkError(f"artwork {name!r} can't be read as SVG")

@@ -6,9 +6,11 @@ The operator's STATIC_DIRECTORY and TEMPLATE_DIRECTORY replace them, once, at th
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+NAME = re.compile(r"[a-z0-9_-]+(/[a-z0-9_-]+)*")
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -32,6 +34,21 @@ def use(static: Path | None = None, templates: Path | None = None) -> None:
         _places.static = static
     if templates is not None:
         _places.templates = templates
+
+
+def find(kind: str, name: str, suffix: str, folder: Path | None, error: type[ValueError]) -> Path:
+    """Return the file of an asset: `kind`/`name``suffix` in `folder` (a plug-in's own), else in the static directory.
+
+    Raises `error` when there is none, or when the name could leave the folder.
+    """
+    if not NAME.fullmatch(name):
+        raise error(f"{kind} {name!r} is not a name; allowed: lower-case letters, digits, _ and -, folders apart by /")
+    folders = [place / kind for place in (folder, static_directory()) if place is not None]
+    for place in folders:
+        path = place / f"{name}{suffix}"
+        if path.is_file():
+            return path
+    raise error(f"{kind} {name!r} is not in {' or '.join(map(str, folders))}")
 
 
 def static_directory() -> Path:

@@ -7,8 +7,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
-from resources.content.assets import static_directory
+from resources.content.assets import find
 from resources.language import N_
 
 PAGE_COLUMNS, PAGE_ROWS = 15, 20  # squares of one page
@@ -100,12 +101,17 @@ def _pages(spelt: str, rows: tuple[str, ...], file: str) -> tuple[int, int]:
     return across, down
 
 
+def load(name: str, folder: Path | None = None) -> PixelPicture:
+    """Return the picture pixels/{name}.txt.
+
+    Searched in `folder`, where a plug-in keeps its own, then in static/. Raises PixelError, which says what is wrong
+    with the file.
+    """
+    return _read(find("pixels", name, ".txt", folder, PixelError))
+
+
 @lru_cache(maxsize=64)
-def load(name: str) -> PixelPicture:
-    """Return the picture static/pixels/{name}.txt. Raises PixelError, which says what is wrong with the file."""
-    path = static_directory() / "pixels" / f"{name}.txt"
-    if not re.fullmatch(r"[a-z0-9-]+", name) or not path.is_file():
-        raise PixelError(f"pixel picture {name!r} is not in {path.parent}")
+def _read(path: Path) -> PixelPicture:
     head, _, body = path.read_text(encoding="utf-8").partition("\n\n")
     keys = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in head.splitlines())}
     rows = tuple(body.split())

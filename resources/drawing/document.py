@@ -10,10 +10,12 @@ import io
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from reportlab.pdfgen.canvas import Canvas
 
-from resources.content import artwork
+from resources.content import artwork, text_sheets
+from resources.content.text_sheets import Block
 from resources.drawing import fonts
 from resources.drawing.box import Box
 from resources.drawing.frame import draw_frame, link_area
@@ -39,12 +41,16 @@ class Document:
         flip: Flip,
         font_set: fonts.FontSet,
         checkpoint: Callable[[], None],
+        folder: Path | None = None,
     ) -> None:
+        """`folder`: where the resource keeps artwork, text sheets and translations of its own, if it does."""
         self.request = request
         self.paper = paper
         self.flip: Flip = flip
         self.ink_saver = request.ink_saver
-        self.translate: Translate = translator(request.language)
+        self.language = request.language
+        self.translate: Translate = translator(request.language, folder)
+        self._folder = folder
         self._checkpoint = checkpoint
         self._output = io.BytesIO()
         self._canvas = Canvas(
@@ -123,14 +129,21 @@ class Document:
         key = f"artwork {name}{' plain' if plain else ''}"
         known = self._symbols.get(key)
         if known is None:
-            figure, ink = artwork.load(name, plain=plain), Ink()
+            figure, ink = artwork.load(name, plain=plain, folder=self._folder), Ink()
             ink.code.append(figure.operators)
             symbol = Symbol(f"s{len(self._symbols)}", figure.width, figure.height, figure.description)
             known = self._define(key, symbol, ink)
         return known
 
+    def sheet(self, name: str, **values: object) -> list[Block]:
+        """Return the blocks of a text sheet in the document's language. Raises jinja2.TemplateError."""
+        return text_sheets.load(name, self.language, self._folder, **values)
+
     def _frame(self) -> Symbol:
-        return self.symbol("frame", self.paper.width, self.paper.height, draw_frame)
+        def draw(surface: Surface) -> None:
+            draw_frame(surface, self.request, self.paper)
+
+        return self.symbol("frame", self.paper.width, self.paper.height, draw)
 
     def _define(self, key: str, symbol: Symbol, ink: Ink) -> Symbol:
         # 1 mm of room on each side: outlines are drawn over the edge by half their width.

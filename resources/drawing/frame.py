@@ -9,6 +9,7 @@ from resources.drawing.paper import MARGIN_BOTTOM, MARGIN_LEFT, MARGIN_RIGHT, Pa
 from resources.drawing.path import Path
 from resources.drawing.surface import Surface
 from resources.language import N_
+from resources.request import Request
 
 HEADER_SIZE, MIN_HEADER_SIZE = 4.0, 2.6
 HEADER_BASELINE = 7.5  # from the upper edge of the sheet: printers reach 5 mm, the content begins at 10
@@ -20,13 +21,12 @@ RULER_HINT = N_("50 mm if printed at full size")
 GAP = 4.0
 
 
-def draw_frame(surface: Surface) -> None:
+def draw_frame(surface: Surface, request: Request, paper: Paper) -> None:
     """Draw header, footer and ruler on a surface that is the whole sheet."""
-    _draw_header(surface)
+    _draw_header(surface, request.header_text)
     _draw_ruler(surface)
-    request = surface.document.request
-    first, second = _footer_lines(surface.document.paper)
-    name = f"{surface.document.translate(MARK)} · {request.name}"
+    first, second = _footer_lines(paper)
+    name = f"{surface.translate(MARK)} · {request.name}"
     surface.text(first, _cut(name, first.width), FOOTER_SIZE, align="left", colour=GREY)
     if request.url:
         surface.text(second, _cut(request.url, second.width), FOOTER_SIZE, align="left", colour=GREY)
@@ -49,8 +49,7 @@ def _cut(text: str, width: float) -> str:
     return lettering.shortened_to("body", text, FOOTER_SIZE, width)
 
 
-def _draw_header(surface: Surface) -> None:
-    text = surface.document.request.header_text
+def _draw_header(surface: Surface, text: str) -> None:
     if not text:
         return
     width = surface.area.width - MARGIN_LEFT - MARGIN_RIGHT
@@ -68,4 +67,4 @@ def _draw_ruler(surface: Surface) -> None:
         path.polyline([(left + millimetre, y), (left + millimetre, y - (2 if millimetre % 10 == 0 else 1.2))])
     surface.paint(path, None, Stroke(GREY, 0.2))
     hint = Box(left, y + 1, RULER_LENGTH, 3.5)
-    surface.text(hint, surface.document.translate(RULER_HINT), 2.2, align="right", colour=GREY)
+    surface.text(hint, surface.translate(RULER_HINT), 2.2, align="right", colour=GREY)

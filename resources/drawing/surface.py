@@ -7,33 +7,66 @@ that saves ink solid areas become outlines here, so no resource needs to think o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, Protocol
 
+from resources.content.text_sheets import Block
 from resources.drawing import fonts, lettering
 from resources.drawing.box import Box, Point
 from resources.drawing.colours import BLACK, CUT, FOLD, GREY, INK, OUTLINE, Stroke, lightness
 from resources.drawing.fonts import Role
 from resources.drawing.ink import Ink
+from resources.drawing.lettering import Typesetter
 from resources.drawing.path import Path, circles
 from resources.drawing.symbol import Symbol
-
-if TYPE_CHECKING:
-    from resources.drawing.document import Document
+from resources.language import Translate
 
 Align = Literal["left", "centre", "right"]
 LEADING = 1.35  # line distance in em
 DOT_LENGTH = 0.01  # mm, of the line that draws a dot: what two decimals can still tell
 
 
+class DrawingContext(Protocol):
+    """What a surface needs of the document that it belongs to."""
+
+    @property
+    def translate(self) -> Translate: ...
+    @property
+    def language(self) -> str: ...
+    @property
+    def ink_saver(self) -> bool: ...
+    @property
+    def typesetter(self) -> Typesetter: ...
+
+    def artwork(self, name: str, *, plain: bool = False) -> Symbol:
+        """Return a figure as a symbol. Raises ArtworkError."""
+        ...
+
+    def symbol(
+        self, key: str, width: float, height: float, draw: Callable[[Surface], None], description: str = ""
+    ) -> Symbol:
+        """Return the symbol of this key, drawn by `draw` on first use."""
+        ...
+
+    def sheet(self, name: str, **values: object) -> list[Block]:
+        """Return the blocks of a text sheet in the document's language."""
+        ...
+
+
 class Surface:
-    """Something to draw on: a page's content area, a part of it, or a symbol."""
+    """An area to draw on: a page's content area, a part of it, or a symbol.
 
-    __slots__ = ("area", "document", "ink")
+    `translate`, `language` and `ink_saver` are the document's.
+    """
 
-    def __init__(self, document: Document, ink: Ink, width: float, height: float) -> None:
-        self.document = document
+    __slots__ = ("area", "context", "ink", "ink_saver", "language", "translate")
+
+    def __init__(self, context: DrawingContext, ink: Ink, width: float, height: float) -> None:
+        self.context = context
+        self.translate = context.translate
+        self.language = context.language
+        self.ink_saver = context.ink_saver
         self.ink = ink
         self.area = Box(0, 0, width, height)
 
@@ -51,7 +84,7 @@ class Surface:
 
     def paint(self, path: Path, fill: str | None = None, stroke: Stroke | None = OUTLINE) -> None:
         """Fill and stroke an outline."""
-        if fill is not None and self.document.ink_saver and lightness(fill) < 0.999:
+        if fill is not None and self.ink_saver and lightness(fill) < 0.999:
             fill, stroke = None, stroke or Stroke(INK if lightness(fill) < 0.5 else GREY, 0.3)
         self.ink.paint(path.text(), fill, stroke)
 
@@ -65,7 +98,7 @@ class Surface:
 
     def dots(self, centres: Iterable[Point], radius: float, colour: str = BLACK) -> None:
         """Draw filled dots of one size; circles where ink is saved."""
-        if self.document.ink_saver:
+        if self.ink_saver:
             self.ink.paint(circles(centres, radius).text(), None, Stroke(INK, min(0.4, radius / 6)))
             return
         # A short line with round ends is a dot, in a fifth of a circle's operators. Not of no length at all:
@@ -173,7 +206,7 @@ class Surface:
         current = None
         for (x, y), text in lines:
             code.append(f"1 0 0 -1 {x:.2f} {y:.2f} Tm")
-            for font, shown in self.document.typesetter.shown(role, text):
+            for font, shown in self.context.typesetter.shown(role, text):
                 if font != current:
                     code.append(f"{font} {size:.3g} Tf")
                     current = font
@@ -231,6 +264,10 @@ class Surface:
         )
         return height
 
+    def sheet(self, name: str, **values: object) -> list[Block]:
+        """Return the blocks of a text sheet in the document's language. Raises jinja2.TemplateError."""
+        return self.context.sheet(name, **values)
+
     # -- parts
 
     @contextmanager
@@ -248,7 +285,7 @@ class Surface:
         (x, y), (dx, dy) = box.centre, (width / 2, height / 2)
         with self.ink.kept():
             self.ink.transform(cos, sin, -sin, cos, x - cos * dx + sin * dy, y - sin * dx - cos * dy)
-            yield Surface(self.document, self.ink, width, height)
+            yield Surface(self.context, self.ink, width, height)
 
     def place(self, symbol: Symbol, box: Box, *, turned: float = 0, mirrored: bool = False) -> None:
         """Draw a symbol as large as fits the box, centred."""
@@ -271,11 +308,21 @@ class Surface:
                 self.ink.form(symbol.name)
                 last = (x, y)
 
+    def symbol(
+        self, key: str, width: float, height: float, draw: Callable[[Surface], None], description: str = ""
+    ) -> Symbol:
+        """Return the document's symbol of this key, of this size in mm, drawn by `draw` on first use."""
+        return self.context.symbol(key, width, height, draw, description)
+
+    def artwork_symbol(self, name: str, *, plain: bool = False) -> Symbol:
+        """Return a figure as a symbol, to be placed many times. Raises ArtworkError."""
+        return self.context.artwork(name, plain=plain)
+
     def artwork(self, name: str, box: Box, *, plain: bool = False, turned: float = 0, mirrored: bool = False) -> None:
         """Draw the figure static/artwork/{name}.svg as large as fits the box, with its own description.
 
         `plain`: outlines only, for colouring in or for a grey printer.
         """
-        symbol = self.document.artwork(name, plain=plain)
-        with self.figure(self.document.translate(symbol.description)):
+        symbol = self.artwork_symbol(name, plain=plain)
+        with self.figure(self.translate(symbol.description)):
             self.place(symbol, box, turned=turned, mirrored=mirrored)

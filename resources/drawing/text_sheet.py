@@ -1,63 +1,18 @@
-"""Text of more than a line: a Jinja template of templates/sheets/ → blocks to set on a page.
-
-A template is plain text: `# ` begins a heading, `- ` an item of a list, an empty line ends a paragraph.
-"""
+"""Setting the blocks of a text sheet on a page."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from resources.content.assets import template_directory
+from resources.content.text_sheets import Block
 from resources.drawing.box import Box
 from resources.drawing.lettering import MIN_TEXT_SIZE, TextDoesNotFitError, broken
 from resources.drawing.surface import LEADING, Surface
 
-Kind = Literal["heading", "item", "paragraph"]
 HEADING_SCALE = 1.35  # of the body's size
 INDENT = 1.5  # em, of list items
 SPACE = 0.55  # em, after each block
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A paragraph, a heading or an item of a list."""
-
-    kind: Kind
-    text: str
-
-
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
-    # No autoescape: what comes out is drawn as text, never read as HTML.
-    loader = FileSystemLoader(template_directory() / "sheets")
-    return Environment(loader=loader, undefined=StrictUndefined)
-
-
-def sheet(name: str, language: str, **values: object) -> list[Block]:
-    """Return the text of templates/sheets/{language}/{name}.txt. Raises jinja2.TemplateError."""
-    text = _environment().get_template(f"{language}/{name}.txt").render(**values)
-    blocks: list[Block] = []
-    open_block = False  # whether a further line belongs to the last block
-    for line in (line.strip() for line in text.splitlines()):
-        if line.startswith("# "):
-            blocks.append(Block("heading", line[2:]))
-            open_block = False
-        elif line.startswith("- "):
-            blocks.append(Block("item", line[2:]))
-            open_block = True
-        elif line and open_block:
-            blocks[-1] = Block(blocks[-1].kind, f"{blocks[-1].text} {line}")
-        elif line:
-            blocks.append(Block("paragraph", line))
-            open_block = True
-        else:
-            open_block = False
-    return blocks
 
 
 def _size(block: Block, size: float) -> float:

@@ -4,7 +4,7 @@ catalogue, those of replies from the values that are sent.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, assert_never
 
 import msgspec
 
@@ -71,7 +71,7 @@ def option_schema(option: Option) -> Schema:
     if isinstance(option, Digits):
         lengths = "|".join(f"[0-9]{{{length}}}" for length in option.lengths)
         return about | {"type": ["string", "null"], "pattern": f"^({lengths})?$"}
-    return about | {"type": ["string", "integer", "boolean"]}
+    assert_never(option)
 
 
 def component_name(resource: Resource, kind: str) -> str:

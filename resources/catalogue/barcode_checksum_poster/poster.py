@@ -143,7 +143,7 @@ def _draw_calculation(poster: Surface, sums: Sums, heavy: Box, light: Box, squar
     )
     for y, hint in zip(ROWS, hints, strict=True):
         x, width, size = HINT
-        poster.paragraph(Box(x, y - 8, width, 16), poster.document.translate(hint), size, middle=True)
+        poster.paragraph(Box(x, y - 8, width, 16), poster.translate(hint), size, middle=True)
     tripled, carried, added = (_used(poster, row, i) for row, i in ((first, 2), (second, 0), (second, 2)))
     above, gap = ROWS[0] - 10.5, (ROWS[0] + ROWS[1]) / 2
     _lead_down(poster, [_side(heavy), (165, heavy.centre[1]), (165, above), (tripled, above)], ROWS[0], weigh)
@@ -181,7 +181,7 @@ def check(choices: Choices) -> None:
     """Raise OptionError when the digits are not one fewer than the length."""
     length, digits = choices.number("barcode_length"), choices.text("barcode")
     if digits and len(digits) != length - 1:
-        raise OptionError(f"barcode is {digits!r}; allowed: {length - 1} digits for a barcode_length of {length}")
+        raise OptionError("barcode", digits, f"{length - 1} digits for a barcode_length of {length}")
 
 
 RESOURCE = Resource(

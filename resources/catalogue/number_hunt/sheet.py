@@ -5,7 +5,7 @@ from __future__ import annotations
 from resources.catalogue.number_hunt.symbols import COUNT, draw_symbol
 from resources.drawing import GREY, OUTLINE, Box, Stroke, Surface
 from resources.drawing.document import Document
-from resources.drawing.text_sheet import set_sheet, sheet
+from resources.drawing.text_sheet import set_sheet
 from resources.language import N_
 from resources.options import Choice, Choices
 from resources.resource import Resource
@@ -34,9 +34,8 @@ def draw(document: Document, choices: Choices) -> None:
         _draw_boxes(page, right, document.translate(N_("My opponent's boxes")), [""] * COUNT)
         title, text = middle.inset(7, 0).split_top(20)
         page.heading(title, document.translate(N_("Number Hunt")), 11)
-        blocks = sheet(
+        blocks = document.sheet(
             "number_hunt",
-            document.request.language,
             is_sorted=choices.text("number_order") == "sorted",
             filled=values[0],
         )
@@ -59,7 +58,7 @@ def _draw_counters(page: Surface, area: Box) -> None:
     """Places to write down the number looked for, and the guesses."""
     for row, words in zip(area.rows(2, gap=4), (N_("The number I look for"), N_("Guesses I needed")), strict=True):
         label, box = row.split_top(7)
-        page.text(label, page.document.translate(words), 4.8, align="left", colour=GREY)
+        page.text(label, page.translate(words), 4.8, align="left", colour=GREY)
         page.rectangle(Box(box.x, box.y, box.width, 12), None, OUTLINE, radius=2)
 
 

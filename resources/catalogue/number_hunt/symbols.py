@@ -71,7 +71,7 @@ def draw_symbol(page: Surface, index: int, box: Box) -> None:
         elif style == 2:
             page.paint(path, WHITE, Stroke(PINK, 0.3, (0.7, 0.8)))
         elif style == 3:
-            if page.document.ink_saver:  # not an outline alone, which the second style is
+            if page.ink_saver:  # not an outline alone, which the second style is
                 page.hatch(path, box, GREEN, spacing=0.9, angle=0)
             page.paint(path, GREEN, Stroke(GREEN, 0.3))
         else:

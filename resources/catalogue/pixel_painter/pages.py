@@ -61,7 +61,7 @@ def _draw_head(page: Surface, picture: PixelPicture, place: tuple[int, int], nam
     label, rest = head.split_left(page.text_width(reference_of(*place), 11, role="hand") + 4)
     page.heading(label, reference_of(*place), 11, align="left")
     page.text(Box(rest.x, rest.y, 40, rest.height), name, 5, align="left")
-    page.text(Box(rest.x + 42, rest.y, 24, rest.height), page.document.translate(N_("Painted by")), 3.6, colour=GREY)
+    page.text(Box(rest.x + 42, rest.y, 24, rest.height), page.translate(N_("Painted by")), 3.6, colour=GREY)
     across, down = picture.pages
     plan = Box(head.right - 24, head.y, 24, head.height).fitted(across * PAGE_COLUMNS / (down * PAGE_ROWS))
     plan = plan.moved(head.right - plan.right)
@@ -70,21 +70,21 @@ def _draw_head(page: Surface, picture: PixelPicture, place: tuple[int, int], nam
     if across * down == 1:
         return
     cells = plan.grid(across, down)
-    with page.figure(page.document.translate(N_("Where this page belongs in the picture"))):
+    with page.figure(page.translate(N_("Where this page belongs in the picture"))):
         page.rectangle(cells[place[1] * across + place[0]], INK, None)
         page.cut_lines(cells, Stroke(GREY, 0.25))
 
 
 def _draw_squares(page: Surface, codes: list[str], reference: str, *, by_rows: bool) -> None:
     """Draw the grid, with a code in each square, or with numbers beside the rows where lists tell their runs."""
-    document, (_, room) = page.document, page.area.split_top(HEAD)
+    _, room = page.area.split_top(HEAD)
     if by_rows:
         room = room.split_left(ROW_NUMBERS)[1]
     grid = room.fitted(PAGE_COLUMNS / PAGE_ROWS)
     grid = grid.moved(y=room.y - grid.y)
-    squares = document.symbol("squares", grid.width, grid.height, _draw_grid)
+    squares = page.symbol("squares", grid.width, grid.height, _draw_grid)
     description = N_("Page {page}: {columns} by {rows} squares to paint")
-    shown = document.translate(description).format(page=reference, columns=PAGE_COLUMNS, rows=PAGE_ROWS)
+    shown = page.translate(description).format(page=reference, columns=PAGE_COLUMNS, rows=PAGE_ROWS)
     with page.figure(shown):
         page.place(squares, grid)
     if by_rows:
@@ -148,4 +148,5 @@ RESOURCE = Resource(
     subtitle=lambda choices, paper: f"{choices.text('method')} - {choices.text('image')} - {paper}",
     pages=pages,
     draw=draw,
+    showcase={"method": "colour"},
 )

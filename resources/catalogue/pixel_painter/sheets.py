@@ -6,7 +6,7 @@ from resources.content import pixels
 from resources.content.pixels import CODES, PAGE_COLUMNS, PAGE_ROWS, Code, PixelPicture
 from resources.drawing import FOLD, GREY, INK, WHITE, Box, Path, Stroke, Surface
 from resources.drawing.document import Document
-from resources.drawing.text_sheet import set_sheet, sheet
+from resources.drawing.text_sheet import set_sheet
 from resources.language import N_
 
 LEGENDS = (3, 3)  # on a sheet, to cut apart: columns, rows
@@ -31,9 +31,8 @@ def places_of(picture: PixelPicture) -> list[tuple[int, int]]:
 def draw_reference(document: Document, picture: PixelPicture, title: str, method: str) -> None:
     """Draw how to go about it, and the finished picture with the references of its pages."""
     across, down = picture.pages
-    words = sheet(
+    words = document.sheet(
         "pixel_painter",
-        document.request.language,
         method=method,
         pages=across * down,
         last=reference_of(across - 1, down - 1),
@@ -75,7 +74,7 @@ def _shade(surface: Surface, path: Path, bounds: Box, code: Code, method: str) -
     """Fill with the code's colour, or hatch where ink is saved."""
     if code.colour == WHITE:
         return
-    if surface.document.ink_saver:
+    if surface.ink_saver:
         dark = [other for other in CODES[method] if other.colour != WHITE]
         spacing, angle = HATCHINGS[dark.index(code)]
         surface.hatch(path, bounds, INK, spacing=spacing, angle=angle)
@@ -114,7 +113,7 @@ def _draw_code(legend: Surface, row: Box, code: Code, method: str) -> None:
     legend.rectangle(square, None, Stroke(width=0.3))
     bits, word = words.inset(2, 0).split_left(0.68 * size * len(code.bits) + 2.5)
     legend.text(bits, code.bits, size, role="strong", align="left")
-    legend.text(word, legend.document.translate(code.name), size * 0.92, align="left")
+    legend.text(word, legend.translate(code.name), size * 0.92, align="left")
 
 
 def draw_lists(document: Document, picture: PixelPicture, name: str) -> None:
@@ -138,7 +137,7 @@ def _draw_list(page: Surface, cell: Box, picture: PixelPicture, place: tuple[int
     page.heading(reference, reference_of(*place), 9, align="left")
     page.text(title, name, 4.4, align="left")
     hint = Box(title.x + 24, title.y, title.width - 24, title.height)
-    page.text(hint, page.document.translate(N_("white, black, white …")), 3.4, align="right", colour=GREY)
+    page.text(hint, page.translate(N_("white, black, white …")), 3.4, align="right", colour=GREY)
     numbers, lengths = rest.split_left(7)
     lines = [", ".join(map(str, run)) for run in lengths_of(picture, *place)]
     page.texts(((b, str(i)) for i, b in enumerate(numbers.rows(PAGE_ROWS), 1)), 3.6, align="left", colour=GREY)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from resources.catalogue.treasure_hunt.sheet import HEIGHT, LETTERS, MINE, WIDTH, draw_sheet, layout, plate_of
 from resources.drawing import BLUE, ORANGE, WHITE, Box, Path, Point, Stroke, Surface
 from resources.drawing.document import Document
-from resources.drawing.text_sheet import set_sheet, sheet
+from resources.drawing.text_sheet import set_sheet
 from resources.language import N_
 
 NUMBERS = (
@@ -42,7 +42,7 @@ def draw_example(document: Document, *, is_sorted: bool) -> None:
             draw_sheet(small, values, is_sorted=is_sorted, in_colour=False)
             _write_game(small, values, TOLD[is_sorted])
         _draw_call_outs(design, is_sorted=is_sorted)
-        words = sheet("treasure_hunt_example", document.request.language, is_sorted=is_sorted)
+        words = design.sheet("treasure_hunt_example", is_sorted=is_sorted)
         below = Box(0, SHEET.bottom + 8, WIDTH, HEIGHT - SHEET.bottom - 8)
         set_sheet(design, below.inset(4, 0), words, 5)
 
@@ -70,7 +70,7 @@ def _found(rows: Sequence[Box], told: Sequence[tuple[str, str]]) -> Box:
 
 
 def _draw_call_outs(design: Surface, *, is_sorted: bool) -> None:
-    places, translate = layout(), design.document.translate
+    places, translate = layout(), design.translate
     ask = N_("I name a letter, and write the number I am told into its row.")
     so = N_("47 is too small: the loot is further down.") if is_sorted else N_("It tells nothing about the others.")
     # Height on the page, words, what they point to.

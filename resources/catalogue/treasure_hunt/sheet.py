@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from resources.drawing import GREY, OUTLINE, WHITE, Box, Stroke, Surface
-from resources.drawing.text_sheet import set_sheet, sheet
+from resources.drawing.text_sheet import set_sheet
 from resources.language import N_
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -56,7 +56,7 @@ def _box_at(panel: Box, y: float) -> Box:
 
 def draw_sheet(page: Surface, values: list[str], *, is_sorted: bool, in_colour: bool) -> None:
     """Draw the sheet on a surface of WIDTH × HEIGHT mm; empty values are for writing one's own."""
-    translate, places = page.document.translate, layout()
+    translate, places = page.translate, layout()
     if in_colour:
         page.artwork("treasure/map", page.area)
     page.artwork("treasure/ship", SHIP, plain=not in_colour)
@@ -67,7 +67,7 @@ def draw_sheet(page: Surface, values: list[str], *, is_sorted: bool, in_colour: 
     page.heading(first, translate(N_("The hidden")), 9)
     page.heading(second, translate(N_("pirate loot")), 9)
     page.text(order, translate(N_("Sorted numbers") if is_sorted else N_("Unsorted numbers")), 4, colour=GREY)
-    rules = sheet("treasure_hunt", page.document.request.language, is_sorted=is_sorted, filled=bool(values[0]))
+    rules = page.sheet("treasure_hunt", is_sorted=is_sorted, filled=bool(values[0]))
     set_sheet(page, RULES.inset(3.5, 3), rules, 4.1)
     _draw_frame(page, MINE, (N_("My treasure chests"), N_("My opponent looks for"), N_("My opponent's guesses")))
     _draw_frame(page, THEIRS, (N_("My opponent's chests"), N_("I look for"), N_("My guesses")))
@@ -81,7 +81,7 @@ def draw_sheet(page: Surface, values: list[str], *, is_sorted: bool, in_colour: 
 
 
 def _draw_frame(page: Surface, panel: Box, words: tuple[str, str, str]) -> None:
-    title, chosen, guesses = (page.document.translate(word) for word in words)
+    title, chosen, guesses = (page.translate(word) for word in words)
     page.heading(Box(panel.x + 2, panel.y + 1.5, panel.width - 4, 9), title, 6)
     room = panel.width - 27
     page.paragraph(Box(panel.x + 4, panel.y + 11.5, room, 11), chosen, 3.9, middle=True)
@@ -89,8 +89,8 @@ def _draw_frame(page: Surface, panel: Box, words: tuple[str, str, str]) -> None:
 
 
 def _draw_chests(page: Surface, chests: tuple[Box, ...], values: list[str], *, in_colour: bool) -> None:
-    chest = page.document.artwork("treasure/chest", plain=not in_colour)
-    with page.figure(page.document.translate(N_("26 treasure chests, A to Z"))):
+    chest = page.artwork_symbol("treasure/chest", plain=not in_colour)
+    with page.figure(page.translate(N_("26 treasure chests, A to Z"))):
         for cell in chests:
             page.place(chest, _chest_of(cell))
     for letter, value, cell in zip(LETTERS, values, chests, strict=True):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from resources.catalogue.pixel_painter.pages import NAMES
 from resources.catalogue.pixel_painter.sheets import LENGTHS_SIZE, lengths_of, places_of, reference_of
-from resources.content import pixels
+from resources.content import assets, pixels
 from resources.drawing import fonts
 from resources.registry import CATALOGUE
 from tests.requests import combinations, request_for
@@ -104,13 +103,11 @@ def test_pages_are_what_the_pictures_and_sheets_add_up_to() -> None:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A static directory of its own, with no pictures yet."""
-    monkeypatch.setattr(pixels, "static_directory", lambda: tmp_path)
+    monkeypatch.setattr(assets, "static_directory", lambda: tmp_path)
     (tmp_path / "pixels").mkdir()
-    pixels.load.cache_clear()
-    yield tmp_path / "pixels"
-    pixels.load.cache_clear()
+    return tmp_path / "pixels"
 
 
 @pytest.mark.parametrize(

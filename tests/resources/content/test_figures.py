@@ -51,7 +51,7 @@ def test_a_figure_in_outline_keeps_its_lines_and_loses_its_colours(path: Path) -
 def test_a_story_tells_its_six_pictures_in_the_language_of_the_document(
     story: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(document, "translator", lambda language: lambda text: f"translated {text}")
+    monkeypatch.setattr(document, "translator", lambda language, folder: lambda text: f"translated {text}")
     pdf = rendering.render(request_for("sorting_network_cards", type=story), lambda: None).pdf
     found = [bytes.fromhex(alt.decode()).decode("utf-16") for alt in re.findall(rb"/Alt <([0-9a-f]+)>", pdf)]
     titles = [artwork.load(f"{story}/{picture}").description for picture in STORIES[story]]
