@@ -1,14 +1,14 @@
-"""Which edition of the catalogue this process draws: the same request in the same edition gives the same bytes.
+"""Which version of a resource this process draws: the same request and fingerprint give the same bytes.
 
-It goes into ETags and into the addresses of pictures, so that a new drawing is never hidden by an old copy, nor an
-unchanged one fetched again. The version number alone would not do: drawings change between releases as well.
+It is part of ETags and of the addresses of pictures, so that a changed drawing is never hidden by an old copy, and an
+unchanged one is never fetched again. The version number alone would not do: drawings change between releases as well.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -16,30 +16,56 @@ import msgspec
 import resources
 from render_trio.observation import versions
 from resources.content import assets
+from resources.registry import ORIGINS
 from resources.request import Request
 
-CHARACTERS = 12  # of a hash: enough to tell editions apart
+CHARACTERS = 12  # of a hash: enough to distinguish versions
 CODE = (".py", ".mo")
 
 
 @functools.cache
-def fingerprint() -> str:
-    """Return a short name made from the drawing code, its artwork and texts, and the libraries below."""
-    summed = hashlib.sha256(msgspec.json.encode(versions.versions()))
-    for path in _sources():
-        summed.update(path.name.encode())
-        summed.update(path.read_bytes())
-    return summed.hexdigest()[:CHARACTERS]
+def fingerprint(view: str) -> str:
+    """Return a short name for the version of a resource.
+
+    It is made from the drawing code, its artwork and texts and the libraries below and, for the resource of a plug-in,
+    from the distribution's name and version, or from the files of its folder. Raises KeyError for an unknown view.
+    """
+    origin = ORIGINS[view]
+    digest = hashlib.sha256(_base() + msgspec.json.encode([origin.name, origin.version]))
+    if origin.folder is not None:
+        _add_files(digest, _files_of(origin.folder))
+    return digest.hexdigest()[:CHARACTERS]
 
 
 def etag(request: Request) -> str:
     """Return the name of the document that the request gives, known without drawing it."""
-    return hashlib.sha256(f"{fingerprint()} {request!r}".encode()).hexdigest()[:32]
+    return hashlib.sha256(f"{fingerprint(request.view)} {request!r}".encode()).hexdigest()[:32]
 
 
-def _sources() -> Iterator[Path]:
+@functools.cache
+def _base() -> bytes:
+    """Return a digest of everything that all resources share."""
+    digest = hashlib.sha256(msgspec.json.encode(versions.versions()))
+    _add_files(digest, _own_files())
+    return digest.digest()
+
+
+def _add_files(digest: hashlib._Hash, paths: Iterable[Path]) -> None:
+    for path in paths:
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes())
+
+
+def _own_files() -> Iterator[Path]:
     package = Path(resources.__file__).parent
     yield from sorted(path for path in package.rglob("*") if path.suffix in CODE)
     for folder in (assets.static_directory(), assets.template_directory()):
-        # What the pages on the web look like changes no document.
+        # The looks of the web pages change no document.
         yield from sorted(path for path in folder.rglob("*") if path.is_file() and path.parent.name != "web")
+
+
+def _files_of(folder: Path) -> Iterator[Path]:
+    hidden = ("__pycache__", ".venv", "build", "dist", ".git")
+    yield from sorted(
+        path for path in folder.rglob("*") if path.is_file() and not any(part in hidden for part in path.parts)
+    )

@@ -15,7 +15,8 @@ INPUTS = 6
 # right (the larger). Row 0 is met first. An output leads to a comparator or, named by a number, out.
 Place = tuple[int, int]
 Target = Place | int
-WIRING: dict[Place, tuple[Target, Target]] = {
+Wiring = dict[Place, tuple[Target, Target]]
+WIRING: Wiring = {
     (0, 0): ((1, 0), (1, 1)),
     (0, 1): ((1, 0), (1, 2)),
     (0, 2): ((1, 1), (1, 2)),
@@ -43,21 +44,6 @@ INPUT_Y, OUTPUT_Y, RADIUS = 225.0, 14.0, 10.5
 SMALLER = Stroke(BLUE, 0.7)
 LARGER = Stroke(ORANGE, 1.8)
 IN = Stroke(RED, 0.7)
-
-
-def sort_by(wiring: dict[Place, tuple[Target, Target]], numbers: list[int]) -> list[int]:
-    """Return the numbers as they come out of the network, by walking along its lines."""
-    waiting: dict[Place, list[int]] = {}
-    out: dict[int, int] = {}
-    for i, number in enumerate(numbers):
-        waiting.setdefault((0, i // 2), []).append(number)
-    for place in sorted(wiring):
-        for target, number in zip(wiring[place], sorted(waiting[place]), strict=True):
-            if isinstance(target, int):
-                out[target] = number
-            else:
-                waiting.setdefault(target, []).append(number)
-    return [out[i] for i in range(len(numbers))]
 
 
 def draw(document: Document, choices: Choices) -> None:

@@ -141,8 +141,3 @@ def run_lengths(row: Sequence[bool]) -> list[int]:
     runs = [(black, len(list(squares))) for black, squares in itertools.groupby(row)]
     lengths = [length for _, length in runs]
     return [0, *lengths] if runs and runs[0][0] else lengths
-
-
-def squares_of(lengths: Sequence[int]) -> list[bool]:
-    """Return the row that run lengths stand for: whether each square is black."""
-    return [bool(index % 2) for index, length in enumerate(lengths) for _ in range(length)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 BLACK = "#000000"
@@ -27,14 +27,6 @@ class Stroke:
     colour: str = INK
     width: float = 0.4
     dash: tuple[float, ...] = ()
-
-    def coloured(self, colour: str) -> Stroke:
-        """Return the same line in another colour."""
-        return replace(self, colour=colour)
-
-    def wide(self, width: float) -> Stroke:
-        """Return the same line in another width, mm."""
-        return replace(self, width=width)
 
 
 OUTLINE = Stroke(INK, 0.5)

@@ -56,27 +56,6 @@ class Path:
         self._last = self._start
         return self
 
-    def arc(self, centre: Point, radius: float, start: float, sweep: float, *, joined: bool = False) -> Path:
-        """Draw an arc from `start` over `sweep` degrees, 0 = to the right, clockwise as seen.
-
-        `joined` draws a line to where it starts, otherwise it is a new part.
-        """
-        pieces = max(1, math.ceil(abs(sweep) / 90 - 1e-9))
-        step = math.radians(sweep / pieces)
-        reach = 4 / 3 * math.tan(step / 4) * radius
-        angle = math.radians(start)
-        x, y = centre[0] + radius * math.cos(angle), centre[1] + radius * math.sin(angle)
-        if joined:
-            self.line((x, y))
-        else:
-            self.move(x, y)
-        for _ in range(pieces):
-            first = (x - reach * math.sin(angle), y + reach * math.cos(angle))
-            angle += step
-            x, y = centre[0] + radius * math.cos(angle), centre[1] + radius * math.sin(angle)
-            self.curve(first, (x + reach * math.sin(angle), y - reach * math.cos(angle)), (x, y))
-        return self
-
     def circle(self, centre: Point, radius: float) -> Path:
         """Add a whole circle."""
         return self.ellipse(Box(centre[0] - radius, centre[1] - radius, 2 * radius, 2 * radius))
@@ -120,15 +99,6 @@ class Path:
             inner = reach * (1 - CIRCLE)
             self.line(enter).curve(_towards(corner, before, inner), _towards(corner, after, inner), leave)
         return self.line(points[-1])
-
-    def smooth(self, points: Sequence[Point], tension: float = 1 / 6) -> Path:
-        """Add an open curve through all points (a Catmull-Rom spline)."""
-        self.move(*points[0])
-        padded = [points[0], *points, points[-1]]
-        for a, b, c, d in zip(padded, padded[1:], padded[2:], padded[3:], strict=False):
-            first = (b[0] + (c[0] - a[0]) * tension, b[1] + (c[1] - a[1]) * tension)
-            self.curve(first, (c[0] - (d[0] - b[0]) * tension, c[1] - (d[1] - b[1]) * tension), c)
-        return self
 
     def text(self) -> str:
         """Return the path's operators."""

@@ -7,7 +7,7 @@ that saves ink solid areas become outlines here, so no resource needs to think o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Literal, Protocol
 
@@ -298,15 +298,6 @@ class Surface:
                 way * cos, way * sin, -sin, cos, x - way * cos * dx + sin * dy, y - way * sin * dx - cos * dy
             )
             self.ink.form(symbol.name)
-
-    def stamp(self, symbol: Symbol, corners: Sequence[Point]) -> None:
-        """Draw a symbol in its own size, its upper left corner at each of the points."""
-        last = (0.0, 0.0)
-        with self.ink.kept():
-            for x, y in corners:
-                self.ink.code.append(f"1 0 0 1 {x - last[0]:.3f} {y - last[1]:.3f} cm")
-                self.ink.form(symbol.name)
-                last = (x, y)
 
     def symbol(
         self, key: str, width: float, height: float, draw: Callable[[Surface], None], description: str = ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from quart import Blueprint, Response, render_template, request
@@ -22,12 +21,6 @@ from resources.resource import Resource
 
 PIXELS = 264  # of a thumbnail's longer side
 SEARCH_CHARACTERS = 100
-# What a resource's picture shows where another choice shows more of it than the default does.
-SHOWN: Mapping[str, Mapping[str, str]] = {
-    "pixel_painter": {"method": "colour"},
-    "sorting_network": {"prefilled_values": "medium"},
-    "sorting_network_cards": {"type": "riding_hood"},
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +56,7 @@ def entry_of(resource: Resource) -> Entry:
         resource.slug,
         resource.summary,
         folded(" ".join(dict.fromkeys(words))),
-        f"/thumbnails/{resource.slug}.png?v={fingerprint()}",
+        f"/thumbnails/{resource.slug}.png?v={fingerprint(resource.view)}",
         round(paper.width * scale),
         round(paper.height * scale),
     )
@@ -77,7 +70,9 @@ def found(entries: tuple[Entry, ...], sought: str) -> set[str]:
 
 def pictured(resource: Resource) -> Request:
     """Return the request whose first page stands for the resource."""
-    return query_string.checked(resource, dict(SHOWN.get(resource.view, {})))
+    return query_string.checked(
+        resource, {name: query_string.spelt(value) for name, value in resource.showcase.items()}
+    )
 
 
 def routes(on_demand: OnDemandRenderer) -> Blueprint:
@@ -110,6 +105,8 @@ def routes(on_demand: OnDemandRenderer) -> Blueprint:
             except RenderTrioError as error:
                 return await not_drawn(error)
             thumbnails[slug] = packed(picture, "image/png")
-        return packed_reply(thumbnails[slug], FOR_EVER if request.args.get("v") == fingerprint() else REVALIDATED)
+        return packed_reply(
+            thumbnails[slug], FOR_EVER if request.args.get("v") == fingerprint(resource.view) else REVALIDATED
+        )
 
     return part

@@ -56,7 +56,9 @@ def preview_of(asked: Request, document: FinishedDocument | None) -> Preview:
     # Copies change no page: their pictures are the same.
     pictured = query_string.canonical(one_copy(asked))
     sheets = tuple(
-        Sheet(query_string.address(f"/resources/{slug}/pages/{number}.png", pictured, v=fingerprint()), *size)
+        Sheet(
+            query_string.address(f"/resources/{slug}/pages/{number}.png", pictured, v=fingerprint(resource.view)), *size
+        )
         for number in range(1, resource.pages(asked.choices) + 1)
     )
     varies = document is None or document.varies
@@ -101,7 +103,7 @@ def routes(on_demand: OnDemandRenderer) -> Blueprint:
         if not 1 <= number <= resource.page_count(asked):
             abort(404)
         name = f"{etag(asked)}-{number}"
-        kept = FOR_EVER if request.args.get("v") == fingerprint() else REVALIDATED
+        kept = FOR_EVER if request.args.get("v") == fingerprint(resource.view) else REVALIDATED
         headers = {"ETag": f'"{name}"', "Cache-Control": kept}
         if request.if_none_match.contains(name):
             return bodiless(headers, "image/png", 304)

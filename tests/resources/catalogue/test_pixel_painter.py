@@ -13,7 +13,7 @@ from resources.content import assets, pixels
 from resources.drawing import fonts
 from resources.registry import CATALOGUE
 from tests.requests import combinations, request_for
-from tests.resources.catalogue.test_semantics import text_of
+from tests.resources.catalogue.test_semantics import squares_of, text_of
 
 EXPECTED_PAGES = {
     "star": 1, "teacup": 1, "cat": 1, "fish": 6, "butterfly": 6, "tree": 6, "balloon": 8, "boat": 9, "parrots": 32,
@@ -69,7 +69,7 @@ def test_the_code_lists_decode_to_the_picture(image: str) -> None:
     several = [line for line in wanted if "," in line]
     assert printed == several * (4 if across * down == 1 else 1)
     for (column, row), lines in zip(places_of(picture), _in_pages(wanted), strict=True):
-        decoded = [pixels.squares_of([int(length) for length in line.split(", ")]) for line in lines]
+        decoded = [squares_of([int(length) for length in line.split(", ")]) for line in lines]
         painted = [[letter in picture.black for letter in line] for line in picture.page(column, row)]
         assert decoded == painted
     assert all(fonts.width("body", line) * LENGTHS_SIZE < 78 for line in wanted)
