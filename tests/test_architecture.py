@@ -17,7 +17,7 @@ from tests.conftest import ROOT
 LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
     "render_trio": (
         ("__main__",),
-        ("cli",),
+        ("cli", "testing"),
         ("service",),
         ("web", "worker"),
         ("supervision", "queue", "delivery", "rendering"),
@@ -25,7 +25,6 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("errors",),
     ),
     "resources": (
-        ("testing",),
         ("parsing", "rendering"),
         ("registry",),
         ("catalogue",),

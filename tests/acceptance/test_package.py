@@ -58,7 +58,7 @@ def test_the_wheel_holds_what_is_needed_and_no_tests(unpacked_wheel: Path) -> No
     names = {str(path.relative_to(unpacked_wheel)) for path in unpacked_wheel.rglob("*") if path.is_file()}
     assert "resources/static/artwork/animals/cat.svg" in names
     assert "resources/templates/web/base.html" in names
-    assert "emulator/stores/lua/lease.lua" in names
+    assert "emulator/stores/redis/lua/lease.lua" in names
     assert "emulator/api_data/taskqueue_v1beta2.json" in names
     assert {"emulator/PROTOCOL.md", "emulator/pages/templates/queue.html", "emulator/pages/static/queues.css"} <= names
     assert not [name for name in names if name.startswith(("tests/", "scripts/"))]

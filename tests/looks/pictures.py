@@ -1,34 +1,19 @@
-"""How pages look, as small pictures: which are kept as references, how they are made and compared.
-
-A picture is a page at 43 dpi, where 1 mm is 1.7 pixels. Two are alike when no small tile of them differs much
-once both are blurred a little: another version of a rasteriser, of fonts' hinting or of antialiasing moves edges
-by parts of a pixel, which the blur evens out; a card that moved by 2 mm does not pass.
-"""
+"""The pages of our own resources that have reference pictures; render_trio/testing/pictures.py compares them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import pypdfium2
-from PIL import Image, ImageChops, ImageFilter, ImageOps
-
-from render_trio.rendering.pipeline import produce
+from render_trio.testing import request_for
+from render_trio.testing.pictures import rasterised, save_reference
 from resources.registry import CATALOGUE
 from resources.request import Request
-from tests.requests import request_for
 
 REFERENCES = Path(__file__).parent / "references"
-SCALE = 0.6  # pixels a point
-FINER = 4  # rasterised so many times larger, then reduced: hairlines have a least width, which must not count
-BLUR = 1.0  # pixels
-TILE = 3  # pixels
-TOLERANCE = 22  # of 255, the mean of a tile: antialiasing makes up to 12, 2 mm make 34 and more (measured on all pages)
-
-# What shows more than the first page with the defaults: view → (what it shows, options, pages from 0).
+# Pages that show more than the first one with the defaults: view → (name of the variant, options, pages from 0).
 FURTHER: dict[str, list[tuple[str, dict[str, Any], tuple[int, ...]]]] = {
     "barcode_checksum_poster": [("thirteen", {"barcode_length": 13}, (0,))],
     "binary_cards": [
@@ -81,12 +66,12 @@ class Look:
 
     @property
     def reference(self) -> Path:
-        """Where the picture lies."""
+        """The path of the picture."""
         return REFERENCES / f"{self.name}.png"
 
 
 def looks() -> Iterator[Look]:
-    """Give every page that has a reference picture."""
+    """Yield every page that has a reference picture."""
     for view in CATALOGUE:
         for shown, options, pages in [("default", {}, (0,)), *FURTHER.get(view, [])]:
             request = request_for(view, header_text="Room Four", **options)
@@ -94,37 +79,13 @@ def looks() -> Iterator[Look]:
                 yield Look(f"{view} {shown} {page + 1}".replace(" ", "-"), request, page)
 
 
-@lru_cache(maxsize=128)
-def rasterised(request: Request, page: int, finer: int = FINER) -> Image.Image:
-    """Return the page as a picture, reduced from one that is `finer` times larger."""
-    pdf = pypdfium2.PdfDocument(produce(request, lambda: None).pdf)
-    picture = pdf[page].render(scale=finer * SCALE).to_pil().convert("RGB")
-    size = tuple(round(points * SCALE) for points in pdf[page].get_size())
-    pdf.close()
-    return picture.resize(size, Image.Resampling.BOX)  # type: ignore[arg-type]
-
-
-def difference(first: Image.Image, second: Image.Image) -> tuple[int, Image.Image]:
-    """Return the largest mean difference of a tile (0–255), and a picture of the differences."""
-    if first.size != second.size:
-        return 255, Image.new("RGB", first.size, "red")
-    blurred = [picture.filter(ImageFilter.GaussianBlur(BLUR)) for picture in (first, second)]
-    apart = ImageChops.difference(*blurred)
-    red, green, blue = apart.split()
-    strongest = ImageChops.lighter(ImageChops.lighter(red, green), blue)
-    return int(strongest.reduce(TILE).getextrema()[1]), ImageChops.invert(
-        strongest.point(lambda value: min(255, 3 * value))
-    )
-
-
 def main() -> None:
-    """Draw every reference picture anew: for a change of looks that is meant."""
+    """Draw all reference pictures again, after an intended change of looks."""
     REFERENCES.mkdir(exist_ok=True)
     for old in REFERENCES.glob("*.png"):
         old.unlink()
     for look in looks():
-        # Six bits a colour: what is lost is no difference, and the files are half as large.
-        ImageOps.posterize(rasterised(look.request, look.page), 6).save(look.reference, optimize=True)
+        save_reference(rasterised(look.request, look.page), look.reference)
 
 
 if __name__ == "__main__":

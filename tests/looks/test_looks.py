@@ -1,12 +1,13 @@
-"""Every resource looks as its reference picture does; what is meant to look otherwise: scripts/looks."""
+"""Every page looks like its reference picture; after an intended change: scripts/looks."""
 
 from __future__ import annotations
 
 import pytest
-from PIL import Image, ImageChops
+from PIL import ImageChops
 
+from render_trio.testing.pictures import SCALE, TOLERANCE, compare, difference, rasterised
 from tests.conftest import ROOT
-from tests.looks.pictures import REFERENCES, SCALE, TOLERANCE, Look, difference, looks, rasterised
+from tests.looks.pictures import REFERENCES, Look, looks
 
 OUT = ROOT / "out" / "looks"
 LOOKS = list(looks())
@@ -14,25 +15,18 @@ MOVED = round(2 * 72 / 25.4 * SCALE)  # 2 mm
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name)
-def test_a_page_looks_as_it_should(look: Look) -> None:
-    now = rasterised(look.request, look.page)
-    reference = Image.open(look.reference).convert("RGB")
-    apart, picture = difference(now, reference)
-    if apart > TOLERANCE:
-        OUT.mkdir(parents=True, exist_ok=True)
-        for what, shown in (("is", now), ("should be", reference), ("difference", picture)):
-            shown.save(OUT / f"{look.name} {what}.png")
-    assert apart <= TOLERANCE, f"{look.name} looks different; see {OUT}. If that is meant: scripts/looks"
+def test_a_page_looks_like_its_reference(look: Look) -> None:
+    compare(rasterised(look.request, look.page), look.reference, OUT, "scripts/looks")
 
 
-def test_every_reference_picture_is_looked_at() -> None:
+def test_every_reference_picture_is_compared() -> None:
     assert {path.stem for path in REFERENCES.glob("*.png")} == {look.name for look in LOOKS}
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name)
-def test_other_antialiasing_is_no_difference_but_two_millimetres_are(look: Look) -> None:
+def test_other_antialiasing_passes_and_two_millimetres_do_not(look: Look) -> None:
     picture = rasterised(look.request, look.page)
-    finer = rasterised(look.request, look.page, finer=6)
+    finer = rasterised(look.request, look.page, oversampling=6)
     assert difference(picture, finer)[0] <= TOLERANCE
     assert difference(picture, ImageChops.offset(picture, MOVED, 0))[0] > TOLERANCE
     assert difference(picture, ImageChops.offset(picture, 0, MOVED))[0] > TOLERANCE
