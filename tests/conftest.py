@@ -11,6 +11,7 @@ import redis
 from tests.redis_server import RedisServer
 
 ROOT = Path(__file__).parent.parent
+collect_ignore = ["plugin"]  # a package of its own, whose tests need it installed: tests/acceptance/test_plugin.py
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from resources.request import Request
 
 CHARACTERS = 12  # of a hash: enough to distinguish versions
 CODE = (".py", ".mo")
+NO_DRAWING = ("web", "new", "package")  # folders of web pages, and of templates for new resources
 
 
 @functools.cache
@@ -60,8 +61,7 @@ def _own_files() -> Iterator[Path]:
     package = Path(resources.__file__).parent
     yield from sorted(path for path in package.rglob("*") if path.suffix in CODE)
     for folder in (assets.static_directory(), assets.template_directory()):
-        # The looks of the web pages change no document.
-        yield from sorted(path for path in folder.rglob("*") if path.is_file() and path.parent.name != "web")
+        yield from sorted(path for path in folder.rglob("*") if path.is_file() and path.parent.name not in NO_DRAWING)
 
 
 def _files_of(folder: Path) -> Iterator[Path]:

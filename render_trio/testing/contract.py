@@ -14,10 +14,10 @@ from pikepdf import Name
 
 from render_trio.rendering.finisher import FinishedDocument
 from render_trio.rendering.pipeline import produce
-from render_trio.testing.requests import request_for, requests_of
+from render_trio.testing.requests import request_for, requests_of, resource_of
 from render_trio.testing.words import check_words
 from resources.drawing.paper import MARGIN_BOTTOM, MARGIN_LEFT, MARGIN_TOP, POINTS_PER_MM
-from resources.parsing import MAX_COPIES, find_resource
+from resources.parsing import MAX_COPIES
 from resources.registry import CATALOGUE
 from resources.request import Request
 
@@ -41,7 +41,8 @@ def has_the_declared_pages_and_size(request: Request, document: FinishedDocument
     resource = CATALOGUE[request.view]
     width, height = resource.paper(request).points
     with pikepdf.open(io.BytesIO(document.pdf)) as pdf:
-        assert len(pdf.pages) == document.pages == resource.page_count(request)
+        declared = resource.page_count(request)
+        assert len(pdf.pages) == document.pages == declared, f"{len(pdf.pages)} pages; declared: {declared}"
         for page in pdf.pages:
             left, bottom, right, top = (float(number) for number in page.mediabox)
             assert abs(right - left - width) < 0.01
@@ -158,7 +159,7 @@ def check_resource(view: str, *, words: frozenset[str] = frozenset()) -> None:
     that can be translated; so do as many copies as are allowed, with an overlong header. `words` are the same in
     every language, because they are the lesson's subject. Raises AssertionError.
     """
-    resource = find_resource(view)
+    resource = resource_of(view)
     for option in resource.options:
         assert option.parse(option.default) == option.default, f"{option.name} rejects its own default"
     for request in requests_of(view):

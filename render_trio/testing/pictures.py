@@ -16,8 +16,7 @@ import pypdfium2
 from PIL import Image, ImageChops, ImageFilter, ImageOps
 
 from render_trio.rendering.pipeline import produce
-from render_trio.testing.requests import request_for
-from resources.parsing import find_resource
+from render_trio.testing.requests import request_for, resource_of
 from resources.request import Request
 
 SCALE = 0.6  # pixels per point
@@ -76,9 +75,10 @@ def compare_pictures(view: str, folder: Path, **options: object) -> None:
     With the environment variable UPDATE_PICTURES=1 the references are written anew: view them before you commit them.
     Pages that differ are saved beside the folder, in `<folder>-differences`. Raises AssertionError.
     """
+    resource = resource_of(view)
     request = request_for(view, header_text="Room Four", **options)
     name = "-".join([view, *(f"{key}-{value}" for key, value in options.items())])
-    for page in range(find_resource(view).page_count(request)):
+    for page in range(resource.page_count(request)):
         picture, reference = rasterised(request, page), folder / f"{name}-{page + 1}.png"
         if os.environ.get(UPDATE):
             save_reference(picture, reference)

@@ -6,11 +6,20 @@ import itertools
 from collections.abc import Iterator
 
 from resources.options import Choice, Flag, Value
-from resources.parsing import PAPER_SIZE, find_resource, parse_request
+from resources.parsing import PAPER_SIZE, parse_request
+from resources.registry import CATALOGUE, problems
 from resources.request import Request
 from resources.resource import Resource
 
 SEED = "test"
+
+
+def resource_of(view: str) -> Resource:
+    """Return the resource of this view. Raises AssertionError, which says what is wrong with the plug-in."""
+    if view not in CATALOGUE:
+        found = "\n".join(f"{problem}\n{problem.details}" for problem in problems()) or "no plug-in offers it"
+        raise AssertionError(f"there is no resource {view!r}: {found}")
+    return CATALOGUE[view]
 
 
 def request_for(view: str, **options: object) -> Request:
@@ -29,7 +38,7 @@ def combinations(resource: Resource) -> Iterator[dict[str, Value]]:
 
 def requests_of(view: str, header_text: str = "Room Four") -> list[Request]:
     """Return a request for every combination of the resource's listed options, on A4 and on US Letter."""
-    resource = find_resource(view)
+    resource = resource_of(view)
     return [
         request_for(view, header_text=header_text, paper_size=paper, **chosen)
         for chosen in combinations(resource)

@@ -1,0 +1,1 @@
+"""Tally cards and number dice: resources for render-trio."""
