@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,12 +16,14 @@ import trio
 from emulator.server.serving import EmulatorSettings
 from emulator.server.serving import serve as serve_queue
 from render_trio.delivery.delivery import DirectoryStore
-from render_trio.errors import QueueUnavailableError
+from render_trio.errors import InvalidTaskError, QueueUnavailableError
 from render_trio.queue.messages import (
+    TASK_BYTES,
     DocumentResult,
     LeasedTask,
     LinkResult,
     Result,
+    checked_task,
     decode,
     encode_result,
     failure,
@@ -32,7 +35,7 @@ from tests.render_trio.web.operated import Site, get, running
 from tests.render_trio.web.server.listening import listening
 
 PAGE = {"Accept": "text/html"}
-PDF = b"%PDF-1.7 as good as any"
+PDF = b"%PDF-1.7 a document"
 DIGEST = hashlib.sha256(PDF).hexdigest()
 
 
@@ -74,7 +77,7 @@ async def settle(site: Site, task_id: str, result: Result, tag: str = "web-resul
 
 
 def done(task_id: str, filename: str = "Parity Cards (a4).pdf") -> Result:
-    document = "JVBERi0xLjcgYXMgZ29vZCBhcyBhbnk="
+    document = base64.b64encode(PDF).decode()
     return DocumentResult(success=True, task_id=task_id, filename=filename, document=document, pages=2, sha256=DIGEST)
 
 
@@ -205,6 +208,13 @@ async def test_an_invalid_task_is_refused_with_its_field_and_never_queued(
     assert (response.status_code, response.headers["Content-Type"]) == (400, "application/problem+json")
     assert (response.json()["code"], response.json().get("field")) == (code, field)
     assert (await site.queue.stats()).total == 0
+
+
+def test_a_task_over_the_size_limit_is_refused() -> None:
+    values = msgspec.json.encode(task())
+    assert checked_task(values + b" " * (TASK_BYTES - len(values))) == task()
+    with pytest.raises(InvalidTaskError, match=f"{TASK_BYTES + 1} bytes; allowed: at most {TASK_BYTES}"):
+        checked_task(values + b" " * (TASK_BYTES + 1 - len(values)))
 
 
 async def test_only_json_is_accepted(site: Site) -> None:
