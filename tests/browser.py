@@ -1,4 +1,4 @@
-"""A real browser for tests: Chromium, driven by playwright. What a page complains of in the console fails the test."""
+"""A real browser for tests: Chromium, driven by Playwright. Errors and warnings in the console fail the test."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = (
     "--headless=new",
-    "--no-sandbox",  # continuous integration runs as root
+    "--no-sandbox",  # CI runs as root, which Chromium's sandbox doesn't support
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
-    # Nothing but the service under test is asked for anything.
+    # Only the service under test receives requests.
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
 )
-PATIENCE_MILLISECONDS = 30_000
+TIMEOUT_MILLISECONDS = 30_000
 HEIGHT = 800
-GRAVE = ("serious", "critical")
+SERIOUS = ("serious", "critical")
 
 
 def program() -> str:
-    """Return the path of the browser. Raises RuntimeError that says what to install."""
+    """Return the path of the browser. Raises RuntimeError if none is installed."""
     for name in PROGRAMS:
         path = shutil.which(name)
         if path is not None:
@@ -37,7 +37,7 @@ def program() -> str:
 
 @contextmanager
 def browser() -> Iterator[Browser]:
-    """Run the browser; closed within one module of tests, since playwright's loop and Trio's don't nest."""
+    """Run the browser. Close it within one test module: Playwright's event loop and Trio's can't be nested."""
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=program(), args=list(ARGUMENTS))
         yield running
@@ -52,14 +52,14 @@ def visit(
     scheme: str = "light",
     width: int = 1280,
     script: bool = True,
-    forgiven: tuple[str, ...] = (),
+    ignored: tuple[str, ...] = (),
 ) -> Iterator[Page]:
-    """Open a page, as a fresh visitor; fails when it complained of anything but what holds a text that is forgiven."""
-    complaints: list[str] = []
+    """Open a page without any stored data. Fails if the console shows a message that contains none of `ignored`."""
+    problems: list[str] = []
 
     def listen(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and not any(text in message.text for text in forgiven):
-            complaints.append(f"{message.type}: {message.text} {message.location}")
+        if message.type in ("error", "warning") and not any(text in message.text for text in ignored):
+            problems.append(f"{message.type}: {message.text} {message.location}")
 
     context = browser.new_context(
         color_scheme="dark" if scheme == "dark" else "light",
@@ -67,28 +67,28 @@ def visit(
         reduced_motion="reduce",
         java_script_enabled=script,
     )
-    context.set_default_timeout(PATIENCE_MILLISECONDS)
+    context.set_default_timeout(TIMEOUT_MILLISECONDS)
     page = context.new_page()
     page.on("console", listen)
-    page.on("pageerror", lambda error: complaints.append(f"uncaught: {error}"))
+    page.on("pageerror", lambda error: problems.append(f"uncaught: {error}"))
     try:
         page.goto(address)
         yield page
     finally:
         context.close()
-    assert complaints == []
+    assert problems == []
 
 
-def grave_violations(page: Page) -> list[str]:
-    """Return what axe-core finds on the page that keeps people from using it."""
+def serious_violations(page: Page) -> list[str]:
+    """Return the serious accessibility violations that axe-core finds on the page."""
     found = Axe().run(page).response["violations"]
     return [
         f"{violation['id']}: {violation['help']}: {[node['target'] for node in violation['nodes']]}"
         for violation in found
-        if violation["impact"] in GRAVE
+        if violation["impact"] in SERIOUS
     ]
 
 
 def overflow(page: Page) -> int:
-    """Return by how many pixels the page is wider than the window: 0, or somebody must scroll sideways to read."""
+    """Return by how many pixels the page is wider than the window; above 0, reading needs horizontal scrolling."""
     return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))

@@ -1,4 +1,4 @@
-"""The pages as pictures: a service at work → PNGs of the gallery, a resource's page and the status."""
+"""A running service → screenshots (PNG) of the gallery, a resource's page and the status page."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from tests.browser import browser, visit
 from tests.processes import Running, queue, start_service
 
 WIDTH = 1280
-COLOURS = 128  # enough for flat pages, and a quarter of the bytes
-ROUNDS = 3  # of tasks, one per resource, so that the status has something to show
+COLOURS = 128  # enough for pages with few colours, at a quarter of the size
+ROUNDS = 3  # of tasks, one per resource in each, so that the status page has data
 
 
 def picture(page: Page, path: Path) -> None:
-    """Write what is in the window to `path`."""
+    """Write the visible part of the page to `path`."""
     with Image.open(io.BytesIO(page.screenshot(animations="disabled"))) as image:
         small = image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
         small.save(path, optimize=True)
     print(f"{path}: {path.stat().st_size // 1024} KiB")
 
 
-def put_to_work(service: Running) -> int:
-    """Put tasks on the queue, and return how many."""
+def submit_tasks(service: Running) -> int:
+    """Submit tasks and return their number."""
     with httpx.Client(base_url=service.address, trust_env=False) as client:
         for number in range(ROUNDS):
             for view in CATALOGUE:
@@ -40,9 +40,9 @@ def put_to_work(service: Running) -> int:
 
 
 def take(shown: Browser, service: Running, folder: Path) -> None:
-    """Take all pictures into the folder."""
+    """Take all screenshots into the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    count = put_to_work(service)
+    count = submit_tasks(service)
     with visit(shown, f"{service.address}/", width=WIDTH) as page:
         page.wait_for_load_state("networkidle")
         picture(page, folder / "gallery.png")
@@ -56,7 +56,7 @@ def take(shown: Browser, service: Running, folder: Path) -> None:
 
 
 def main(folder: Path) -> None:
-    """Start a queue and a service, and take the pictures."""
+    """Start a queue and a service, and take the screenshots."""
     with (
         tempfile.TemporaryDirectory(prefix="render-trio-") as data,
         browser() as shown,

@@ -85,13 +85,25 @@ def result_id(task_id: str) -> str:
 
 def decode(leased: LeasedTask) -> RenderTask:
     """Return what the task asks for. Raises InvalidTaskError, whose code and message go to the producer."""
-    values = _object(leased.payload)
+    return _render_task(leased.id, _object(leased.payload))
+
+
+def checked_task(body: bytes) -> dict[str, Any]:
+    """Return the values of a task that is given as JSON. Raises InvalidTaskError as `decode` does."""
+    if len(body) > TASK_BYTES:
+        raise InvalidTaskError("too_large", f"the task has {len(body)} bytes; allowed: at most {TASK_BYTES}")
+    values = _json_object(body)
+    _render_task("", dict(values))
+    return values
+
+
+def _render_task(task_id: str, values: dict[str, Any]) -> RenderTask:
     kind = values.pop("kind", None)
     if kind != TASK_KIND:
         raise InvalidTaskError("unknown_kind", f"kind is {_shown(kind)}; allowed: {TASK_KIND!r}", "kind")
     tag = _reply_tag(values.pop("reply_tag", None))
     try:
-        return RenderTask(leased.id, parse_request(values, default_seed=leased.id), tag)
+        return RenderTask(task_id, parse_request(values, default_seed=task_id), tag)
     except RequestError as error:
         raise InvalidTaskError(error.code, str(error), error.field) from error
 
@@ -107,15 +119,6 @@ def reply_tag_of(leased: LeasedTask) -> str:
 def encode_task(values: dict[str, Any]) -> str:
     """Return a task's payload in Base64, as producers send it."""
     return base64.b64encode(msgspec.json.encode({"kind": TASK_KIND} | values)).decode()
-
-
-def with_reply_tag(text: bytes, tag: str) -> str:
-    """Return the payload of a task that was given as JSON, with this reply tag unless it names one.
-
-    Raises InvalidTaskError when it is no JSON object; the rest is checked by `decode`.
-    """
-    values = _object(base64.b64encode(text).decode())
-    return base64.b64encode(msgspec.json.encode(values | {"reply_tag": values.get("reply_tag") or tag})).decode()
 
 
 def failure(task_id: str, code: str, message: str) -> DocumentResult:
@@ -145,6 +148,10 @@ def _object(payload: str) -> dict[str, Any]:
         raw = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidTaskError("not_base64", f"the payload is not Base64: {error}") from error
+    return _json_object(raw)
+
+
+def _json_object(raw: bytes) -> dict[str, Any]:
     try:
         values = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -31,8 +31,8 @@ from render_trio.web.app import create_app
 from render_trio.web.operations import status_page
 from render_trio.web.operations.probes import Probes
 from render_trio.web.operations.status import StatusSource
-from render_trio.web.server.pacing import taking_turns
-from render_trio.web.server.request_limits import Asgi, guarded
+from render_trio.web.server.pacing import paced
+from render_trio.web.server.request_limits import Asgi, limit_requests
 from render_trio.web.server.self_check import web_supervisor
 from render_trio.web.server.server import address_of, listening_socket
 from render_trio.web.server_sent_events import Listeners
@@ -115,7 +115,7 @@ class Service:
         app = create_app(
             self.probes(), self._desk, status_page.routes(operator, listeners), routes.routes(web_tasks, listeners)
         )
-        return guarded(taking_turns(cast(Asgi, app)), self.settings.web_body_limit), web_tasks
+        return limit_requests(paced(cast(Asgi, app)), self.settings.web_body_limit), web_tasks
 
     def drain(self) -> None:
         """Take no new tasks; `run` then ends by itself, and in time."""

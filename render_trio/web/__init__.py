@@ -1,1 +1,1 @@
-"""The web side: health for orchestrators, metrics, and pages for people."""
+"""HTTP requests → pages, documents, tasks on the queue, and the probes that orchestrators call."""

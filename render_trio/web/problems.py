@@ -1,22 +1,27 @@
-"""Errors as programs read them: application/problem+json (RFC 9457), with a code, and the field that is wrong."""
+"""Errors as responses: application/problem+json (RFC 9457) for programs, a page for browsers."""
 
 from __future__ import annotations
 
 from http import HTTPStatus
 
 import msgspec
-from quart import Response
+from quart import Response, render_template
 
-from render_trio.web.responses import NOT_KEPT
+from render_trio.errors import BusyError, FatalError, RenderTrioError
+from render_trio.web.responses import NOT_KEPT, page_response, wants_page
 from resources.parsing import RequestError
 
 PROBLEM_TYPE = "application/problem+json"
+FATAL_PAUSE = 30  # s until a service that has to be restarted may be available again
 
 
 def problem(
     status: int, code: str, detail: str, *, field: str | None = None, retry_after: int | None = None
 ) -> Response:
-    """Return the reply that says what is wrong; `retry_after` in seconds for what may be asked again."""
+    """Return a problem response: `code` for programs, `detail` for people, and the `field` at fault.
+
+    `retry_after`: s after which the client may try again.
+    """
     body: dict[str, object] = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -33,5 +38,21 @@ def problem(
 
 
 def refusal(error: RequestError) -> Response:
-    """Return the reply to a request that can never be fulfilled: 400, with the field."""
+    """Return the response to an invalid request: 400, with the field at fault."""
     return problem(400, error.code, str(error), field=error.field)
+
+
+async def not_drawn(error: RenderTrioError) -> Response:
+    """Return the response to a failed rendering: 503 with Retry-After if a retry can succeed, otherwise 500."""
+    retry_after = None
+    if isinstance(error, BusyError):
+        retry_after = error.retry_after
+    elif isinstance(error, FatalError):
+        retry_after = FATAL_PAUSE
+    status = 500 if retry_after is None else 503
+    if wants_page():
+        response = page_response(await render_template("not_drawn.html", retry_after=retry_after), status)
+        if retry_after is not None:
+            response.headers["Retry-After"] = str(retry_after)
+        return response
+    return problem(status, error.code, str(error), retry_after=retry_after)

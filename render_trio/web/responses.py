@@ -1,4 +1,4 @@
-"""Replies that several parts of the web side give: JSON, pages, and what is kept ready with its ETag."""
+"""HTTP responses shared by the route modules: JSON, pages, redirects, and encoded bodies with an ETag."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ import gzip
 import hashlib
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from quart import Response, request
 
+# Values of Cache-Control.
 FOR_EVER = "public, max-age=31536000, immutable"
-REVALIDATED = "no-cache"  # may be kept, but is asked for again with its ETag
+REVALIDATED = "no-cache"  # may be stored, but must be revalidated by its ETag
 NOT_KEPT = "no-store"
-GZIP_BYTES = 600  # below this, compressing saves nothing: it all fits into one packet
+
+GZIP_BYTES = 600  # below this, compression saves nothing: the response fits into one packet anyway
 GZIP_LEVEL = 6
 COMPRESSED_TYPES = ("text/", "image/svg", "application/json")
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
-    """A body that is ready to be sent, as it is and compressed; `etag` names its content."""
+class EncodedBody:
+    """A body ready to send: plain, and compressed where that pays. `etag` identifies the content."""
 
     content: bytes
     content_type: str
@@ -28,10 +31,13 @@ class Packed:
     gzipped: bytes | None
 
 
-def packed(content: bytes, content_type: str, etag: str | None = None) -> Packed:
-    """Return the body, compressed as well if that pays."""
+def encode_body(content: bytes, content_type: str, etag: str | None = None) -> EncodedBody:
+    """Return the body, with a compressed form if it is a text larger than GZIP_BYTES.
+
+    Without `etag` the content's SHA-256 is used.
+    """
     pays = len(content) > GZIP_BYTES and content_type.startswith(COMPRESSED_TYPES)
-    return Packed(
+    return EncodedBody(
         content,
         content_type,
         etag or hashlib.sha256(content).hexdigest()[:24],
@@ -39,13 +45,13 @@ def packed(content: bytes, content_type: str, etag: str | None = None) -> Packed
     )
 
 
-def packed_reply(body: Packed, cache: str) -> Response:
-    """Return the body, or 304 for who has it already."""
+def encoded_response(body: EncodedBody, cache: str) -> Response:
+    """Return the body, or 304 if the client already has it."""
     headers = {"Cache-Control": cache, "ETag": f'"{body.etag}"'}
     if body.gzipped is not None:
         headers["Vary"] = "Accept-Encoding"
     if request.if_none_match.contains_weak(body.etag):
-        return bodiless(headers, body.content_type, 304)
+        return empty_response(headers, body.content_type, 304)
     content = body.content
     if body.gzipped is not None and request.accept_encodings.quality("gzip") > 0:
         headers["Content-Encoding"] = "gzip"
@@ -54,27 +60,42 @@ def packed_reply(body: Packed, cache: str) -> Response:
     return Response(content, 200, headers, content_type=body.content_type)
 
 
-def bodiless(headers: dict[str, str], content_type: str, status: int = 200) -> Response:
-    """Return a reply without a body, and without the length of one: HEAD of what is not made yet, or 304."""
-    reply = Response(b"", status, headers, content_type=content_type)
-    reply.headers.pop("Content-Length", None)
-    return reply
+def empty_response(headers: dict[str, str], content_type: str, status: int = 200) -> Response:
+    """Return a response with neither body nor Content-Length: for 304, and for HEAD of a document not yet rendered."""
+    response = Response(b"", status, headers, content_type=content_type)
+    response.headers.pop("Content-Length", None)
+    return response
 
 
-def page_reply(html: str, status: int = 200, cache: str = REVALIDATED) -> Response:
-    """Return a page; one that is well carries an ETag."""
+def page_response(html: str, status: int = 200, cache: str = REVALIDATED) -> Response:
+    """Return a page. With status 200 it carries an ETag; any other status is not stored."""
     if status == 200:
-        return packed_reply(packed(html.encode(), "text/html; charset=utf-8"), cache)
+        return encoded_response(encode_body(html.encode(), "text/html; charset=utf-8"), cache)
     return Response(html, status, {"Cache-Control": NOT_KEPT}, content_type="text/html; charset=utf-8")
 
 
-def json_reply(value: dict[str, Any], status: int = 200) -> Response:
-    """Return a value as indented JSON that nobody keeps."""
+def json_response(value: dict[str, Any], status: int = 200) -> Response:
+    """Return the value as indented JSON that must not be stored."""
     headers = {"Content-Type": "application/json", "Cache-Control": NOT_KEPT}
     return Response(msgspec.json.format(msgspec.json.encode(value), indent=2), status, headers)
 
 
+def see_other(address: str) -> Response:
+    """Return a redirect (303) that must not be stored."""
+    return Response(b"", 303, {"Location": address, "Cache-Control": NOT_KEPT})
+
+
+def disposition(filename: str, *, attached: bool) -> str:
+    """Return a Content-Disposition (RFC 6266): the name in ASCII, and in UTF-8 for clients that support it (RFC 8187).
+
+    In the ASCII form, every character except letters, digits, spaces and - . _ ( ) is replaced.
+    """
+    plain = "".join(c if c.isascii() and (c.isalnum() or c in " -._()") else "_" for c in filename)
+    kind = "attachment" if attached else "inline"
+    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
+
+
 def wants_page() -> bool:
-    """Return whether who asks prefers a page for people to JSON."""
+    """Return whether the client prefers HTML to JSON, as browsers do."""
     accepted = request.accept_mimetypes.best_match(["application/json", "text/html"], "application/json")
     return bool(accepted == "text/html")

@@ -1,4 +1,4 @@
-"""Whose page sent a form: ours, or another site's."""
+"""Protection against cross-site requests: does a form come from one of our own pages?"""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from quart import request
 
 
 def same_origin() -> bool:
-    """Return whether no other site's page sent this request: browsers say where a form stood, programs say nothing.
+    """Return whether the request comes from one of our pages or from a program, not from another site's page.
 
-    The newer header first: our pages tell no referrer, and so browsers give their origin as "null".
+    Browsers state the origin of a form; programs send neither header. Sec-Fetch-Site is read first: our pages have a
+    referrer policy of no-referrer, which makes browsers send "null" as the Origin.
     """
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:

@@ -1,7 +1,7 @@
-"""Style sheet, scripts and marks of the pages: read once at the start, served from memory under addresses that change
-with their content.
+"""The pages' style sheet, scripts and icons: read once at startup, served from memory, each under an address that
+contains a hash of its content.
 
-What was not read can't be asked for: a name is looked up, never joined to a path.
+Requests can't reach other files: a name is looked up in a table and never joined to a path.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from pathlib import Path
 
 from quart import Blueprint, Response, abort, request
 
-from render_trio.web.responses import FOR_EVER, REVALIDATED, Packed, packed, packed_reply
+from render_trio.web.openapi.operation import describe
+from render_trio.web.responses import FOR_EVER, REVALIDATED, EncodedBody, encode_body, encoded_response
 
 TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -25,35 +26,36 @@ VERSION_CHARACTERS = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
+class StaticFiles:
     """The files by name."""
 
-    by_name: Mapping[str, Packed]
+    by_name: Mapping[str, EncodedBody]
 
     def address(self, name: str) -> str:
-        """Return the address that pages link to; browsers may keep what lies there for ever."""
+        """Return the address to use in pages. It changes with the content, so browsers may cache the file for ever."""
         return f"/static/{name}?v={self.by_name[name].etag}" if name in self.by_name else f"/static/{name}"
 
     def routes(self) -> Blueprint:
-        """Return the route of the files."""
+        """Return the route that serves the files."""
         part = Blueprint("files", __name__)
 
         @part.get("/static/<path:name>")
+        @describe("A style sheet, script or icon of the pages", {200: {"*/*": ""}, 404: {}})
         async def file(name: str) -> Response:
             found = self.by_name.get(name)
             if found is None:
                 abort(404)
-            return packed_reply(found, FOR_EVER if request.args.get("v") == found.etag else REVALIDATED)
+            return encoded_response(found, FOR_EVER if request.args.get("v") == found.etag else REVALIDATED)
 
         return part
 
 
-def read(directory: Path) -> Files:
-    """Return the files of a directory, those of a known type; none if there is no such directory."""
+def read(directory: Path) -> StaticFiles:
+    """Return the directory's files that have one of TYPES as suffix; none if the directory doesn't exist."""
     found = {}
     for path in sorted(directory.glob("*")):
         if path.suffix in TYPES and path.is_file():
             content = path.read_bytes()
             version = hashlib.sha256(content).hexdigest()[:VERSION_CHARACTERS]
-            found[path.name] = packed(content, TYPES[path.suffix], version)
-    return Files(found)
+            found[path.name] = encode_body(content, TYPES[path.suffix], version)
+    return StaticFiles(found)

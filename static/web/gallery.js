@@ -1,4 +1,4 @@
-// Filter the gallery while somebody types. Without this script the form asks the server, which looks in the same words.
+// Filters the gallery during typing. Without this script the form is sent to the server, which searches the same words.
 "use strict";
 
 const search = document.querySelector(".search");

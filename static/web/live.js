@@ -1,10 +1,10 @@
-// Follows streams of server-sent events. An element with data-events="ADDRESS" is filled anew by each `page` event of
-// that stream, until an `end`. What is typed elsewhere, and where the focus is, stays.
+// Follows streams of server-sent events. Each `page` event replaces the content of the element that has
+// data-events="ADDRESS", until an `end` event. Focus, scroll positions and input elsewhere on the page are preserved.
 "use strict";
 
-const AGAIN_MILLISECONDS = 4000;
+const RECONNECT_MILLISECONDS = 4000;
 
-function fill(place, html) {
+function replace(place, html) {
   const focused = place.contains(document.activeElement) ? document.activeElement.id : "";
   const scrolled = [...place.querySelectorAll(".wide")].map((wide) => wide.scrollLeft);
   place.innerHTML = html;
@@ -14,24 +14,24 @@ function fill(place, html) {
 
 function follow(place) {
   const note = document.querySelector("[data-connection]");
-  const say = (text) => { if (note && note.textContent !== text) note.textContent = text; };
+  const report = (text) => { if (note && note.textContent !== text) note.textContent = text; };
   let source = null;
   let ended = false;
   const open = () => {
     if (source || ended || document.hidden) return;
     source = new EventSource(place.dataset.events);
-    source.addEventListener("page", (message) => { fill(place, message.data); say("Live."); });
-    source.addEventListener("end", () => { source.close(); ended = true; say("It has ended."); });
+    source.addEventListener("page", (message) => { replace(place, message.data); report("Live."); });
+    source.addEventListener("end", () => { source.close(); ended = true; report("Finished."); });
     source.addEventListener("error", () => {
-      if (source.readyState !== EventSource.CLOSED) return; // a stream ends now and then; the browser opens the next
-      say("Not live: trying again.");
+      if (source.readyState !== EventSource.CLOSED) return; // streams end now and then, and the browser opens the next
+      report("Connection lost. Reconnecting …");
       source = null;
-      setTimeout(open, AGAIN_MILLISECONDS);
+      setTimeout(open, RECONNECT_MILLISECONDS);
     });
   };
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) return open();
-    source?.close(); // a page that nobody sees takes nobody's place
+    source?.close(); // a hidden page must not use up one of the limited streams
     source = null;
   });
   open();

@@ -1,16 +1,17 @@
-// The preview follows the form. The server says what the form means: this script holds no list of options and no rules.
+// Updates the preview when the form changes. The server interprets and checks the form: this script has no options or
+// rules of its own.
 "use strict";
 
-const PAUSE = 200; // ms without a change after which the preview is asked for
+const PAUSE = 200; // ms without a change before the preview is requested
 const IMAGE_TRIES = 8;
 const form = document.querySelector("#options");
-const told = document.querySelector("#told");
+const documentLength = document.querySelector("#length");
 const sheets = document.querySelector("#sheets");
 const newNumbers = document.querySelector("#new-numbers");
-let asked = new AbortController();
+let request = new AbortController();
 let timer = 0;
 
-// What differs from the defaults, as the server spells it.
+// Return the values that differ from the defaults, written as the server writes them.
 function query() {
   const pairs = new URLSearchParams();
   for (const [name, value] of new FormData(form)) {
@@ -20,8 +21,8 @@ function query() {
   return pairs;
 }
 
-// Tell each wrong value beside its field, and take away what was mended.
-function tell(errors) {
+// Show each error next to its field, and hide those that have been corrected.
+function showErrors(errors) {
   for (const error of form.querySelectorAll("[data-error]")) {
     const name = error.dataset.error;
     const control = form.querySelector(`fieldset[data-field="${name}"], [data-field="${name}"] :is(input, select)`);
@@ -33,20 +34,20 @@ function tell(errors) {
 }
 
 function show(preview) {
-  tell(preview.errors);
+  showErrors(preview.errors);
   document.querySelectorAll(".notice.wrong").forEach((notice) => notice.remove());
   const wrong = preview.notices.length > 0 || Object.keys(preview.errors).length > 0;
   sheets.classList.toggle("stale", wrong);
   if (wrong) {
-    told.textContent = preview.notices[0] ?? "The preview waits for your correction.";
+    documentLength.textContent = preview.notices[0] ?? "Please correct the options to update the preview.";
     return;
   }
-  told.textContent = preview.told;
+  documentLength.textContent = preview.told;
   newNumbers.hidden = !preview.varies;
   sheets.classList.toggle("solo", preview.sheets.length === 1);
   while (sheets.children.length > preview.sheets.length) sheets.lastElementChild.remove();
   preview.sheets.forEach((sheet, index) => {
-    const image = sheets.children[index]?.firstElementChild ?? added();
+    const image = sheets.children[index]?.firstElementChild ?? addImage();
     image.width = sheet.width;
     image.height = sheet.height;
     image.alt = `Page ${index + 1} of ${preview.sheets.length}`;
@@ -57,62 +58,62 @@ function show(preview) {
   history.replaceState(null, "", location.pathname + (preview.query && `?${preview.query}`));
 }
 
-function added() {
+function addImage() {
   const item = document.createElement("li");
   const image = document.createElement("img");
   image.className = "sheet";
-  follow(image);
+  retryOnError(image);
   item.append(image);
   sheets.append(item);
   return image;
 }
 
-// A picture that the server was too busy for is asked for again, each time a little later.
-function follow(image) {
-  const again = () => {
+// If an image fails because the server is busy, request it again, each time after a longer pause.
+function retryOnError(image) {
+  const retry = () => {
     const tries = Number(image.dataset.tries ?? 0);
     if (tries >= IMAGE_TRIES) return;
     image.dataset.tries = String(tries + 1);
     const address = image.getAttribute("src");
     setTimeout(() => { if (image.getAttribute("src") === address) image.src = address; }, 500 * (tries + 1));
   };
-  image.addEventListener("error", again);
-  if (image.complete && image.src && !image.naturalWidth) again();
+  image.addEventListener("error", retry);
+  if (image.complete && image.src && !image.naturalWidth) retry();
 }
 
-function wait(response) {
+function retryLater(response) {
   const seconds = Number(response.headers.get("Retry-After")) || 2;
-  told.textContent = `Many people are printing just now. Trying again in ${seconds} s …`;
+  documentLength.textContent = `Many people are printing right now. Trying again in ${seconds} s …`;
   timer = setTimeout(update, seconds * 1000);
 }
 
 async function update() {
   clearTimeout(timer);
-  asked.abort();
-  asked = new AbortController();
+  request.abort();
+  request = new AbortController();
   try {
     const response = await fetch(`${location.pathname}/preview?${query()}`,
-      { signal: asked.signal, headers: { Accept: "application/json" } });
+      { signal: request.signal, headers: { Accept: "application/json" } });
     if (response.ok) show(await response.json());
-    else if (response.status === 503) wait(response);
-    else told.textContent = "This could not be drawn. Please try other options.";
+    else if (response.status === 503) retryLater(response);
+    else documentLength.textContent = "This preview could not be created. Please try other options.";
     if (!response.ok) sheets.classList.add("stale");
   } catch (error) {
     if (error.name === "AbortError") return;
     sheets.classList.add("stale");
-    told.textContent = "The service can't be reached. Trying again in 5 s …";
+    documentLength.textContent = "The server can't be reached. Trying again in 5 s …";
     timer = setTimeout(update, 5000);
   }
 }
 
-function soon() {
+function updateSoon() {
   clearTimeout(timer);
   timer = setTimeout(update, PAUSE);
 }
 
 document.documentElement.classList.add("scripted");
-sheets.querySelectorAll("img").forEach(follow);
-form.addEventListener("input", soon);
+sheets.querySelectorAll("img").forEach(retryOnError);
+form.addEventListener("input", updateSoon);
 form.addEventListener("submit", (event) => {
   if (event.submitter?.hasAttribute("formaction")) return;
   event.preventDefault();

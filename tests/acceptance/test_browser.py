@@ -1,4 +1,4 @@
-"""The pages in a real browser, in front of a real queue and a real service."""
+"""The pages in a real browser, with a real queue and a real service."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from render_trio.queue.producer import task_values
 from tests.browser import browser as run_browser
-from tests.browser import grave_violations, overflow, visit
+from tests.browser import overflow, serious_violations, visit
 from tests.processes import Running, queue, start_service
 
 TOKEN = "a-token-for-tests"
@@ -38,7 +38,7 @@ def browser() -> Iterator[Browser]:
 
 
 def submit(service: Running, **options: Any) -> str:
-    """Put a task on the queue, and return the address of its page."""
+    """Submit a task and return the address of its page."""
     task = {"kind": "task#render", **task_values("parity_cards", options)[1]}
     response = httpx.post(f"{service.address}/tasks", json=task, trust_env=False)
     assert response.status_code == 202
@@ -51,50 +51,54 @@ def count(page: Page, name: str) -> int:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("path", PAGES)
-def test_everybody_can_use_the_pages(service: Running, browser: Browser, path: str, scheme: str) -> None:
+def test_the_pages_are_accessible_and_fit_the_screen(
+    service: Running, browser: Browser, path: str, scheme: str
+) -> None:
     for width in (390, 1280):
         with visit(browser, service.address + path, scheme=scheme, width=width) as page:
-            assert grave_violations(page) == []
+            assert serious_violations(page) == []
             assert overflow(page) == 0
 
 
-def test_the_status_moves_while_tasks_run(service: Running, browser: Browser) -> None:
+def test_the_status_is_updated_while_tasks_run(service: Running, browser: Browser) -> None:
     with visit(browser, f"{service.address}/status") as page:
         expect(page.locator("[data-connection]")).to_have_text("Live.")
-        page.evaluate("window.notLoadedAgain = true")
+        page.evaluate("window.notReloaded = true")
         before = count(page, "last-hour")
         for number in range(3):
             submit(service, seed=number)
         expect(page.locator("#last-hour")).to_have_text(str(before + 3))
-        expect(page.get_by_role("img", name=f"The last hour: {before + 3} tasks done")).to_be_visible()
-        assert page.evaluate("window.notLoadedAgain")
+        expect(page.get_by_role("img", name=f"Last hour: {before + 3} tasks completed")).to_be_visible()
+        assert page.evaluate("window.notReloaded")
 
 
-def test_the_status_can_be_read_without_scripts(service: Running, browser: Browser) -> None:
+def test_the_status_works_without_scripts(service: Running, browser: Browser) -> None:
     with visit(browser, f"{service.address}/status", script=False) as page:
         assert "worker-2" in page.inner_text("main")
         assert page.locator('meta[http-equiv="refresh"]').count() == 1
 
 
-def test_the_operator_restarts_a_worker(service: Running, browser: Browser) -> None:
+def test_the_operator_can_restart_a_worker(service: Running, browser: Browser) -> None:
     with visit(browser, f"{service.address}/status") as page:
         page.get_by_label("Worker", exact=True).select_option("worker-2")
-        page.get_by_label("Token of the operator").fill(TOKEN)
+        page.get_by_label("Operator token").fill(TOKEN)
         page.get_by_role("button", name="Restart").click()
-        expect(page.get_by_role("status")).to_have_text("worker-2 is being restarted.")
+        expect(page.get_by_role("status")).to_have_text("Restarting worker-2.")
         expect(page.get_by_role("row", name="worker-2")).to_contain_text("restarted by the operator")
 
 
-def test_a_task_arrives_and_its_document_is_downloaded(service: Running, browser: Browser, tmp_path: Path) -> None:
+def test_a_document_is_created_in_the_background_and_downloaded(
+    service: Running, browser: Browser, tmp_path: Path
+) -> None:
     with visit(browser, f"{service.address}/resources/parity-cards") as page:
         page.get_by_label("Header").fill("Room Four")
-        page.get_by_role("button", name="Make it in the background").click()
+        page.get_by_role("button", name="Create in the background").click()
         expect(page).to_have_url(re.compile("/tasks/web-[0-9a-f]{32}$"))
-        expect(page.locator("#state")).to_have_text("Done.")
+        expect(page.locator("#state")).to_have_text("Your document is ready.")
         with page.expect_download() as downloading:
             page.get_by_role("link", name="Download").click()
         assert downloading.value.suggested_filename == "Parity Cards (black back - a4).pdf"
         downloading.value.save_as(tmp_path / "document.pdf")
-        assert grave_violations(page) == []
+        assert serious_violations(page) == []
     with pikepdf.open(tmp_path / "document.pdf") as pdf:
         assert len(pdf.pages) == 2

@@ -1,4 +1,4 @@
-"""From the gallery to paper, in a real browser: find a resource, change it, see it, take it; and when it goes wrong."""
+"""From the gallery to a document, in a real browser: search, options, preview, print and download, and errors."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from playwright.sync_api import Browser, Page, expect
 
 from resources.registry import CATALOGUE
 from tests.browser import browser as run_browser
-from tests.browser import grave_violations, visit
+from tests.browser import serious_violations, visit
 from tests.processes import Running, start_service
 
-NOBODY = "http://127.0.0.1:9"  # no queue: who prints at once needs none
+UNREACHABLE = "http://127.0.0.1:9"  # printing and downloading work without a queue
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     log = tmp_path_factory.mktemp("pages") / "log"
-    running = start_service(NOBODY, log, RENDER_WORKERS=1)
+    running = start_service(UNREACHABLE, log, RENDER_WORKERS=1)
     yield running
     assert running.end(signal.SIGTERM) == 0, log.read_text()
 
@@ -34,14 +34,16 @@ def browser() -> Iterator[Browser]:
 
 
 def pictures(page: Page) -> list[str]:
-    """Return the addresses of the preview's pictures, when the first two have arrived."""
+    """Return the addresses of the preview's images, once the first two have loaded."""
     images = page.locator("#sheets img")
     images.evaluate_all("images => Promise.all(images.slice(0, 2).map(image => image.decode()))")
     addresses: list[str] = images.evaluate_all("images => images.map(image => image.getAttribute('src'))")
     return addresses
 
 
-def test_a_sorting_network_made_to_measure_in_four_clicks(service: Running, browser: Browser, tmp_path: Path) -> None:
+def test_a_sorting_network_with_chosen_options_takes_four_clicks(
+    service: Running, browser: Browser, tmp_path: Path
+) -> None:
     with visit(browser, service.address) as page:
         page.get_by_label("Search the resources").press_sequentially("sorting")
         expect(page.get_by_role("status")).to_have_text(re.compile(rf"^\d of {len(CATALOGUE)} resources$"))
@@ -54,7 +56,7 @@ def test_a_sorting_network_made_to_measure_in_four_clicks(service: Running, brow
         page.wait_for_url("**/resources/sorting-network?prefilled_values=medium&header_text=Room+Four")
         assert pictures(page) != before
         with page.context.expect_page() as opening:
-            page.get_by_role("button", name="Print").click()  # three; the fourth is the printer's own
+            page.get_by_role("button", name="Print").click()  # three; the fourth is in the browser's print dialog
         opening.value.wait_for_url("**/resources/sorting-network.pdf?*prefilled_values=medium*")
         with page.expect_download() as downloading:
             page.get_by_role("button", name="Download").click()
@@ -64,21 +66,21 @@ def test_a_sorting_network_made_to_measure_in_four_clicks(service: Running, brow
     with pikepdf.open(tmp_path / "network.pdf") as pdf:
         assert len(pdf.pages) == 1
         assert str(pdf.docinfo.Title) == "Sorting Network (10 to 99 - a4)"
-    # The address is a link to just this document.
+    # The address is a link to this very document.
     with visit(browser, link) as page:
         expect(page.get_by_label("Header")).to_have_value("Room Four")
         expect(page.get_by_label("Medium: 10 to 99")).to_be_checked()
 
 
-def test_the_preview_follows_pages_and_numbers(service: Running, browser: Browser) -> None:
+def test_the_preview_follows_the_options(service: Running, browser: Browser) -> None:
     with visit(browser, f"{service.address}/resources/binary-cards") as page:
-        expect(page.locator("#told")).to_have_text("8 pages of A4 paper")
+        expect(page.locator("#length")).to_have_text("8 pages of A4 paper")
         expect(page.get_by_role("button", name="New numbers")).to_be_hidden()
         page.get_by_role("radiogroup", name="Black backs").get_by_label("Yes").check()
         page.get_by_label("Copies").fill("3")
-        expect(page.locator("#told")).to_have_text("3 copies of 16 pages of A4 paper: 48 in all")
+        expect(page.locator("#length")).to_have_text("3 copies, 16 pages each: 48 pages of A4 paper")
         assert len(pictures(page)) == 16
-        assert grave_violations(page) == []
+        assert serious_violations(page) == []
     with visit(browser, f"{service.address}/resources/number-hunt") as page:
         before = pictures(page)
         page.get_by_role("button", name="New numbers").click()
@@ -88,33 +90,33 @@ def test_the_preview_follows_pages_and_numbers(service: Running, browser: Browse
         expect(page.get_by_role("button", name="New numbers")).to_be_hidden()
 
 
-def test_a_wrong_value_is_told_beside_its_field_until_it_is_mended(service: Running, browser: Browser) -> None:
+def test_an_error_is_shown_next_to_its_field_until_it_is_corrected(service: Running, browser: Browser) -> None:
     address = f"{service.address}/resources/number-hunt"
     with visit(browser, address) as page:
         copies = page.get_by_label("Copies")
         copies.fill("99")
         expect(page.locator("#copies-error")).to_have_text("Please use a whole number from 1 to 50.")
         expect(copies).to_have_attribute("aria-invalid", "true")
-        expect(page.locator("#told")).to_have_text("The preview waits for your correction.")
-        assert grave_violations(page) == []
+        expect(page.locator("#length")).to_have_text("Please correct the options to update the preview.")
+        assert serious_violations(page) == []
         copies.fill("2")
         expect(page.locator("#copies-error")).to_be_hidden()
         expect(copies).not_to_have_attribute("aria-invalid", "true")
-        expect(page.locator("#told")).to_have_text("2 copies of 1 page of A4 paper: 2 in all")
+        expect(page.locator("#length")).to_have_text("2 copies, 1 page each: 2 pages of A4 paper")
 
 
-def test_it_all_works_without_scripts(service: Running, browser: Browser, tmp_path: Path) -> None:
-    with visit(browser, service.address, script=False, forgiven=("status of 400",)) as page:
+def test_everything_works_without_scripts(service: Running, browser: Browser, tmp_path: Path) -> None:
+    with visit(browser, service.address, script=False, ignored=("status of 400",)) as page:
         page.get_by_label("Search the resources").fill("hunt")
         page.get_by_role("button", name="Search").click()
         page.get_by_role("link", name="Number Hunt").click()
         page.get_by_label("Hard: 0 to 9999").check()
-        page.get_by_role("button", name="Update the preview").click()
+        page.get_by_role("button", name="Update preview").click()
         page.wait_for_url("**/resources/number-hunt?prefilled_values=hard")
         page.get_by_role("button", name="New numbers").click()
         page.wait_for_url("**/resources/number-hunt?prefilled_values=hard&seed=*")
         page.get_by_label("Copies").fill("0")
-        page.get_by_role("button", name="Update the preview").click()
+        page.get_by_role("button", name="Update preview").click()
         expect(page.locator("#copies-error")).to_have_text("Please use a whole number from 1 to 50.")
         page.get_by_label("Copies").fill("4")
         with page.expect_download() as downloading:
@@ -124,10 +126,10 @@ def test_it_all_works_without_scripts(service: Running, browser: Browser, tmp_pa
         assert len(pdf.pages) == 4
 
 
-def test_a_keyboard_is_enough(service: Running, browser: Browser) -> None:
+def test_the_pages_can_be_used_with_the_keyboard_only(service: Running, browser: Browser) -> None:
     with visit(browser, service.address) as page:
         page.keyboard.press("Tab")
-        expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+        expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
         page.get_by_label("Search the resources").focus()
         page.keyboard.type("clock")
         page.keyboard.press("Tab")

@@ -1,4 +1,4 @@
-"""Many who listen, and read nothing: they are counted, bounded, noticed when they go, and hold up nothing."""
+"""Many clients that open streams of events and never read: limited in number, and no obstacle to the shutdown."""
 
 from __future__ import annotations
 
@@ -12,38 +12,40 @@ import httpx
 
 from tests.processes import Running, queue, start_service
 
-MOST = 50
-PATIENCE = 20.0
+MAX_LISTENERS = 50
+TIMEOUT = 20.0
 
 
 def listen(service: Running) -> socket.socket:
-    """Open a stream of events, read its first bytes, and none after."""
+    """Open a stream of events, and read only its first bytes."""
     host, port = service.address.removeprefix("http://").split(":")
-    stream = socket.create_connection((host, int(port)), PATIENCE)
+    stream = socket.create_connection((host, int(port)), TIMEOUT)
     stream.sendall(f"GET /status/events HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
     assert stream.recv(12) == b"HTTP/1.1 200"
     return stream
 
 
-def test_listeners_are_bounded_and_dropped_and_the_service_ends_in_time(tmp_path: Path) -> None:
+def test_streams_are_limited_and_released_and_do_not_delay_the_shutdown(tmp_path: Path) -> None:
     with ExitStack() as stack, queue(f"sqlite:///{tmp_path / 'queue.sqlite3'}") as running_queue:
-        service = start_service(running_queue.address, tmp_path / "log", WEB_LISTENERS=MOST, SHUTDOWN_SECONDS=15)
+        service = start_service(
+            running_queue.address, tmp_path / "log", WEB_LISTENERS=MAX_LISTENERS, SHUTDOWN_SECONDS=15
+        )
         stack.callback(service.end, signal.SIGKILL)
         client = stack.enter_context(httpx.Client(base_url=service.address, trust_env=False))
-        streams = [stack.enter_context(listen(service)) for _ in range(MOST)]
+        streams = [stack.enter_context(listen(service)) for _ in range(MAX_LISTENERS)]
         refused = client.get("/status/events")
         assert (refused.status_code, refused.json()["code"]) == (503, "too_many_listeners")
         assert client.get("/health").json()["status"] == "ok"
-        # One goes without a word; its place is free for another as soon as that is noticed.
+        # A client disconnects. As soon as the server notices, another client can open a stream.
         streams.pop().close()
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         with ExitStack() as next_stack:
             while True:
                 response = next_stack.enter_context(client.stream("GET", "/status/events"))
                 if response.status_code == 200:
                     break
-                assert time.monotonic() < deadline, "the place of who went was not given back"
+                assert time.monotonic() < deadline, "the closed stream is still counted"
                 response.read()
                 time.sleep(0.02)
-        assert service.end(signal.SIGTERM) == 0, "70 would say that the listeners held it up"
+        assert service.end(signal.SIGTERM) == 0, "70 would mean that the open streams delayed the shutdown"
         assert '"ended"' in (tmp_path / "log").read_text()

@@ -1,6 +1,6 @@
-"""Somebody who watches /health, in a process of its own, so that what else is measured doesn't slow the clock.
+"""Polls /health from a separate process, so that other measurements don't distort its response times.
 
-usage: python -m tests.bench.watch ADDRESS SECONDS → milliseconds of each answer, one a line; fails when one isn't 200
+usage: python -m tests.bench.watch ADDRESS SECONDS → each response time in ms, one per line; fails if a status isn't 200
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import sys
 import time
 from urllib.parse import urlsplit
 
-PAUSE = 0.02  # s between two looks
+PAUSE = 0.02  # s between two requests
 
 
 def main(address: str, seconds: float) -> None:
-    """Print how long each answer took."""
+    """Print the time of each response."""
     connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
@@ -24,7 +24,7 @@ def main(address: str, seconds: float) -> None:
         response.read()
         print(f"{(time.perf_counter() - begun) * 1000:.2f}")
         if response.status != 200:
-            raise SystemExit(f"/health said {response.status}")
+            raise SystemExit(f"/health returned {response.status}")
         time.sleep(PAUSE)
 
 

@@ -1,7 +1,7 @@
-"""The web side under many hands: weight of the first page, time to a preview, gallery requests a second on one core,
-and a crowd that asks for previews at once while the queue's tasks go on and somebody watches /health.
+"""The web server under load: size of the start page, time to a preview, gallery requests per second on one core, and
+many clients that request previews at once while tasks run and /health is polled.
 
-usage: scripts/bench web [--seconds 10] [--crowd 200] [--isolation process]
+usage: scripts/bench web [--seconds 10] [--clients 200] [--isolation process]
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from render_trio.queue.task_queue.client import TaskQueue
 from resources.registry import CATALOGUE
 from tests.processes import Running, queue, start_service
 
-CONNECTIONS = 8  # of the gallery's readers
+CONNECTIONS = 8  # that request the gallery
 VIEWS = tuple(sorted(CATALOGUE))
 
 
-class Line:
-    """A lean HTTP client: one connection, one request after the other, no more parsing than it needs."""
+class Client:
+    """A minimal HTTP client: one connection, sequential requests, only the parsing that is needed here."""
 
     def __init__(self, stream: trio.SocketStream) -> None:
         self._stream = stream
@@ -62,75 +62,79 @@ class Line:
 
 
 @asynccontextmanager
-async def line_to(address: str) -> AsyncIterator[Line]:
-    """Give a connection to the service."""
+async def connect(address: str) -> AsyncIterator[Client]:
+    """Yield a client connected to the service."""
     parts = urlsplit(address)
     async with await trio.open_tcp_stream(str(parts.hostname), int(parts.port or 80)) as stream:
-        yield Line(stream)
+        yield Client(stream)
 
 
 @dataclass
-class Crowd:
-    """What happened while the crowd asked: answers by status, times in ms, documents of the queue."""
+class Load:
+    """Measurements under load: responses by status, times in ms, documents delivered by the queue."""
 
-    answers: Counter[str] = field(default_factory=Counter)
-    waits: list[float] = field(default_factory=list)
+    responses: Counter[str] = field(default_factory=Counter)
+    previews: list[float] = field(default_factory=list)
     health: list[float] = field(default_factory=list)
     documents: int = 0
 
 
 def quantile(values: list[float], share: float) -> float:
-    """Return the value below which this share of them lies."""
+    """Return the value below which this share of the values lies."""
     return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 
-async def weigh(address: str) -> tuple[int, int]:
-    """Return the bytes sent for the first page with its files, and with all thumbnails too."""
-    async with line_to(address) as line:
-        _, _, page = await line.get("/")
+async def page_size(address: str) -> tuple[int, int]:
+    """Return the bytes sent for the start page with its static files, and the same with all thumbnails."""
+    async with connect(address) as client:
+        _, _, page = await client.get("/")
         text = gzip.decompress(page).decode()
-        light = len(page)
+        page_bytes = len(page)
         for target in dict.fromkeys(re.findall(r'(?:src|href)="(/static/[^"]+)"', text)):
-            light += len((await line.get(target))[2])
-        thumbnails = [len((await line.get(target))[2]) for target in re.findall(r'"(/thumbnails/[^"]+)"', text)]
-    return light, light + sum(thumbnails)
+            page_bytes += len((await client.get(target))[2])
+        thumbnails = [len((await client.get(target))[2]) for target in re.findall(r'"(/thumbnails/[^"]+)"', text)]
+    return page_bytes, page_bytes + sum(thumbnails)
 
 
-async def preview(line: Line, view: str, header: str) -> tuple[str, float]:
-    """Ask as the page's script does, then for the first picture; returns the outcome and the milliseconds."""
+async def preview(client: Client, view: str, header: str) -> tuple[str, float]:
+    """Request a preview as the page's script does, then the first image; return the outcome and the time in ms."""
     slug, begun = CATALOGUE[view].slug, time.perf_counter()
-    status, headers, _ = await line.get(f"/resources/{slug}/preview?header_text={header}")
+    status, headers, _ = await client.get(f"/resources/{slug}/preview?header_text={header}")
     if status == 200:
-        status, headers, _ = await line.get(f"/resources/{slug}/pages/1.png?header_text={header}")
+        status, headers, _ = await client.get(f"/resources/{slug}/pages/1.png?header_text={header}")
     outcome = str(status)
     if status == 503:
-        outcome = f"503 after {headers['retry-after']} s" if headers.get("retry-after", "").isdigit() else "503, bare"
+        outcome = (
+            f"503 after {headers['retry-after']} s"
+            if headers.get("retry-after", "").isdigit()
+            else "503 without Retry-After"
+        )
     return outcome, (time.perf_counter() - begun) * 1000
 
 
 async def time_previews(address: str) -> dict[str, float]:
-    """Return the milliseconds to the preview of each resource, drawn for the first time."""
+    """Return the time in ms to the first preview of each resource."""
     times = {}
-    async with line_to(address) as line:
-        await preview(line, VIEWS[0], "warm")
+    async with connect(address) as client:
+        await preview(client, VIEWS[0], "warm")
         for view in VIEWS:
-            tries = [await preview(line, view, f"{number}") for number in range(3)]
+            tries = [await preview(client, view, f"{number}") for number in range(3)]
             assert {outcome for outcome, _ in tries} == {"200"}
             times[view] = statistics.median(spent for _, spent in tries)
     return times
 
 
 async def read_gallery(address: str, seconds: float) -> float:
-    """Return how many times a second the gallery is served, its cache warm."""
+    """Return how many times per second the gallery is served from a warm cache."""
     count = 0
 
     async def read() -> None:
         nonlocal count
         while True:
-            closes = False  # after so many requests the service asks for a new connection
-            async with line_to(address) as line:
+            closes = False  # the service closes a connection after a number of requests
+            async with connect(address) as client:
                 while not closes:
-                    status, headers, _ = await line.get("/", "text/html")
+                    status, headers, _ = await client.get("/", "text/html")
                     assert status == 200
                     closes = headers.get("connection") == "close"
                     count += 1
@@ -142,82 +146,84 @@ async def read_gallery(address: str, seconds: float) -> float:
     return count / seconds
 
 
-async def crowd_in(address: str, queue_url: str, people: int, seconds: float) -> Crowd:
-    """Let so many people ask for previews of their own for so long, as often as they are let."""
-    seen = Crowd()
+async def measure_load(address: str, queue_url: str, clients: int, seconds: float) -> Load:
+    """Run this many clients, each requesting previews of its own and honouring Retry-After, for `seconds`."""
+    seen = Load()
 
-    async def person(number: int) -> None:
-        async with line_to(address) as line:
-            turn = 0
+    async def request_previews(number: int) -> None:
+        async with connect(address) as client:
+            round_number = 0
             while True:
-                turn += 1
-                view = VIEWS[(number + turn) % len(VIEWS)]
-                outcome, spent = await preview(line, view, f"{number}-{turn}")
-                seen.answers[outcome] += 1
+                round_number += 1
+                view = VIEWS[(number + round_number) % len(VIEWS)]
+                outcome, spent = await preview(client, view, f"{number}-{round_number}")
+                seen.responses[outcome] += 1
                 if outcome == "200":
-                    seen.waits.append(spent)
+                    seen.previews.append(spent)
                 elif outcome.startswith("503 after"):
                     await trio.sleep(int(outcome.split()[2]))
 
-    async def watch() -> None:
+    async def poll_health() -> None:
         command = [sys.executable, "-m", "tests.bench.watch", address, str(seconds)]
-        watched = await trio.run_process(command, capture_stdout=True)
-        seen.health = [float(line) for line in watched.stdout.split()]
+        polled = await trio.run_process(command, capture_stdout=True)
+        seen.health = [float(line) for line in polled.stdout.split()]
         nursery.cancel_scope.cancel()
 
-    async def work() -> None:
-        client = TaskQueue(queue_url, "render", "render", timeout=30)
+    async def run_tasks() -> None:
+        task_queue = TaskQueue(queue_url, "render", "render", timeout=30)
         _, values = task_values("parity_cards", {})
         while True:
-            await submit(client, values)
-            seen.documents += len(await take_results(client, None, wait=20))
+            await submit(task_queue, values)
+            seen.documents += len(await take_results(task_queue, None, wait=20))
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(watch)
-        nursery.start_soon(work)
-        for number in range(people):
-            nursery.start_soon(person, number)
+        nursery.start_soon(poll_health)
+        nursery.start_soon(run_tasks)
+        for number in range(clients):
+            nursery.start_soon(request_previews, number)
     return seen
 
 
 def cpu_seconds(process: int) -> float:
-    """Return the processor time that a process has used: what tells on a machine that others use too."""
+    """Return the processor time that a process has used, a better measure than wall time on a shared machine."""
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def pin(process: int, core: int) -> None:
-    """Keep a process on one core, so that the figure is one core's."""
+    """Restrict a process to one core."""
     os.sched_setaffinity(process, {core})
 
 
-def measure(service: Running, queue_url: str, people: int, seconds: float) -> None:
-    """Print the figures of a running service."""
-    light, whole = trio.run(weigh, service.address)
-    print(f"first page: {light / 1000:.1f} kB, with all thumbnails {whole / 1000:.1f} kB (target: under 100)")
+def measure(service: Running, queue_url: str, clients: int, seconds: float) -> None:
+    """Print the measurements of a running service."""
+    page_bytes, whole = trio.run(page_size, service.address)
+    print(f"start page: {page_bytes / 1000:.1f} kB, with all thumbnails {whole / 1000:.1f} kB (target: under 100)")
     times = trio.run(time_previews, service.address)
     slowest = max(times, key=lambda view: times[view])
     print(f"preview: median {statistics.median(times.values()):.0f} ms, slowest {times[slowest]:.0f} ms ({slowest})")
-    before = trio.run(crowd_in, service.address, queue_url, 0, seconds)
-    print(f"nobody there: {told(before, seconds)}")
-    crowd = trio.run(crowd_in, service.address, queue_url, people, seconds)
-    print(f"{people} people: {told(crowd, seconds)}")
+    idle = trio.run(measure_load, service.address, queue_url, 0, seconds)
+    print(f"no clients: {in_words(idle, seconds)}")
+    loaded = trio.run(measure_load, service.address, queue_url, clients, seconds)
+    print(f"{clients} clients: {in_words(loaded, seconds)}")
     cores = sorted(os.sched_getaffinity(0))
     pin(service.process.pid, cores[0])
     pin(0, cores[-1])
     begun = cpu_seconds(service.process.pid)
     rate = trio.run(read_gallery, service.address, seconds)
     used = cpu_seconds(service.process.pid) - begun
-    print(f"gallery: {rate:.0f} requests/s on one core (target: 400); {rate * seconds / used:.0f} a second of its time")
+    print(
+        f"gallery: {rate:.0f} requests/s on one core (target: 400); {rate * seconds / used:.0f} per second of CPU time"
+    )
 
 
-def told(crowd: Crowd, seconds: float) -> str:
-    """Return what happened, in words."""
-    parts = [f"/health p50 {quantile(crowd.health, 0.5):.1f}, p99 {quantile(crowd.health, 0.99):.1f} ms"]
-    parts.append(f"queue {crowd.documents / seconds:.1f} documents/s")
-    if crowd.waits:
-        parts.append(f"previews p50 {quantile(crowd.waits, 0.5):.0f}, p99 {quantile(crowd.waits, 0.99):.0f} ms")
-    parts.append(f"answers {dict(sorted(crowd.answers.items()))}")
+def in_words(load: Load, seconds: float) -> str:
+    """Return the measurements as one line of text."""
+    parts = [f"/health p50 {quantile(load.health, 0.5):.1f}, p99 {quantile(load.health, 0.99):.1f} ms"]
+    parts.append(f"queue {load.documents / seconds:.1f} documents/s")
+    if load.previews:
+        parts.append(f"previews p50 {quantile(load.previews, 0.5):.0f}, p99 {quantile(load.previews, 0.99):.0f} ms")
+    parts.append(f"responses {dict(sorted(load.responses.items()))}")
     return "; ".join(parts)
 
 
@@ -225,7 +231,7 @@ def main() -> None:
     """Start a queue and a service, and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--crowd", type=int, default=200)
+    parser.add_argument("--clients", type=int, default=200)
     parser.add_argument("--isolation", choices=("thread", "process"), default="thread")
     arguments = parser.parse_args()
     print(f"load before: {os.getloadavg()[0]:.1f} on {len(os.sched_getaffinity(0))} cores; {arguments.isolation}")
@@ -233,7 +239,7 @@ def main() -> None:
         log = Path(folder) / "log"
         service = start_service(running_queue.address, log, RENDER_ISOLATION=arguments.isolation)
         try:
-            measure(service, running_queue.address, arguments.crowd, arguments.seconds)
+            measure(service, running_queue.address, arguments.clients, arguments.seconds)
         finally:
             service.end()
 

@@ -1,123 +1,90 @@
-"""Documents at once, without the queue: GET /resources/<slug>.pdf?… for people, POST /render for programs."""
+"""Documents rendered while the client waits, without the queue: GET /resources/<slug>.pdf?… and POST /render."""
 
 from __future__ import annotations
 
-import secrets
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import msgspec
-from quart import Blueprint, Response, abort, render_template, request
+from quart import Blueprint, Response, request
 
-from render_trio.errors import BusyError, FatalError, RenderTrioError
+from render_trio.errors import RenderTrioError
 from render_trio.queue.messages import TASK_KIND
 from render_trio.rendering.fingerprint import etag
 from render_trio.rendering.on_demand import OnDemandRenderer
 from render_trio.web.documents import query_string
-from render_trio.web.problems import problem, refusal
-from render_trio.web.responses import NOT_KEPT, REVALIDATED, bodiless, page_reply, wants_page
+from render_trio.web.documents.query_string import resource_of
+from render_trio.web.openapi.operation import JSON, PDF, describe
+from render_trio.web.problems import not_drawn, refusal
+from render_trio.web.responses import REVALIDATED, disposition, empty_response, see_other, wants_page
 from resources.parsing import RequestError, parse_request
 from resources.registry import CATALOGUE
 from resources.request import Request
-from resources.resource import Resource
-
-FATAL_PAUSE = 30  # s until a service that must be started anew may be back
-SEED_BYTES = 4
 
 
 def routes(on_demand: OnDemandRenderer) -> Blueprint:
-    """Return the routes of direct rendering."""
+    """Return the routes for rendering on demand."""
     part = Blueprint("direct", __name__)
 
     @part.get("/resources/<slug>.pdf")
+    @describe(
+        "A document; with `download`, as an attachment",
+        {200: {PDF: ""}, 304: {}, 404: {}},
+        problems=(400, 500, 503),
+        query="Options",
+    )
     async def document(slug: str) -> Response:
         resource = resource_of(slug)
         try:
             values = query_string.given_values(request.args, service_keys=("download",))
-            asked = query_string.checked(resource, values)
+            document_request = query_string.parse_values(resource, values)
         except RequestError as error:
-            if wants_page():  # the form tells the error beside its field
+            if wants_page():  # the form shows the error next to the field
                 return see_other(f"/resources/{slug}?{urlencode(list(request.args.items(multi=True)))}")
             return refusal(error)
-        return await _document(on_demand, asked, attached=request.args.get("download") not in (None, "", "0", "no"))
+        attached = request.args.get("download") not in (None, "", "0", "no")
+        return await _document(on_demand, document_request, attached=attached)
 
     @part.post("/render")
+    @describe(
+        "A document; options that are missing take their defaults",
+        {200: {PDF: ""}},
+        problems=(400, 413, 500, 503),
+        body={JSON: "RenderOrder"},
+    )
     async def render() -> Response:
         try:
-            asked = _task(await request.get_data())
+            document_request = _parse_task(await request.get_data())
         except RequestError as error:
             return refusal(error)
-        return await _document(on_demand, asked, attached=False)
+        return await _document(on_demand, document_request, attached=False)
 
     return part
 
 
-def resource_of(slug: str) -> Resource:
-    """Return the resource of the address, or answer that there is none."""
-    resource = CATALOGUE.get(slug.replace("-", "_"))
-    if resource is None or resource.slug != slug:
-        abort(404)
-    return resource
-
-
-def see_other(address: str) -> Response:
-    """Return a redirection that nobody keeps."""
-    return Response(b"", 303, {"Location": address, "Cache-Control": NOT_KEPT})
-
-
-def new_seed() -> str:
-    """Return a seed that nobody had."""
-    return str(int.from_bytes(secrets.token_bytes(SEED_BYTES), "big"))
-
-
-def disposition(filename: str, *, attached: bool) -> str:
-    """Return the Content-Disposition (RFC 6266): the name in ASCII, and in UTF-8 for who knows it (RFC 8187).
-
-    Nothing of the name but letters, digits, spaces and - . _ ( ) stands there as it is.
-    """
-    plain = "".join(c if c.isascii() and (c.isalnum() or c in " -._()") else "_" for c in filename)
-    kind = "attachment" if attached else "inline"
-    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
-
-
-async def _document(on_demand: OnDemandRenderer, asked: Request, *, attached: bool) -> Response:
-    """Return the document, 304 for who has it, or what is in the way. Neither 304 nor HEAD draws anything."""
-    name = etag(asked)
+async def _document(on_demand: OnDemandRenderer, document_request: Request, *, attached: bool) -> Response:
+    """Return the document, 304, or the error. Neither a 304 nor a response to HEAD renders anything."""
+    name = etag(document_request)
+    filename = CATALOGUE[document_request.view].filename(document_request)
     headers = {
         "ETag": f'"{name}"',
         "Cache-Control": REVALIDATED,
-        "Content-Disposition": disposition(CATALOGUE[asked.view].filename(asked), attached=attached),
+        "Content-Disposition": disposition(filename, attached=attached),
     }
     if request.method in ("GET", "HEAD"):
         if request.if_none_match.contains(name):
-            return bodiless(headers, "application/pdf", 304)
+            return empty_response(headers, PDF, 304)
         if request.method == "HEAD":
-            return bodiless(headers, "application/pdf")
+            return empty_response(headers, PDF)
     try:
-        document = await on_demand.document(asked)
+        document = await on_demand.document(document_request)
     except RenderTrioError as error:
         return await not_drawn(error)
     headers["X-Page-Count"] = str(document.pages)
-    return Response(document.pdf, 200, headers, content_type="application/pdf")
+    return Response(document.pdf, 200, headers, content_type=PDF)
 
 
-async def not_drawn(error: RenderTrioError) -> Response:
-    """Return the reply to an order that failed: 503 when it helps to come again, else 500."""
-    pause = None
-    if isinstance(error, BusyError):
-        pause = error.retry_after
-    elif isinstance(error, FatalError):
-        pause = FATAL_PAUSE
-    status = 500 if pause is None else 503
-    if wants_page():
-        reply = page_reply(await render_template("not_drawn.html", pause=pause), status)
-        if pause is not None:
-            reply.headers["Retry-After"] = str(pause)
-        return reply
-    return problem(status, error.code, str(error), retry_after=pause)
-
-
-def _task(body: str | bytes) -> Request:
-    """Return the request of a render task; options may be missing, and `reply_tag` has nothing to say here.
+def _parse_task(body: str | bytes) -> Request:
+    """Return the request of a render task. Missing options take their defaults; `reply_tag` is ignored.
 
     Raises RequestError.
     """
@@ -126,7 +93,7 @@ def _task(body: str | bytes) -> Request:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError("not_json", f"the body is not JSON: {error}", "") from None
     if not isinstance(values, dict):
-        raise RequestError("not_an_object", "the body is no JSON object", "")
+        raise RequestError("not_an_object", "the body is not a JSON object", "")
     kind = values.pop("kind", TASK_KIND)
     if kind != TASK_KIND:
         raise RequestError("unknown_kind", f"kind is {str(kind)[:40]!r}; allowed: {TASK_KIND!r}", "kind")

@@ -1,29 +1,30 @@
-"""A resource's options and what was given for them → the fields of its form, each wrong value with its error beside it.
+"""A resource's options and the submitted values → the fields of its form, each invalid value with its error.
 
-There is no second list: fields come from the options, errors from the one parser.
+Fields are derived from the options, errors from the parser: neither is listed a second time.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import assert_never
 
-from render_trio.web.documents.query_string import TEXTS, checked, spelt
-from resources.options import Choice, Digits, Flag, Number, Option
+from render_trio.web.documents.query_string import TEXTS, parse_values, value_text
+from resources.options import Choice, Digits, Flag, Number, Option, Value
 from resources.parsing import COMMON_KEYS, COMMON_OPTIONS, HEADER_CHARACTERS, RequestError
 from resources.request import Request
 from resources.resource import Resource
 
-MAX_RADIOS = 5  # choices shown side by side; more become a menu
+MAX_RADIOS = 5  # choices shown as radio buttons; more become a menu
 HELP = {
-    "header_text": "A line on top of each page: your class, your school, a date.",
-    "copies": "If the numbers are random, each copy has its own.",
-    "ink_saver": "Outlines instead of solid areas.",
+    "header_text": "Printed at the top of each page: your class, your school, a date.",
+    "copies": "If the numbers are random, each copy has different ones.",
+    "ink_saver": "Prints outlines instead of solid areas.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field. `kind`: radios, menu, number, digits or text; `choices` are (value, label) pairs."""
+    """One field. `kind`: radios, menu, number, digits or text; `choices`: (value, label) pairs."""
 
     name: str
     label: str
@@ -39,108 +40,111 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The whole form. `request` is what can be drawn of it: wrong values are left at their defaults.
+    """The form. `request` holds the valid values, and defaults instead of the invalid ones.
 
-    `own` and `common` are the fields, `passed_on` what a link may hold that has no field, `errors` what is wrong
-    beside no field.
+    `own` and `common`: the fields. `hidden`: values that a link may contain but that have no field.
+    `errors`: errors that belong to no field.
     """
 
     request: Request
     own: tuple[Field, ...]
     common: tuple[Field, ...]
-    passed_on: dict[str, str]
+    hidden: dict[str, str]
     errors: tuple[str, ...]
 
     @property
-    def well(self) -> bool:
-        """Whether every value was taken."""
+    def valid(self) -> bool:
+        """Whether every value is valid."""
         return not self.errors and not any(field.error for field in (*self.own, *self.common))
 
 
 def form_of(resource: Resource, values: dict[str, str]) -> Form:
-    """Return the form for what was given."""
-    request, wrong = _sift(resource, values)
-    text = Field(
+    """Return the resource's form with these values."""
+    request, errors = _parse_leniently(resource, values)
+    header = Field(
         "header_text",
         "Header",
         "text",
-        _shown("header_text", values, request.header_text, wrong),
+        _field_value("header_text", values, request.header_text, errors),
         "",
         highest=HEADER_CHARACTERS,
         help=HELP["header_text"],
-        error=_told(wrong.get("header_text")),
+        error=_field_error(errors.get("header_text")),
     )
-    common = (text, *(_field(option, values, getattr(request, option.name), wrong) for option in COMMON_OPTIONS))
-    own = tuple(_field(option, values, request.choices[option.name], wrong) for option in resource.options)
-    beside = {field.name for field in (*own, *common)}
+    common = (header, *(_field(option, values, getattr(request, option.name), errors) for option in COMMON_OPTIONS))
+    own = tuple(_field(option, values, request.choices[option.name], errors) for option in resource.options)
+    fields = {field.name for field in (*own, *common)}
     return Form(
         request=request,
         own=own,
         common=common,
-        passed_on=_passed_on(resource, request),
-        errors=tuple(error for name, error in wrong.items() if name not in beside),
+        hidden=_hidden_values(resource, request),
+        errors=tuple(str(error) for name, error in errors.items() if name not in fields),
     )
 
 
-def _sift(resource: Resource, values: dict[str, str]) -> tuple[Request, dict[str, str]]:
-    """Return what can be drawn, and the errors by field: the parser tells one at a time, so ask until it has none."""
+def _parse_leniently(resource: Resource, values: dict[str, str]) -> tuple[Request, dict[str, RequestError]]:
+    """Return the request without the invalid values, and their errors by field.
+
+    The parser reports one error at a time: remove the value at fault and parse again until there is none.
+    """
     known = COMMON_KEYS | {option.name for option in resource.options}
-    left, wrong = dict(values), dict[str, str]()
+    left, errors = dict(values), dict[str, RequestError]()
     while True:
         try:
-            return checked(resource, left), wrong
+            return parse_values(resource, left), errors
         except RequestError as error:
-            wrong[error.field] = str(error)
-            if error.code == "unknown_option":  # told of all at once, and an address has room for thousands
+            errors[error.field] = error
+            if error.code == "unknown_option":  # one error covers all unknown names; a URL has room for thousands
                 left = {name: value for name, value in left.items() if name in known}
             elif left.pop(error.field, None) is None:
                 raise
 
 
-def _field(option: Option, values: dict[str, str], value: object, wrong: dict[str, str]) -> Field:
-    assert isinstance(value, str | int | bool)
-    kind, lowest, highest = "text", 0, 0
+def _field(option: Option, values: dict[str, str], value: Value, errors: dict[str, RequestError]) -> Field:
+    lowest = highest = 0
     choices: tuple[tuple[str, str], ...] = ()
-    if isinstance(option, Flag):
-        kind, choices = "radios", (("yes", "Yes"), ("no", "No"))
-    elif isinstance(option, Choice):
-        choices = tuple((str(key), label) for key, label in option.values.items())
-        kind = "radios" if len(choices) <= MAX_RADIOS else "menu"
-    elif isinstance(option, Number):
-        kind, lowest, highest = "number", option.lowest, option.highest
-    elif isinstance(option, Digits):
-        kind, highest = "digits", max(option.lengths)
-    shown = _shown(option.name, values, spelt(value), wrong)
+    match option:
+        case Flag():
+            kind, choices = "radios", (("yes", "Yes"), ("no", "No"))
+        case Choice():
+            choices = tuple((str(key), label) for key, label in option.values.items())
+            kind = "radios" if len(choices) <= MAX_RADIOS else "menu"
+        case Number():
+            kind, lowest, highest = "number", option.lowest, option.highest
+        case Digits():
+            kind, highest = "digits", max(option.lengths)
+        case _:
+            assert_never(option)
     return Field(
         option.name,
         option.label,
         kind,
-        shown,
-        spelt(option.default),
+        _field_value(option.name, values, value_text(value), errors),
+        value_text(option.default),
         choices,
         lowest,
         highest,
         HELP.get(option.name, ""),
-        _told(wrong.get(option.name)),
+        _field_error(errors.get(option.name)),
     )
 
 
-def _shown(name: str, values: dict[str, str], value: str, wrong: dict[str, str]) -> str:
-    """Return the value that the field holds: a wrong one as it was given, to be mended."""
-    return values[name][:HEADER_CHARACTERS] if name in wrong else value
+def _field_value(name: str, values: dict[str, str], value: str, errors: dict[str, RequestError]) -> str:
+    """Return the value to show: an invalid one as it was submitted, so that it can be corrected."""
+    return values[name][:HEADER_CHARACTERS] if name in errors else value
 
 
-def _told(error: str | None) -> str:
-    """Return the error for who fills in the form: they see what they gave, so say what would do."""
+def _field_error(error: RequestError | None) -> str:
+    """Return the error to show next to the field. The value is in the field, so name only what is allowed."""
     if error is None:
         return ""
-    allowed = error.partition("; allowed: ")[2]
-    return f"Please use {allowed}." if allowed else error
+    return f"Please use {error.allowed}." if error.allowed else str(error)
 
 
-def _passed_on(resource: Resource, request: Request) -> dict[str, str]:
-    given = {name: str(getattr(request, name)) for name in ("seed", "language", "url")}
-    passed = {name: value for name, value in given.items() if value != TEXTS[name]}
+def _hidden_values(resource: Resource, request: Request) -> dict[str, str]:
+    texts = {name: str(getattr(request, name)) for name in ("seed", "language", "url")}
+    hidden = {name: value for name, value in texts.items() if value != TEXTS[name]}
     if request.name != resource.name:
-        passed["resource_name"] = request.name
-    return passed
+        hidden["resource_name"] = request.name
+    return hidden

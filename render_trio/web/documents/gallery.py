@@ -1,9 +1,10 @@
-"""The first page: every resource with a picture of its own first page, and a search."""
+"""The start page: every resource with an image of its first page, and a search."""
 
 from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
+from typing import assert_never
 
 from quart import Blueprint, Response, render_template, request
 
@@ -11,10 +12,12 @@ from render_trio.errors import RenderTrioError
 from render_trio.rendering.fingerprint import fingerprint
 from render_trio.rendering.on_demand import OnDemandRenderer
 from render_trio.web.documents import query_string
-from render_trio.web.documents.direct import not_drawn, resource_of
-from render_trio.web.responses import FOR_EVER, REVALIDATED, Packed, packed, packed_reply
+from render_trio.web.documents.query_string import resource_of
+from render_trio.web.openapi.operation import HTML, PNG, describe
+from render_trio.web.problems import not_drawn
+from render_trio.web.responses import FOR_EVER, REVALIDATED, EncodedBody, encode_body, encoded_response
 from resources.drawing.paper import PAPERS
-from resources.options import Choice
+from resources.options import Choice, Digits, Flag, Number
 from resources.registry import CATALOGUE
 from resources.request import Request
 from resources.resource import Resource
@@ -25,7 +28,7 @@ SEARCH_CHARACTERS = 100
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A resource as the gallery shows it. `words` are what a search looks in; sizes in pixels."""
+    """A resource in the gallery. `words`: the text that a search looks in; sizes in pixels."""
 
     name: str
     slug: str
@@ -37,7 +40,7 @@ class Entry:
 
 
 def folded(text: str) -> str:
-    """Return the text as it is searched: small letters without accents. The script folds in the same way."""
+    """Return the text in lower case without accents, for searching. static/web/gallery.js folds in the same way."""
     parts = unicodedata.normalize("NFD", text)
     return "".join(part for part in parts if not unicodedata.combining(part)).lower()
 
@@ -47,8 +50,13 @@ def entry_of(resource: Resource) -> Entry:
     words = [resource.name, resource.view.replace("_", " "), resource.summary]
     for option in resource.options:
         words.append(option.label)
-        if isinstance(option, Choice):
-            words.extend(option.values.values())
+        match option:
+            case Choice():
+                words.extend(option.values.values())
+            case Flag() | Number() | Digits():
+                pass  # values without words
+            case _:
+                assert_never(option)
     paper = PAPERS["a4"].turned(resource.orientation)
     scale = PIXELS / max(paper.width, paper.height)
     return Entry(
@@ -62,41 +70,42 @@ def entry_of(resource: Resource) -> Entry:
     )
 
 
-def found(entries: tuple[Entry, ...], sought: str) -> set[str]:
-    """Return the slugs of the entries that hold every word that is sought."""
-    words = folded(sought).split()
+def matching(entries: tuple[Entry, ...], search: str) -> set[str]:
+    """Return the slugs of the entries that contain every word of the search."""
+    words = folded(search).split()
     return {entry.slug for entry in entries if all(word in entry.words for word in words)}
 
 
 def pictured(resource: Resource) -> Request:
-    """Return the request whose first page stands for the resource."""
-    return query_string.checked(
-        resource, {name: query_string.spelt(value) for name, value in resource.showcase.items()}
-    )
+    """Return the request whose first page represents the resource."""
+    showcase = {name: query_string.value_text(value) for name, value in resource.showcase.items()}
+    return query_string.parse_values(resource, showcase)
 
 
 def routes(on_demand: OnDemandRenderer) -> Blueprint:
     """Return the routes of the gallery."""
     part = Blueprint("gallery", __name__)
     entries = tuple(entry_of(resource) for resource in sorted(CATALOGUE.values(), key=lambda resource: resource.name))
-    whole: list[Packed] = []  # the page without a search, which is what nearly everybody asks for
-    thumbnails: dict[str, Packed] = {}
+    unfiltered: list[EncodedBody] = []  # the page without a search, which nearly every request is for
+    thumbnails: dict[str, EncodedBody] = {}
 
-    async def page_for(sought: str) -> Packed:
-        slugs = found(entries, sought)
-        html = await render_template("index.html", entries=entries, found=slugs, sought=sought)
-        return packed(html.encode(), "text/html; charset=utf-8")
+    async def page_for(search: str) -> EncodedBody:
+        slugs = matching(entries, search)
+        html = await render_template("index.html", entries=entries, found=slugs, search=search)
+        return encode_body(html.encode(), "text/html; charset=utf-8")
 
     @part.get("/")
+    @describe("The catalogue", {200: {HTML: ""}})
     async def index() -> Response:
-        sought = request.args.get("q", "")[:SEARCH_CHARACTERS].strip()
-        if sought:
-            return packed_reply(await page_for(sought), REVALIDATED)
-        if not whole:
-            whole.append(await page_for(""))
-        return packed_reply(whole[0], REVALIDATED)
+        search = request.args.get("q", "")[:SEARCH_CHARACTERS].strip()
+        if search:
+            return encoded_response(await page_for(search), REVALIDATED)
+        if not unfiltered:
+            unfiltered.append(await page_for(""))
+        return encoded_response(unfiltered[0], REVALIDATED)
 
     @part.get("/thumbnails/<slug>.png")
+    @describe("The image of a resource's first page", {200: {PNG: ""}, 304: {}, 404: {}}, problems=(500, 503))
     async def thumbnail(slug: str) -> Response:
         resource = resource_of(slug)
         if slug not in thumbnails:
@@ -104,9 +113,8 @@ def routes(on_demand: OnDemandRenderer) -> Blueprint:
                 picture = await on_demand.page(pictured(resource), 1, PIXELS, patient=True)
             except RenderTrioError as error:
                 return await not_drawn(error)
-            thumbnails[slug] = packed(picture, "image/png")
-        return packed_reply(
-            thumbnails[slug], FOR_EVER if request.args.get("v") == fingerprint(resource.view) else REVALIDATED
-        )
+            thumbnails[slug] = encode_body(picture, PNG)
+        current = request.args.get("v") == fingerprint(resource.view)
+        return encoded_response(thumbnails[slug], FOR_EVER if current else REVALIDATED)
 
     return part

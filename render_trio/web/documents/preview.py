@@ -1,4 +1,4 @@
-"""The pages of a document as pictures: the list of them as JSON for the script, each as a PNG."""
+"""A document's pages as images: a list of them as JSON for the page's script, and each page as a PNG."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from render_trio.rendering.fingerprint import etag, fingerprint
 from render_trio.rendering.finisher import FinishedDocument
 from render_trio.rendering.on_demand import OnDemandRenderer, one_copy
 from render_trio.web.documents import query_string
-from render_trio.web.documents.direct import not_drawn, resource_of
 from render_trio.web.documents.form import form_of
-from render_trio.web.problems import refusal
-from render_trio.web.responses import FOR_EVER, REVALIDATED, bodiless, json_reply
+from render_trio.web.documents.query_string import resource_of
+from render_trio.web.openapi.operation import JSON, PNG, describe
+from render_trio.web.problems import not_drawn, refusal
+from render_trio.web.responses import FOR_EVER, REVALIDATED, empty_response, json_response
 from resources.parsing import PAPER_SIZE, RequestError
 from resources.registry import CATALOGUE
 from resources.request import Request
 from resources.resource import Resource
 
-PIXELS = 1100  # of a page's longer side: sharp in half a window, or on the whole of a phone
+PIXELS = 1100  # of a page's longer side: sharp at half a window's width, or on a whole phone screen
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
-    """A page's picture: where it is, and how large, so that nothing moves when it arrives."""
+class PagePreview:
+    """The image of a page: its address, and its size in pixels so that the layout doesn't shift when it arrives."""
 
     address: str
     width: int
@@ -35,40 +36,64 @@ class Sheet:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a page shows of a document. `told` is how many pages it has, in words; `varies`: it has random numbers, so
-    another seed gives another one.
+    """The preview of a document.
+
+    `length` describes the number of pages in words. `varies`: the document has random numbers, so another seed yields
+    another document.
     """
 
     query: str
     filename: str
     page_count: int
-    told: str
+    length: str
     varies: bool
-    sheets: tuple[Sheet, ...]
+    pages: tuple[PagePreview, ...]
+
+    def as_json(self) -> dict[str, object]:
+        """Return the preview as /resources/<slug>/preview sends it."""
+        return {
+            "query": self.query,
+            "filename": self.filename,
+            "page_count": self.page_count,
+            "told": self.length,
+            "varies": self.varies,
+            "sheets": msgspec.to_builtins(self.pages),
+        }
 
 
-def preview_of(asked: Request, document: FinishedDocument | None) -> Preview:
-    """Return the preview: the pages of the first copy. Not drawn yet, it may vary for all we know."""
-    resource = CATALOGUE[asked.view]
-    spelt, slug, paper = query_string.canonical(asked), resource.slug, resource.paper(asked)
+def preview_of(document_request: Request, document: FinishedDocument | None) -> Preview:
+    """Return the preview: the pages of the first copy. Without the document, assume that it varies."""
+    resource = CATALOGUE[document_request.view]
+    paper = resource.paper(document_request)
     scale = PIXELS / max(paper.width, paper.height)
     size = round(paper.width * scale), round(paper.height * scale)
-    # Copies change no page: their pictures are the same.
-    pictured = query_string.canonical(one_copy(asked))
-    sheets = tuple(
-        Sheet(
-            query_string.address(f"/resources/{slug}/pages/{number}.png", pictured, v=fingerprint(resource.view)), *size
+    # The number of copies changes no page: leave it out of the images' addresses, so that they can be cached.
+    page_query = query_string.canonical(one_copy(document_request))
+    version = fingerprint(resource.view)
+    pages = tuple(
+        PagePreview(
+            query_string.address(f"/resources/{resource.slug}/pages/{number}.png", page_query, v=version), *size
         )
-        for number in range(1, resource.pages(asked.choices) + 1)
+        for number in range(1, resource.pages(document_request.choices) + 1)
     )
-    varies = document is None or document.varies
-    return Preview(spelt, resource.filename(asked), resource.page_count(asked), _told(resource, asked), varies, sheets)
+    return Preview(
+        query_string.canonical(document_request),
+        resource.filename(document_request),
+        resource.page_count(document_request),
+        _length(resource, document_request),
+        document is None or document.varies,
+        pages,
+    )
 
 
-def _told(resource: Resource, asked: Request) -> str:
-    each, size = resource.pages(asked.choices), asked.paper_size
-    pages = f"{each} page{'' if each == 1 else 's'} of {PAPER_SIZE.values[size]} paper"
-    return pages if asked.copies == 1 else f"{asked.copies} copies of {pages}: {resource.page_count(asked)} in all"
+def _length(resource: Resource, document_request: Request) -> str:
+    """Return the length in words, such as "3 copies, 2 pages each: 6 pages of A4 paper"."""
+    count, copies = resource.pages(document_request.choices), document_request.copies
+    paper = PAPER_SIZE.values[document_request.paper_size]
+    pages = f"{count} page{'' if count == 1 else 's'}"
+    if copies == 1:
+        return f"{pages} of {paper} paper"
+    return f"{copies} copies, {pages} each: {resource.page_count(document_request)} pages of {paper} paper"
 
 
 def routes(on_demand: OnDemandRenderer) -> Blueprint:
@@ -76,8 +101,14 @@ def routes(on_demand: OnDemandRenderer) -> Blueprint:
     part = Blueprint("preview", __name__)
 
     @part.get("/resources/<slug>/preview")
+    @describe(
+        "The pages of a document, as addresses of images",
+        {200: {JSON: ""}, 404: {}},
+        problems=(400, 500, 503),
+        query="Options",
+    )
     async def preview(slug: str) -> Response:
-        """Tell what the form means. A wrong value is no failure here: it is told, and the rest is shown."""
+        """Return the preview for the form's values. Invalid ones are reported in `errors`; defaults replace them."""
         resource = resource_of(slug)
         try:
             form = form_of(resource, query_string.given_values(request.args))
@@ -87,30 +118,34 @@ def routes(on_demand: OnDemandRenderer) -> Blueprint:
             document = await on_demand.document(one_copy(form.request))
         except RenderTrioError as error:
             return await not_drawn(error)
-        shown: dict[str, object] = msgspec.to_builtins(preview_of(form.request, document))
-        beside = {field.name: field.error for field in (*form.own, *form.common) if field.error}
-        return json_reply({**shown, "errors": beside, "notices": form.errors})
+        errors = {field.name: field.error for field in (*form.own, *form.common) if field.error}
+        return json_response({**preview_of(form.request, document).as_json(), "errors": errors, "notices": form.errors})
 
     @part.get("/resources/<slug>/pages/<int:number>.png")
+    @describe(
+        "The image of a page",
+        {200: {PNG: ""}, 304: {}, 404: {}},
+        problems=(400, 500, 503),
+        query="Options",
+    )
     async def page(slug: str, number: int) -> Response:
         resource = resource_of(slug)
         try:
-            asked = one_copy(
-                query_string.checked(resource, query_string.given_values(request.args, service_keys=("v",)))
-            )
+            values = query_string.given_values(request.args, service_keys=("v",))
+            document_request = one_copy(query_string.parse_values(resource, values))
         except RequestError as error:
             return refusal(error)
-        if not 1 <= number <= resource.page_count(asked):
+        if not 1 <= number <= resource.page_count(document_request):
             abort(404)
-        name = f"{etag(asked)}-{number}"
-        kept = FOR_EVER if request.args.get("v") == fingerprint(resource.view) else REVALIDATED
-        headers = {"ETag": f'"{name}"', "Cache-Control": kept}
+        name = f"{etag(document_request)}-{number}"
+        cache = FOR_EVER if request.args.get("v") == fingerprint(resource.view) else REVALIDATED
+        headers = {"ETag": f'"{name}"', "Cache-Control": cache}
         if request.if_none_match.contains(name):
-            return bodiless(headers, "image/png", 304)
+            return empty_response(headers, PNG, 304)
         if request.method == "HEAD":
-            return bodiless(headers, "image/png")
+            return empty_response(headers, PNG)
         try:
-            return Response(await on_demand.page(asked, number, PIXELS), 200, headers, content_type="image/png")
+            return Response(await on_demand.page(document_request, number, PIXELS), 200, headers, content_type=PNG)
         except RenderTrioError as error:
             return await not_drawn(error)
 

@@ -1,5 +1,6 @@
-"""Resources and their options → the JSON Schemas of tasks. There is no second list of options: these are made from the
-catalogue, those of replies from the values that are sent.
+"""The catalogue's resources and options → JSON Schemas of tasks; the types of responses → their schemas.
+
+Nothing is listed twice: the schemas are derived from the declarations that the service itself uses.
 """
 
 from __future__ import annotations
@@ -30,52 +31,54 @@ TEXTS: dict[str, Schema] = {
     "header_text": {
         "type": ["string", "null"],
         "maxLength": HEADER_CHARACTERS,
-        "description": "Set on top of each page.",
+        "description": "Printed at the top of each page.",
     },
     "seed": {
         "type": ["string", "integer", "null"],
         "maxLength": SEED_CHARACTERS,
-        "description": "The same seed gives the same numbers; without one a task's id serves.",
+        "description": "The same seed gives the same random numbers. Default: the task's id.",
     },
-    "language": {"type": ["string", "null"], "description": "BCP 47; `en` for now."},
+    "language": {"type": ["string", "null"], "description": "BCP 47. Available: `en`."},
     "url": {
         "type": ["string", "null"],
         "maxLength": URL_CHARACTERS,
-        "description": "Stands in the footer of each page.",
+        "description": "Printed in the footer of each page.",
     },
     "resource_name": {
         "type": ["string", "null"],
         "maxLength": NAME_CHARACTERS,
-        "description": "Instead of its own name.",
+        "description": "A title to print instead of the resource's own name.",
     },
 }
 
 
 def reference(name: str) -> Schema:
-    """Return a reference to a schema of the document."""
+    """Return a reference to the named schema of the OpenAPI document."""
     return {"$ref": REFERENCE.format(name=name)}
 
 
 def option_schema(option: Option) -> Schema:
-    """Return the schema of an option's values, as they may come over the wire."""
+    """Return the schema of the values that the option accepts in a task."""
     about: Schema = {"title": option.label, "description": f"Allowed: {option.allowed()}.", "default": option.default}
-    if isinstance(option, Flag):
-        return about | {"enum": [True, False, "yes", "no"]}
-    if isinstance(option, Choice):
-        spelt = [str(value) for value in option.values if not isinstance(value, str)]
-        labels = "; ".join(f"{value}: {label}" for value, label in option.values.items())
-        return about | {"enum": [*option.values, *spelt], "description": f"{labels}."}
-    if isinstance(option, Number):
-        bounds = {"minimum": option.lowest, "maximum": option.highest}
-        return about | {"type": ["integer", "string"], **bounds, "pattern": "^[0-9]{1,9}$"}
-    if isinstance(option, Digits):
-        lengths = "|".join(f"[0-9]{{{length}}}" for length in option.lengths)
-        return about | {"type": ["string", "null"], "pattern": f"^({lengths})?$"}
-    assert_never(option)
+    match option:
+        case Flag():
+            return about | {"enum": [True, False, "yes", "no"]}
+        case Choice():
+            as_text = [str(value) for value in option.values if not isinstance(value, str)]
+            labels = "; ".join(f"{value}: {label}" for value, label in option.values.items())
+            return about | {"enum": [*option.values, *as_text], "description": f"{labels}."}
+        case Number():
+            bounds = {"minimum": option.lowest, "maximum": option.highest}
+            return about | {"type": ["integer", "string"], **bounds, "pattern": "^[0-9]{1,9}$"}
+        case Digits():
+            lengths = "|".join(f"[0-9]{{{length}}}" for length in option.lengths)
+            return about | {"type": ["string", "null"], "pattern": f"^({lengths})?$"}
+        case _:
+            assert_never(option)
 
 
 def component_name(resource: Resource, kind: str) -> str:
-    """Return the name of a resource's schema: `BinaryCardsTask`."""
+    """Return the name of a resource's schema, such as `BinaryCardsTask`."""
     return "".join(word.capitalize() for word in resource.view.split("_")) + kind
 
 
@@ -90,8 +93,8 @@ def _options(resource: Resource) -> Schema:
 
 
 def _task(resource: Resource) -> Schema:
-    """Return the schema of a task: what a task must name is required, and nothing else may stand there."""
-    named = [option.name for option in (*resource.options, *COMMON_OPTIONS) if option.required]
+    """Return the schema of a task. Options that have no default in a task are required; other keys are not allowed."""
+    required = [option.name for option in (*resource.options, *COMMON_OPTIONS) if option.required]
     return {
         "title": f"Task for {resource.name}",
         "type": "object",
@@ -99,28 +102,28 @@ def _task(resource: Resource) -> Schema:
         "properties": {
             "kind": {"const": messages.TASK_KIND},
             "resource_view": {"enum": sorted({resource.view, resource.slug})},
-            "resource_slug": {"description": "Kept for older producers; not read."},
+            "resource_slug": {"description": "Accepted for older producers and ignored."},
             "reply_tag": {
                 "type": ["string", "null"],
                 "maxLength": messages.TAG_CHARACTERS,
-                "description": "Tag of the result on the queue.",
+                "description": "The tag of the result on the queue.",
             },
         },
-        "required": ["kind", "resource_view", *named],
+        "required": ["kind", "resource_view", *required],
         "unevaluatedProperties": False,
     }
 
 
 def components() -> dict[str, Schema]:
     """Return all schemas by name."""
-    _, sent = msgspec.json.schema_components([Health, Status, TaskView], ref_template=REFERENCE)
+    _, responses = msgspec.json.schema_components([Health, Status, TaskView], ref_template=REFERENCE)
     common = {option.name: option_schema(option) for option in COMMON_OPTIONS} | TEXTS
     schemas: dict[str, Schema] = {
-        **sent,
+        **responses,
         "CommonOptions": {"type": "object", "properties": common},
         "RenderTask": {"oneOf": [reference(component_name(resource, "Task")) for resource in CATALOGUE.values()]},
         "RenderOrder": {
-            "description": "A task of which only the resource must be named.",
+            "description": "A task in which every option but the resource is optional.",
             "type": "object",
             "properties": {"resource_view": {"enum": sorted(CATALOGUE)}},
             "required": ["resource_view"],
@@ -128,7 +131,7 @@ def components() -> dict[str, Schema]:
         },
         "Options": {"anyOf": [reference(component_name(resource, "Options")) for resource in CATALOGUE.values()]},
         "Problem": {
-            "description": "What is wrong (RFC 9457): `code` for programs, `detail` for people, and the `field`.",
+            "description": "An error (RFC 9457): `code` for programs, `detail` for people, and the `field` at fault.",
             "type": "object",
             "properties": {
                 "type": {"type": "string"},

@@ -1,4 +1,4 @@
-"""What the operator's page shows: the workers, the queue, the last hour. Looked up once a second, whoever asks."""
+"""The workers, the queue and the last hour → one `Status`, refreshed once a second however many clients request it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from render_trio.observation.recent_activity import FailureNote, RecentActivity,
 from render_trio.queue.task_queue.client import QueueStats
 from render_trio.supervision.health import Health
 
-STATUS_SECONDS = 0.9  # for which a status serves all who ask; below the page's second
-QUEUE_SECONDS = 2.0  # between two questions to the queue
-QUEUE_PATIENCE = 2.0
+STATUS_SECONDS = 0.9  # for which a status is reused; shorter than the page's refresh interval of 1 s
+QUEUE_SECONDS = 2.0  # between two requests to the queue
+QUEUE_TIMEOUT = 2.0  # s
 
 
 class QueueGlance(msgspec.Struct, frozen=True):
-    """The queue as it last answered; `oldest_seconds`: how long the longest waits, None when nothing waits."""
+    """The queue's last answer. `oldest_seconds`: the age of its oldest entry, None if it is empty."""
 
     total: int
     oldest_seconds: float | None
@@ -27,7 +27,10 @@ class QueueGlance(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """Everything on the page. `minutes`: tasks done in each of the last sixty minutes, the last one last."""
+    """Everything that the status page shows.
+
+    `at`: s since the epoch. `minutes`: tasks completed in each of the last sixty minutes, the current one last.
+    """
 
     at: float
     health: Health
@@ -39,62 +42,62 @@ class Status(msgspec.Struct, frozen=True):
 
     @property
     def last_hour(self) -> int:
-        """Tasks done in the last hour."""
+        """Tasks completed in the last hour."""
         return sum(self.minutes)
 
 
 class StatusSource:
-    """Gathers the status."""
+    """Collects the status. `date`: returns s since the epoch."""
 
     def __init__(
         self,
         health: Callable[[], Health],
-        journal: RecentActivity,
+        activity: RecentActivity,
         queue_stats: Callable[[], Awaitable[QueueStats]],
         date: Callable[[], float] = time.time,
     ) -> None:
         self._health = health
-        self._journal = journal
+        self._activity = activity
         self._queue_stats = queue_stats
         self._date = date
-        self._asking = trio.Lock()
+        self._lock = trio.Lock()
         self._status: Status | None = None
-        self._looked = self._asked = float("-inf")
+        self._refreshed = self._queue_requested = float("-inf")
         self._queue: QueueGlance | None = None
         self._queue_error = ""
 
-    async def status(self) -> Status:
-        """Return the status of this moment, or of one not a second ago."""
-        async with self._asking:
+    async def current(self) -> Status:
+        """Return the status, at most STATUS_SECONDS old."""
+        async with self._lock:
             old = self._status
-            # That we drain is told at once: it is the last word that listeners hear.
+            # Report draining at once: streams end with this status.
             if old is None or self._age() >= STATUS_SECONDS or old.health.draining != self._health().draining:
-                await self._ask_queue()
-                self._looked = trio.current_time()
+                await self._request_stats()
+                self._refreshed = trio.current_time()
                 old = self._status = Status(
                     self._date(),
                     self._health(),
                     self._queue,
                     self._queue_error,
-                    self._journal.minutes(),
-                    self._journal.stages(),
-                    self._journal.failures(),
+                    self._activity.minutes(),
+                    self._activity.stages(),
+                    self._activity.failures(),
                 )
             return old
 
     def _age(self) -> float:
-        return trio.current_time() - self._looked
+        return trio.current_time() - self._refreshed
 
-    async def _ask_queue(self) -> None:
-        if trio.current_time() - self._asked < QUEUE_SECONDS:
+    async def _request_stats(self) -> None:
+        if trio.current_time() - self._queue_requested < QUEUE_SECONDS:
             return
         try:
-            with trio.fail_after(QUEUE_PATIENCE):
+            with trio.fail_after(QUEUE_TIMEOUT):
                 stats = await self._queue_stats()
         except (QueueError, trio.TooSlowError) as error:
-            self._queue, self._queue_error = None, str(error) or f"no answer within {QUEUE_PATIENCE:.0f} s"
+            self._queue, self._queue_error = None, str(error) or f"no answer within {QUEUE_TIMEOUT:.0f} s"
         else:
-            waits = self._date() - stats.oldest
-            oldest = waits if stats.oldest and waits >= 0 else None
+            age = self._date() - stats.oldest
+            oldest = age if stats.oldest and age >= 0 else None
             self._queue, self._queue_error = QueueGlance(stats.total, oldest, stats.leased_last_minute), ""
-        self._asked = trio.current_time()
+        self._queue_requested = trio.current_time()

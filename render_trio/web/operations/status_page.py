@@ -1,4 +1,4 @@
-"""The operator's page: the service at work, live, and a way to restart a worker for who has the token."""
+"""The operator's page: the live status of the service, and a form that restarts a worker, protected by a token."""
 
 from __future__ import annotations
 
@@ -12,117 +12,124 @@ import msgspec
 import structlog
 from quart import Blueprint, Response, current_app, render_template, request
 
-from render_trio.web.operations.bar_chart import HEIGHT, WIDTH, bars
-from render_trio.web.operations.status import QUEUE_PATIENCE, Status, StatusSource
+from render_trio.web.openapi.operation import EVENTS, FORM, HTML, JSON, describe
+from render_trio.web.operations.bar_chart import HEIGHT, WIDTH, bar_chart
+from render_trio.web.operations.status import QUEUE_TIMEOUT, Status, StatusSource
 from render_trio.web.problems import problem
-from render_trio.web.responses import NOT_KEPT, json_reply, page_reply, wants_page
+from render_trio.web.responses import NOT_KEPT, json_response, page_response, see_other, wants_page
 from render_trio.web.same_origin import same_origin
 from render_trio.web.server_sent_events import PING_SECONDS, Listeners, Source, event
 
-LIVE_SECONDS = 1.0
-# A look takes as long as the queue's patience at worst.
-QUIET_TICKS = int(PING_SECONDS / (LIVE_SECONDS + QUEUE_PATIENCE))
+REFRESH_SECONDS = 1.0
+# Refreshes without a change before a ping. A refresh can take as long as the queue's timeout.
+SILENT_REFRESHES = int(PING_SECONDS / (REFRESH_SECONDS + QUEUE_TIMEOUT))
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """What an operator sees, and may do. `restart` says whether there is such a worker; without a token nobody may."""
+    """What the page shows and does.
 
-    board: StatusSource
+    `restart` takes a worker's name and a reason, and returns whether the worker exists. With an empty `token` no worker
+    can be restarted.
+    """
+
+    status_source: StatusSource
     restart: Callable[[str, str], bool]
     token: str
 
 
 def routes(operator: Operator, listeners: Listeners) -> Blueprint:
-    """Return the routes of the operator's page."""
+    """Return the routes of the status page."""
     part = Blueprint("status", __name__)
     live = _Live(operator)
 
     async def page(notice: str = "", refusal: str = "", status: int = 200) -> Response:
-        text = await live.text(current_app.jinja_env)
-        # Without a token there is nothing to choose from.
-        workers = (await operator.board.status()).health.workers if operator.token else ()
-        html = await render_template("status.html", live=text, workers=workers, notice=notice, refusal=refusal)
-        return page_reply(html, status, NOT_KEPT)
+        html = await live.html(current_app.jinja_env)
+        workers = (await operator.status_source.current()).health.workers if operator.token else ()
+        text = await render_template("status.html", live=html, workers=workers, notice=notice, refusal=refusal)
+        return page_response(text, status, NOT_KEPT)
 
     @part.get("/status")
+    @describe("The status of the service", {200: {JSON: "Status", HTML: ""}})
     async def status() -> Response:
-        shown = await operator.board.status()
+        shown = await operator.status_source.current()
         if not wants_page():
-            return json_reply(msgspec.to_builtins(shown))
+            return json_response(msgspec.to_builtins(shown))
         restarted = request.args.get("restarted", "")
         known = any(worker.name == restarted for worker in shown.health.workers)
-        return await page(f"{restarted} is being restarted." if known else "")
+        return await page(f"Restarting {restarted}." if known else "")
 
     @part.get("/status/events")
+    @describe("The status page as it changes: events `page`", {200: {EVENTS: ""}}, problems=(503,))
     async def status_events() -> Response:
         source = _source(live, current_app.jinja_env, listeners)
-        return listeners.answer(source, head=request.method == "HEAD")
+        return listeners.respond(source, head=request.method == "HEAD")
 
     @part.post("/status/restart")
+    @describe("Restart a worker; needs the operator's token", {303: {}}, problems=(403, 404), body={FORM: "Restart"})
     async def restart() -> Response:
         form = await request.form
         if not operator.token:
-            return problem(403, "no_token", "no worker can be restarted from here: ADMIN_TOKEN is not set")
+            return problem(403, "no_token", "restarting workers is disabled: set ADMIN_TOKEN to enable it")
         if not same_origin():
-            return problem(403, "other_origin", "this request comes from another site's page")
+            return problem(403, "other_origin", "the form was sent from another site's page")
         if not hmac.compare_digest(form.get("token", "").encode(), operator.token.encode()):
-            log.warning("a restart was asked for with a wrong token", client=request.remote_addr)
+            log.warning("restart refused, wrong token", client=request.remote_addr)
             if wants_page():
-                return await page(refusal="This is not the token of ADMIN_TOKEN; nothing was restarted.", status=403)
-            return problem(403, "wrong_token", "the token is not the one of ADMIN_TOKEN", field="token")
+                return await page(refusal="Wrong token. No worker was restarted.", status=403)
+            return problem(403, "wrong_token", "the token does not match ADMIN_TOKEN", field="token")
         worker = form.get("worker", "")
         if not operator.restart(worker, "restarted by the operator"):
-            return problem(404, "unknown_worker", "there is no worker of this name", field="worker")
-        log.warning("a worker is restarted by the operator", worker=worker)
-        return Response(b"", 303, {"Location": f"/status?restarted={worker}"})
+            return problem(404, "unknown_worker", "no worker has this name", field="worker")
+        log.warning("operator restarts worker", worker=worker)
+        return see_other(f"/status?restarted={worker}")
 
     return part
 
 
 class _Live:
-    """The part of the page that changes, made once for all who look at the same status."""
+    """The part of the page that changes, rendered once per status and shared by all clients."""
 
     def __init__(self, operator: Operator) -> None:
         self._operator = operator
-        self._shown: Status | None = None
-        self._text = ""
+        self._status: Status | None = None
+        self._html = ""
 
-    async def text(self, templates: Any) -> str:
+    async def html(self, templates: Any) -> str:
         """Return it as HTML."""
-        status = await self._operator.board.status()
-        if status is not self._shown:
+        status = await self._operator.status_source.current()
+        if status is not self._status:
             template = templates.get_template("status_live.html")
-            text = await template.render_async(
+            html = await template.render_async(
                 status=status,
-                bars=bars(status.minutes),
+                bars=bar_chart(status.minutes),
                 chart=(WIDTH, HEIGHT),
                 span=span,
-                took=took,
+                duration=duration,
                 moment=moment,
             )
-            self._shown, self._text = status, text
-        return self._text
+            self._status, self._html = status, html
+        return self._html
 
 
 def _source(live: _Live, templates: Any, listeners: Listeners) -> Source:
-    """Return what gives the page anew whenever it has changed, a last time when the service begins to drain."""
+    """Return a source of events: the page whenever it has changed, and a last time when the service begins to drain."""
     sent: str | None = None
-    quiet, last = 0, False
+    silent, last = 0, False
 
     async def next_event() -> bytes | None:
-        nonlocal sent, quiet, last
+        nonlocal sent, silent, last
         while not last:
             if sent is not None:
-                await listeners.pause(LIVE_SECONDS)
-            last = listeners.ending.is_set()
-            text = await live.text(templates)
-            if text != sent:
-                sent, quiet = text, 0
-                return event("page", text)
-            quiet += 1
-            if quiet % QUIET_TICKS == 0:
+                await listeners.pause(REFRESH_SECONDS)
+            last = listeners.draining.is_set()
+            html = await live.html(templates)
+            if html != sent:
+                sent, silent = html, 0
+                return event("page", html)
+            silent += 1
+            if silent % SILENT_REFRESHES == 0:
                 return b""
         return None
 
@@ -130,7 +137,7 @@ def _source(live: _Live, templates: Any, listeners: Listeners) -> Source:
 
 
 def span(seconds: float) -> str:
-    """Return a length of time as people say it, the coarser the longer it is."""
+    """Return a length of time for display, rounded down more coarsely the longer it is."""
     if seconds < 1:
         return "under 1 s"
     if seconds < 60:
@@ -139,12 +146,12 @@ def span(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def took(seconds: float) -> str:
-    """Return a measured time in the unit that suits it."""
+def duration(seconds: float) -> str:
+    """Return a measured time for display, in ms below one second."""
     return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
 
 
 def moment(seconds: float) -> tuple[str, str]:
-    """Return a moment, s since the epoch, for programs and for people."""
+    """Return a time, given in s since the epoch, in ISO 8601 and in words."""
     at = datetime.fromtimestamp(seconds, UTC)
     return at.strftime("%Y-%m-%dT%H:%M:%SZ"), at.strftime("%d %b, %H:%M:%S UTC")

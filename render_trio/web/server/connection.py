@@ -1,9 +1,9 @@
-"""One connection of the web: hypercorn's HTTP/1.1, with limits where its own are missing.
+"""One connection of the web server: hypercorn's HTTP/1.1, with the limits that it lacks.
 
-hypercorn on trio (0.18) lets a connection's failure end the whole server, sends without a time limit and out of
-any cancellation's reach, and keeps a connection for ever whose answer came before its body was read. Here a
-failure ends its own connection, a client that doesn't read is cut off, and what is closed is gone. HTTP/2 and
-websockets are not spoken: nothing here needs them, and what isn't there can't be abused.
+With hypercorn on Trio (0.18), an exception in one connection ends the whole server, sending has no timeout and can't be
+cancelled, and a connection stays open for ever if the response was sent before the request body was read. Here an
+exception ends only its own connection, a client that doesn't read is disconnected, and a closed connection is released.
+HTTP/2 and websockets are not supported: nothing here needs them, and an absent protocol can't be abused.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ from hypercorn.utils import parse_socket_addr
 from render_trio.errors import first_error
 from render_trio.web.server.request_limits import SECURITY_HEADERS
 
-SEND_SECONDS = 20.0  # that a client may take to accept one piece of an answer
-LAST_SEND_SECONDS = 1.0  # the same, once the web is to end
+SEND_SECONDS = 20.0  # that a client may take to accept one chunk of a response
+LAST_SEND_SECONDS = 1.0  # the same, during shutdown
 log = structlog.get_logger(__name__)
 
 
 class Connections:
-    """The connections that are open, oldest first; when there are too many, the oldest makes room."""
+    """The open connections, oldest first. At the limit, a new connection closes the oldest."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
         self._open: dict[Connection, None] = {}
-        self.ending = False
+        self.closing = False
 
     def __len__(self) -> int:
         return len(self._open)
 
     def admit(self, connection: Connection) -> None:
-        """Take a new connection in."""
-        while len(self._open) >= self._most:
+        """Add a connection, closing the oldest if there are too many."""
+        while len(self._open) >= self._limit:
             oldest = next(iter(self._open))
             del self._open[oldest]
             oldest.hurry()
@@ -51,18 +51,18 @@ class Connections:
         self._open[connection] = None
 
     def dismiss(self, connection: Connection) -> None:
-        """Forget a connection that has ended."""
+        """Remove a connection that has ended."""
         self._open.pop(connection, None)
 
     def end(self) -> None:
-        """Let no client hold up the end: who does not read now is cut off."""
-        self.ending = True
+        """Begin the shutdown: disconnect clients that don't read within LAST_SEND_SECONDS."""
+        self.closing = True
         for connection in self._open:
             connection.hurry()
 
 
 class Connection(TCPServer):
-    """One connection, from its first byte to its end."""
+    """One connection, from accept to close."""
 
     def __init__(
         self,
@@ -77,24 +77,24 @@ class Connection(TCPServer):
         self._connections = connections
         self._socket_stream = stream
         self.scope = trio.CancelScope()
-        self._send_seconds = LAST_SEND_SECONDS if connections.ending else SEND_SECONDS
+        self._send_seconds = LAST_SEND_SECONDS if connections.closing else SEND_SECONDS
         self._sending = trio.CancelScope()
 
     def hurry(self) -> None:
-        """Wait for the client no longer than it takes to be polite."""
+        """Shorten the send timeout to LAST_SEND_SECONDS, for a send in progress too."""
         self._send_seconds = LAST_SEND_SECONDS
         self._sending.deadline = min(self._sending.deadline, trio.current_time() + LAST_SEND_SECONDS)
 
     async def run(self) -> None:
-        """Serve the connection; its failure is logged, and ends nothing but itself."""
+        """Serve the connection. An exception is logged and ends this connection only."""
         self._connections.admit(self)
         try:
             with self.scope:
                 await self._serve()
         except* OSError:
-            log.debug("a client went away")
+            log.debug("client disconnected")
         except* Exception as group:
-            log.warning("a connection failed", error=repr(first_error(group)))
+            log.warning("connection failed", error=repr(first_error(group)))
         finally:
             self._connections.dismiss(self)
             self._socket_stream.socket.close()
@@ -118,15 +118,15 @@ class Connection(TCPServer):
             await self.protocol.initiate()
             await self.idle_task.restart(tasks, self._idle_timeout)
             await self._read_data()
-            self.scope.cancel(reason="the client has closed")
+            self.scope.cancel(reason="closed by the client")
 
     async def protocol_send(self, event: Event) -> None:
-        """Send a piece of an answer whole, in time, or end the connection; what is closed leaves nothing behind."""
+        """Send a chunk of a response within the time limit, or end the connection."""
         if isinstance(event, Closed):
-            self.scope.cancel(reason="closed")  # and `run` closes the socket
+            self.scope.cancel(reason="closed")  # `run` closes the socket
             return
         if not isinstance(event, RawData):
-            # Quart cancels its request when the answer is out; the timer of an idle connection must start all the same.
+            # Quart cancels its request task once the response is sent; the keep-alive timer must start regardless.
             with trio.CancelScope(shield=True):
                 await super().protocol_send(event)
             return
@@ -135,16 +135,16 @@ class Connection(TCPServer):
                 try:
                     await self.stream.send_all(event.data)
                 except (trio.BrokenResourceError, trio.ClosedResourceError):
-                    self.scope.cancel(reason="the client has gone")
+                    self.scope.cancel(reason="client disconnected")
             if self._sending.cancelled_caught:
-                self.scope.cancel(reason="the client does not read")
+                self.scope.cancel(reason="client does not read")
 
 
 class _Http(H11Protocol):
-    """HTTP/1.1 alone: a wish for HTTP/2 or a websocket is not granted, which the standard allows."""
+    """HTTP/1.1 only. Requests to upgrade to HTTP/2 or a websocket are ignored, as RFC 9110 (section 7.8) permits."""
 
     async def _check_protocol(self, event: h11.Request) -> None:
-        """Stay with HTTP/1.1."""
+        """Do nothing: hypercorn's version switches to HTTP/2 or a websocket here."""
 
     async def _create_stream(self, request: h11.Request) -> None:
         headers = [(name, value) for name, value in request.headers.raw_items() if name.lower() != b"upgrade"]
@@ -155,7 +155,7 @@ class _Http(H11Protocol):
         )
 
     async def _send_error_response(self, status_code: int) -> None:
-        """Answer what is no request; as secured as every other answer."""
+        """Answer a malformed request, with the same security headers as any other response."""
         headers: list[Any] = [(b"content-length", b"0"), (b"connection", b"close"), *SECURITY_HEADERS]
         headers += self.config.response_headers("h11")
         await self._send_h11_event(h11.Response(status_code=status_code, headers=headers))

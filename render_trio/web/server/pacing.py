@@ -1,8 +1,8 @@
-"""One request begins at a time, and the probes pass by: a crowd that comes at once must not look like a stall.
+"""Starts requests one at a time, except the probes, so that a burst of requests doesn't look like a stall.
 
-Trio runs every task that can run before it looks at the network again. If hundreds of requests begin in one such
-round, each with its milliseconds of Python, an orchestrator's question waits for all of them, and it has a deadline.
-So requests pass one by one, each in a round of its own; between two rounds, whatever came meanwhile gets its turn.
+Trio runs every task that is ready before it polls the network again. If hundreds of requests start in one such pass,
+each running Python for some milliseconds, an orchestrator's probe waits for all of them and may exceed its deadline.
+Therefore each request starts in a pass of its own, and whatever has arrived meanwhile runs in between.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import trio
 
 from render_trio.web.server.request_limits import Asgi, Message, Receive, Send
 
-PASS_BY = frozenset({"/health", "/_ah/health", "/livez", "/readyz"})
+UNPACED = frozenset({"/health", "/_ah/health", "/livez", "/readyz"})
 
 
-def taking_turns(app: Asgi) -> Asgi:
-    """Return the application behind a turnstile."""
-    turnstile = trio.Lock()  # its line is first come, first served
+def paced(app: Asgi) -> Asgi:
+    """Return the application with its requests started one at a time, in the order in which they arrived."""
+    lock = trio.Lock()  # fair: first come, first served
 
     async def serve(scope: Message, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] not in PASS_BY:
-            async with turnstile:
+        if scope["type"] == "http" and scope["path"] not in UNPACED:
+            async with lock:
                 await trio.lowlevel.checkpoint()
         await app(scope, receive, send)
 

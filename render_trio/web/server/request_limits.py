@@ -1,7 +1,8 @@
-"""Request bodies, read whole and under a limit before the application sees the request; security headers after.
+"""Reads request bodies completely, within limits, before the application runs; adds security headers to responses.
 
-An answer that comes before its request was read is lost to most clients: the connection's end reaches them
-first. So bodies are read first, and a good deal of one that is too large. This service takes only small ones.
+Most clients lose a response that is sent before their request has been read, because the connection is reset first.
+Therefore the body is read first, and of one that is too large, DISCARDED_BYTES more. This service accepts only small
+bodies.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 import trio
 
 BODY_SECONDS = 20.0  # that a client may take to send its body
-DISCARDED_BYTES = 8 * 1024 * 1024  # of a body that is too large: as much is read, so that its sender sees the answer
+DISCARDED_BYTES = 8 * 1024 * 1024  # read of a body that is too large, so that the client receives the response
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -28,17 +29,22 @@ SECURITY_HEADERS = (
 
 
 class _ClientGone(Exception):
-    """The client closed the connection before its body was there."""
+    """The client closed the connection before its body had arrived."""
 
 
 class _Refused(Exception):
+    """The body is too large."""
+
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
 
 
-def guarded(app: Asgi, body_limit: int) -> Asgi:
-    """Return the application behind a limit of `body_limit` bytes, its answers with security headers."""
+def limit_requests(app: Asgi, body_limit: int) -> Asgi:
+    """Return the application with request bodies limited to `body_limit` bytes, and security headers on its responses.
+
+    A body that is too large gets 413, one that takes more than BODY_SECONDS gets 408.
+    """
 
     async def serve(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -50,8 +56,8 @@ def guarded(app: Asgi, body_limit: int) -> Asgi:
                 given = {name.lower() for name, _ in message["headers"]}
                 extra = [header for header in SECURITY_HEADERS if header[0] not in given]
                 message = message | {"headers": [*message["headers"], *extra]}
-            # With the last message hypercorn ends the exchange, tells the application so, and is then cancelled by it
-            # before the connection is closed, or made ready for the next request: neither would ever happen.
+            # On the last message hypercorn notifies the application, which then cancels this task, before hypercorn has
+            # closed the connection or prepared it for the next request. The shield lets it finish.
             with trio.CancelScope(shield=message["type"] == "http.response.body" and not message.get("more_body")):
                 await send(message)
 
@@ -61,7 +67,7 @@ def guarded(app: Asgi, body_limit: int) -> Asgi:
         except _ClientGone:
             return
         except trio.TooSlowError:
-            await _refuse(send_secured, 408, f"the body took over {BODY_SECONDS:.0f} s")
+            await _refuse(send_secured, 408, f"the body took more than {BODY_SECONDS:.0f} s to arrive")
             return
         except _Refused as refusal:
             await _refuse(send_secured, refusal.status, str(refusal))

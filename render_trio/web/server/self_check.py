@@ -1,7 +1,7 @@
-"""The web side as a child of a supervisor: it serves, and asks itself now and then whether it really does.
+"""The web server as a supervised child: it regularly sends a request to itself, to verify that it really serves.
 
-A server that exists but accepts nobody is as bad as none. So its heartbeat is an answer that it gave to a real
-request; when those stay out, the watchdog has it replaced.
+A server that runs but answers no request is useless. Its heartbeat is therefore an answered request; when there is
+none for SERVE_BUDGET, the watchdog replaces the server.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ from render_trio.supervision.supervisor import Child, Heartbeat, Supervisor
 from render_trio.web.server.request_limits import Asgi
 from render_trio.web.server.server import serve
 
-ASK_EVERY = 5.0  # s between two questions
-ASK_SECONDS = 10.0  # for one answer
+CHECK_INTERVAL = 5.0  # s
+CHECK_TIMEOUT = 10.0  # s
 SERVE_BUDGET = 40.0  # s without an answer after which the server is replaced
-RESTARTS, WINDOW = 5, 600.0  # s: one that answers nobody is replaced every 45 s or so, five times in vain
+# A server that never answers is replaced about every 45 s; after five replacements within the window, give up.
+MAX_RESTARTS, RESTART_WINDOW = 5, 600.0  # s
 REQUEST = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-GOOD = b"HTTP/1.1 200"
-ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+EXPECTED = b"HTTP/1.1 200"
+WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # where to connect if the server listens on all interfaces
 log = structlog.get_logger(__name__)
 
 
 def web_child(app: Asgi, listener: socket.socket, serving: trio.Event) -> Child:
-    """Return the child that serves the application; `serving` is set when it first does."""
+    """Return a child that serves the application and sets `serving` once it accepts requests."""
 
     async def run(heartbeat: Heartbeat) -> None:
         async with trio.open_nursery() as nursery:
@@ -35,7 +36,7 @@ def web_child(app: Asgi, listener: socket.socket, serving: trio.Event) -> Child:
             heartbeat.enter("serving", SERVE_BUDGET)
             serving.set()
             while True:
-                await trio.sleep(ASK_EVERY)
+                await trio.sleep(CHECK_INTERVAL)
                 if await answers(listener):
                     heartbeat.enter("serving", SERVE_BUDGET)
 
@@ -49,27 +50,27 @@ def web_supervisor(
     on_restart: Callable[[str], None],
     on_give_up: Callable[[str], None],
 ) -> Supervisor:
-    """Return the supervisor of the web side: without it nobody could ask for our health."""
+    """Return a supervisor for the web server. It is separate from the workers': the health check depends on it."""
     return Supervisor(
         {"web": web_child(app, listener, serving)},
-        restart_limit=RESTARTS,
-        restart_window=WINDOW,
+        restart_limit=MAX_RESTARTS,
+        restart_window=RESTART_WINDOW,
         on_restart=on_restart,
         on_give_up=on_give_up,
     )
 
 
 async def answers(listener: socket.socket) -> bool:
-    """Return whether who connects to the listener is told in time that the service is alive."""
+    """Return whether GET /livez on the listener's address returns 200 within CHECK_TIMEOUT."""
     host, port = listener.getsockname()[:2]
     try:
-        with trio.fail_after(ASK_SECONDS):
-            async with await trio.open_tcp_stream(ANYWHERE.get(host, host), port) as stream:
+        with trio.fail_after(CHECK_TIMEOUT):
+            async with await trio.open_tcp_stream(WILDCARDS.get(host, host), port) as stream:
                 await stream.send_all(REQUEST)
                 answer = b""
-                while len(answer) < len(GOOD) and (more := await stream.receive_some()):
+                while len(answer) < len(EXPECTED) and (more := await stream.receive_some()):
                     answer += more
     except (OSError, trio.TooSlowError, trio.BrokenResourceError) as error:
-        log.warning("the web does not answer", error=f"{type(error).__name__}: {error}")
+        log.warning("self-check failed", error=f"{type(error).__name__}: {error}")
         return False
-    return answer.startswith(GOOD)
+    return answer.startswith(EXPECTED)

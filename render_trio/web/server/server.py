@@ -1,4 +1,4 @@
-"""The web application on hypercorn's parts: a listening socket, limits, connections that fail by themselves."""
+"""Serves the application with hypercorn's building blocks: a listening socket, limits, and isolated connections."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from hypercorn.utils import wrap_app
 from render_trio.web.server.connection import Connection, Connections
 from render_trio.web.server.request_limits import Asgi
 
-BACKLOG = 1024  # connections that may wait to be accepted: one too many is tried again only after a second
-ACCEPTORS = 8  # each takes in one connection a round of Trio's: a probe behind a crowd would wait for all before it
-MAX_CONNECTIONS = 500  # at once; below the 1,024 descriptors that many systems grant, the queue's connections apart
-ACKNOWLEDGE_SECONDS = 20  # that a client's host may be silent before the kernel gives it up
+BACKLOG = 1024  # connections waiting to be accepted; a client beyond this retries only after a second
+ACCEPTORS = 8  # each accepts one connection per pass of Trio's scheduler: with one, a probe waits behind a burst
+MAX_CONNECTIONS = 500  # at once; many systems allow 1,024 descriptors, and the queue's connections need some
+ACKNOWLEDGE_SECONDS = 20  # that a client's host may leave data unacknowledged before the kernel drops it
 HEADER_BYTES = 32 * 1024
-KEEP_ALIVE_SECONDS = 15.0  # between two requests, and from a connection's first byte to the end of its headers
-TCP_USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", 18)  # Linux; not named by every Python
+KEEP_ALIVE_SECONDS = 15.0  # between two requests, and for the headers of the first one to arrive
+TCP_USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", 18)  # Linux's value; not every build of Python has it
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """Return a listening socket; port 0 takes a free one. Raises OSError."""
+    """Return a listening socket; port 0 selects a free port. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -41,22 +41,22 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 
 def address_of(listener: socket.socket, host: str) -> str:
-    """Return the address that the socket answers at, as a URL."""
+    """Return the socket's address as a URL."""
     shown = f"[{host.strip('[]')}]" if ":" in host else host
     return f"http://{shown}:{listener.getsockname()[1]}"
 
 
 async def serve(app: Asgi, listener: socket.socket, *, task_status: trio.TaskStatus[Connections]) -> None:
-    """Serve the application on a copy of the socket until cancelled; can be called again after a failure.
+    """Serve the application on a copy of the socket until cancelled. Can be called again after a failure.
 
-    Reports the connections when requests are answered.
+    Reports the connections as started once it accepts requests.
     """
     config = Config()
     config.keep_alive_timeout = KEEP_ALIVE_SECONDS
     config.h11_max_incomplete_size = HEADER_BYTES
     config.include_server_header = False
     config.accesslog = None
-    config.errorlog = logging.getLogger("hypercorn.error")  # where an application's failure is told
+    config.errorlog = logging.getLogger("hypercorn.error")  # receives the application's uncaught exceptions
     wrapped = wrap_app(app, config.wsgi_max_body_size, "asgi")  # type: ignore[arg-type]
     state: LifespanState = {}
     context = WorkerContext(None)

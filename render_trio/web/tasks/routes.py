@@ -1,4 +1,4 @@
-"""Tasks over the web: put one on the queue, follow it, take its document."""
+"""Routes for tasks: submit one, follow its state, fetch its document."""
 
 from __future__ import annotations
 
@@ -9,101 +9,121 @@ import msgspec
 from quart import Blueprint, Response, current_app, render_template, request
 
 from render_trio.errors import InvalidTaskError, QueueError, QueueRefusedError, QueueUnavailableError
-from render_trio.queue.messages import TASK_KIND
+from render_trio.queue.messages import checked_task
 from render_trio.queue.producer import task_values
 from render_trio.web.documents import query_string
-from render_trio.web.documents.direct import disposition, resource_of, see_other
-from render_trio.web.documents.resource_page import SERVICE_KEYS
+from render_trio.web.documents.query_string import SERVICE_KEYS, resource_of
+from render_trio.web.openapi.operation import EVENTS, FORM, HTML, JSON, PDF, describe
 from render_trio.web.problems import problem, refusal
-from render_trio.web.responses import NOT_KEPT, json_reply, page_reply, wants_page
+from render_trio.web.responses import NOT_KEPT, disposition, json_response, page_response, see_other, wants_page
 from render_trio.web.same_origin import same_origin
 from render_trio.web.server_sent_events import PING_SECONDS, Listeners, Source, event
-from render_trio.web.tasks.submissions import Document, TaskView, WebTasks
+from render_trio.web.tasks.submissions import DocumentBytes, DocumentLink, TaskView, WebTasks
 from resources.parsing import RequestError
 
-INITIAL_POLL_INTERVAL, MAX_POLL_INTERVAL = (
-    0.2,
-    2.0,
-)  # s between two looks at a task; grows by half, since most are done at once
+# s between two polls of a task. The interval grows by half each time, because most tasks finish at once.
+INITIAL_POLL_INTERVAL = 0.2
+MAX_POLL_INTERVAL = 2.0
 RETRY_AFTER_SECONDS = 2
-UNKNOWN = "nothing is known of this task: there was none, or its result was kept long enough"
+UNKNOWN = "unknown task: it never existed, or its result has been deleted"
+TASK_PROBLEMS = (404, 502, 503)
 
 
 def routes(web_tasks: WebTasks, listeners: Listeners) -> Blueprint:
-    """Return the routes of tasks."""
+    """Return the routes for tasks."""
     part = Blueprint("tasks", __name__)
 
     @part.post("/tasks")
+    @describe(
+        "Put a task on the queue",
+        {202: {JSON: "TaskState"}},
+        problems=(400, 413, 415, 502, 503),
+        body={JSON: "RenderTask"},
+    )
     async def submit() -> Response:
         if request.mimetype != "application/json":
-            return problem(415, "not_json", f"the body is {request.mimetype[:40]!r}; allowed: application/json")
-        task_id = await web_tasks.submit(await request.body)
-        reply = json_reply(_as_json(TaskView(task_id, "queued")), 202)
-        reply.headers["Location"] = f"/tasks/{task_id}"
-        return reply
+            detail = f"Content-Type is {request.mimetype[:40]!r}; allowed: 'application/json'"
+            return problem(415, "not_json", detail)
+        task_id = await web_tasks.submit(checked_task(await request.body))
+        response = json_response(_as_json(TaskView(task_id, "queued")), 202)
+        response.headers["Location"] = f"/tasks/{task_id}"
+        return response
 
     @part.post("/resources/<slug>/tasks")
+    @describe(
+        "Put a task on the queue from a resource's form; redirects to the task's page",
+        {303: {}, 404: {}},
+        problems=(400, 403, 413, 502, 503),
+        body={FORM: "Options"},
+    )
     async def submit_form(slug: str) -> Response:
         resource = resource_of(slug)
         if not same_origin():
-            return problem(403, "other_origin", "this form comes from another site's page")
+            return problem(403, "other_origin", "the form was sent from another site's page")
         form = await request.form
         try:
             values = query_string.given_values(form, service_keys=SERVICE_KEYS)
-            # The numbers that were seen in the preview.
+            # The preview's seed, so that the document has the numbers that the preview showed.
             _, task = task_values(resource.view, {"seed": query_string.DEFAULT_SEED, **values})
         except RequestError as error:
-            if wants_page():  # the form tells the error beside its field
+            if wants_page():  # the form shows the error next to the field
                 return see_other(f"/resources/{slug}?{urlencode(list(form.items(multi=True)))}")
             return refusal(error)
-        task_id = await web_tasks.submit(msgspec.json.encode({"kind": TASK_KIND, **task}))
+        task_id = await web_tasks.submit(task)
         return see_other(f"/tasks/{task_id}")
 
     @part.get("/tasks/<task_id>")
+    @describe("The state of a task", {200: {JSON: "TaskState", HTML: ""}}, problems=TASK_PROBLEMS)
     async def task(task_id: str) -> Response:
-        view = await web_tasks.look(task_id)
+        view = await web_tasks.view(task_id)
         if wants_page():
-            text = "" if view is None else await _text(current_app.jinja_env, view)
+            text = "" if view is None else await _live_part(current_app.jinja_env, view)
             page = await render_template("task.html", view=view, live=text)
-            return page_reply(page, 404 if view is None else 200, NOT_KEPT)
-        return problem(404, "unknown_task", UNKNOWN) if view is None else json_reply(_as_json(view))
+            return page_response(page, 404 if view is None else 200, NOT_KEPT)
+        return problem(404, "unknown_task", UNKNOWN) if view is None else json_response(_as_json(view))
 
     @part.get("/tasks/<task_id>/document")
+    @describe("The document of a task", {200: {PDF: ""}, 302: {}}, problems=(*TASK_PROBLEMS, 409))
     async def document(task_id: str) -> Response:
         found = await web_tasks.document(task_id)
-        if isinstance(found, Document):
+        if isinstance(found, DocumentBytes):
             headers = {"Content-Disposition": disposition(found.filename, attached=False), "Cache-Control": NOT_KEPT}
-            return Response(found.pdf, 200, headers, content_type="application/pdf")
-        if found is not None:
+            return Response(found.pdf, 200, headers, content_type=PDF)
+        if isinstance(found, DocumentLink):
             return Response(b"", 302, {"Location": found.url})
-        view = await web_tasks.look(task_id)
+        view = await web_tasks.view(task_id)
         if view is None:
             return problem(404, "unknown_task", UNKNOWN)
         if view.error is not None:
             return problem(404, view.error.code, view.error.message)
         if view.ended:
-            return problem(404, "not_here", "the document lies where this service can't read it")
+            return problem(404, "not_here", "the document is stored where this service can't read it")
         return problem(409, "not_yet", f"the task is {view.state}", retry_after=1)
 
     @part.get("/tasks/<task_id>/events")
+    @describe(
+        "Events for each change of a task: `state` and `page`, finally `end`",
+        {200: {EVENTS: ""}},
+        problems=TASK_PROBLEMS,
+    )
     async def task_events(task_id: str) -> Response:
-        view = await web_tasks.look(task_id)
+        view = await web_tasks.view(task_id)
         if view is None:
             return problem(404, "unknown_task", UNKNOWN)
         source = _source(web_tasks, view, current_app.jinja_env, listeners)
-        return listeners.answer(source, head=request.method == "HEAD")
+        return listeners.respond(source, head=request.method == "HEAD")
 
     @part.errorhandler(InvalidTaskError)
-    async def refused(error: InvalidTaskError) -> Response:
+    async def invalid(error: InvalidTaskError) -> Response:
         return problem(400, error.code, str(error), field=error.field or None)
 
     @part.errorhandler(QueueUnavailableError)
     async def unavailable(error: QueueUnavailableError) -> Response:
-        return problem(503, "queue_unavailable", "the queue can't be asked now", retry_after=RETRY_AFTER_SECONDS)
+        return problem(503, "queue_unavailable", "the queue is unreachable", retry_after=RETRY_AFTER_SECONDS)
 
     @part.errorhandler(QueueRefusedError)
-    async def misunderstood(error: QueueRefusedError) -> Response:
-        return problem(502, "queue_refused", "the queue did not take this")
+    async def refused(error: QueueRefusedError) -> Response:
+        return problem(502, "queue_refused", "the queue refused the request")
 
     return part
 
@@ -114,38 +134,38 @@ def _as_json(view: TaskView) -> dict[str, Any]:
     return value | {"document": f"{address}/document" if view.state == "done" else None}
 
 
-async def _text(templates: Any, view: TaskView) -> str:
-    """Return the part of the page that changes."""
-    text: str = await templates.get_template("task_live.html").render_async(view=view)
-    return text
+async def _live_part(templates: Any, view: TaskView) -> str:
+    """Return the part of the task's page that changes, as HTML."""
+    html: str = await templates.get_template("task_live.html").render_async(view=view)
+    return html
 
 
 def _source(web_tasks: WebTasks, first: TaskView, templates: Any, listeners: Listeners) -> Source:
-    """Return what tells each change: a `state` for programs, a `page` for the page, an `end` when it has ended."""
-    told: TaskView | None = None
+    """Return a source of events: for each change a `state` (JSON) and a `page` (HTML), and an `end` after the last."""
+    sent: TaskView | None = None
     wait, silent = INITIAL_POLL_INTERVAL, 0.0
 
     async def next_event() -> bytes | None:
-        nonlocal told, wait, silent
-        if (told is not None and told.ended) or listeners.ending.is_set():
+        nonlocal sent, wait, silent
+        if (sent is not None and sent.ended) or listeners.draining.is_set():
             return None
         view: TaskView | None = first
-        while told is not None:
+        while sent is not None:
             await listeners.pause(wait)
             wait, silent = min(wait * 1.5, MAX_POLL_INTERVAL), silent + wait
             try:
-                view = await web_tasks.look(first.id)
+                view = await web_tasks.view(first.id)
             except QueueError:
-                return b""  # whoever listens goes on listening; the next look may fare better
-            if view != told or listeners.ending.is_set():
+                return b""  # keep the stream open: the next poll may succeed
+            if view != sent or listeners.draining.is_set():
                 break
             if silent + MAX_POLL_INTERVAL >= PING_SECONDS:
                 silent = 0.0
                 return b""
-        if view is None or view == told:  # cleared away while somebody listened; or we drain
+        if view is None or view == sent:  # the result was deleted meanwhile, or the service drains
             return None
-        told, silent = view, 0.0
+        sent, silent = view, 0.0
         state = event("state", msgspec.json.encode(_as_json(view)).decode())
-        return state + event("page", await _text(templates, view)) + (event("end", "") if view.ended else b"")
+        return state + event("page", await _live_part(templates, view)) + (event("end", "") if view.ended else b"")
 
     return next_event

@@ -1,4 +1,4 @@
-"""A running web side whose workers do as they are told; its queue is a real one, or one that nobody answers for."""
+"""A running web server with fake workers; its queue is a real one, or an address where nothing listens."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from render_trio.web.app import create_app
 from render_trio.web.operations import status_page
 from render_trio.web.operations.probes import Probes
 from render_trio.web.operations.status import StatusSource
-from render_trio.web.server.request_limits import Asgi, guarded
+from render_trio.web.server.request_limits import Asgi, limit_requests
 from render_trio.web.server.server import address_of, listening_socket, serve
 from render_trio.web.server_sent_events import Listeners
 from render_trio.web.tasks import routes
@@ -30,25 +30,25 @@ from render_trio.web.tasks.submissions import WebTasks
 from tests.render_trio.web.site import LIMITS
 
 LIMIT = 1000
-NOBODY = "http://127.0.0.1:9"  # the discard port: nothing listens there
+UNREACHABLE = "http://127.0.0.1:9"  # the discard port: nothing listens there
 KEEP_SECONDS = 3600
-LISTENERS_MOST = 3
+MAX_LISTENERS = 3
 
 
 class Site:
-    """A running web side, with two workers that do as they are told."""
+    """A running web server with two workers that only report progress."""
 
-    def __init__(self, queue_url: str = NOBODY, store: DirectoryStore | None = None, token: str = "") -> None:
+    def __init__(self, queue_url: str = UNREACHABLE, store: DirectoryStore | None = None, token: str = "") -> None:
         self.budget = 1e9
         self.progress = "polled"
         self.supervisor = Supervisor({"worker-1": self.work, "worker-2": self.work}, restart_limit=9, restart_window=60)
         self.abandoned = 0
         self.address = ""
-        self.journal = RecentActivity()
+        self.activity = RecentActivity()
         self.queue = TaskQueue(queue_url, "render", "render", timeout=5)
-        self.board = StatusSource(self.health, self.journal, self.queue.stats)
+        self.status_source = StatusSource(self.health, self.activity, self.queue.stats)
         self.web_tasks = WebTasks(self.queue, KEEP_SECONDS, store)
-        self.listeners = Listeners(LISTENERS_MOST, self.supervisor.stopping)
+        self.listeners = Listeners(MAX_LISTENERS, self.supervisor.stopping)
         self.token = token
 
     async def work(self, heartbeat: Slot) -> None:
@@ -68,20 +68,20 @@ class Site:
 
     def application(self, on_demand: OnDemandRenderer) -> QuartTrio:
         probes = Probes(self.health, self.supervisor.restart_stalled, Metrics().exposition, show_metrics=True)
-        operator = status_page.Operator(self.board, self.supervisor.restart, self.token)
+        operator = status_page.Operator(self.status_source, self.supervisor.restart, self.token)
         parts = status_page.routes(operator, self.listeners), routes.routes(self.web_tasks, self.listeners)
         return create_app(probes, on_demand, *parts)
 
 
 @asynccontextmanager
 async def running(site: Site) -> AsyncIterator[Site]:
-    """Run the web side and its workers; gives it with its address."""
+    """Run the web server and its workers; yield the site with its address."""
     listener = listening_socket("127.0.0.1", 0)
     site.address = address_of(listener, "127.0.0.1")
     offload = ThreadOffload(Metrics(), 1, 1)
     async with open_on_demand(offload, LIMITS, Metrics()) as on_demand, trio.open_nursery() as nursery:
         nursery.start_soon(site.supervisor.run)
-        await nursery.start(serve, guarded(cast(Asgi, site.application(on_demand)), LIMIT), listener)
+        await nursery.start(serve, limit_requests(cast(Asgi, site.application(on_demand)), LIMIT), listener)
         yield site
         nursery.cancel_scope.cancel()
     listener.close()

@@ -1,4 +1,4 @@
-"""The web side of a service whose workers are faked: health that tells the truth, an edge that survives rubbish."""
+"""The web server with fake workers: probes, error responses, caching and fairness."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import trio
 
 from render_trio.supervision.health import Health
 from render_trio.web.server import server
-from render_trio.web.server.pacing import taking_turns
+from render_trio.web.server.pacing import paced
 from render_trio.web.server.request_limits import Message, Receive, Send
 from tests.render_trio.web.operated import LIMIT, Site, get, running
 from tests.render_trio.web.server.edge import get as get_request
@@ -25,7 +25,7 @@ async def site() -> AsyncIterator[Site]:
 
 
 @pytest.mark.parametrize("path", ["/health", "/_ah/health"])
-async def test_a_service_that_moves_is_well(site: Site, path: str) -> None:
+async def test_a_service_that_makes_progress_is_healthy(site: Site, path: str) -> None:
     response = await get(site, path)
     assert response.status_code == 200
     assert response.json()["status"] == "ok"
@@ -33,7 +33,7 @@ async def test_a_service_that_moves_is_well(site: Site, path: str) -> None:
     assert (await get(site, "/readyz")).json() == {"status": "ok"}
 
 
-async def test_people_get_a_page(site: Site) -> None:
+async def test_browsers_get_a_page(site: Site) -> None:
     response = await get(site, "/health", Accept="text/html,*/*;q=0.5")
     assert response.headers["Content-Type"].startswith("text/html")
     assert "worker-1" in response.text
@@ -41,10 +41,10 @@ async def test_people_get_a_page(site: Site) -> None:
     assert (await get(site, "/static/style.css")).status_code == 200
 
 
-async def test_what_stalls_is_restarted_by_the_asking(site: Site) -> None:
+async def test_a_health_request_restarts_stalled_workers(site: Site) -> None:
     site.supervisor.slots[0].enter("work", 0.0)
     response = await get(site, "/health")
-    # Restarted by the question, or a moment before it by the watchdog.
+    # Restarted by the request, or a moment earlier by the watchdog.
     assert response.json()["recovered"] in (["worker-1"], [])
     assert response.status_code == 200
     with trio.fail_after(10):
@@ -52,7 +52,7 @@ async def test_what_stalls_is_restarted_by_the_asking(site: Site) -> None:
             await trio.sleep(0.01)
 
 
-async def test_hung_threads_make_it_unwell(site: Site) -> None:
+async def test_hung_threads_make_the_service_unhealthy(site: Site) -> None:
     site.abandoned = 4
     response = await get(site, "/health")
     assert response.status_code == 503
@@ -60,31 +60,31 @@ async def test_hung_threads_make_it_unwell(site: Site) -> None:
     assert (await get(site, "/livez")).status_code == 200
 
 
-async def test_without_its_queue_it_is_alive_but_not_ready(site: Site) -> None:
+async def test_without_its_queue_the_service_is_alive_but_not_ready(site: Site) -> None:
     for slot in site.supervisor.slots:
         slot.progress("unreachable")
     assert (await get(site, "/readyz")).status_code == 503
     assert (await get(site, "/livez")).status_code == 200
 
 
-async def test_while_draining_it_is_not_ready(site: Site) -> None:
+async def test_a_draining_service_is_not_ready(site: Site) -> None:
     site.supervisor.stop()
     response = await get(site, "/readyz")
     assert (response.status_code, response.json()) == (503, {"status": "draining"})
 
 
-async def test_the_version_names_what_documents_depend_on(site: Site) -> None:
+async def test_the_version_lists_the_libraries_that_documents_depend_on(site: Site) -> None:
     version = (await get(site, "/version")).json()
     assert version["accelerations"]["rl_accel"] is True
     assert version["qpdf"]
 
 
-async def test_metrics_can_be_scraped(site: Site) -> None:
+async def test_metrics_are_served(site: Site) -> None:
     assert "render_in_flight 0.0" in (await get(site, "/metrics")).text
 
 
 @pytest.mark.parametrize("path", ["/", "/health", "/nowhere", "/static/../secret"])
-async def test_every_answer_is_secured(site: Site, path: str) -> None:
+async def test_every_response_has_security_headers(site: Site, path: str) -> None:
     response = await get(site, path)
     assert "default-src 'self'" in response.headers["Content-Security-Policy"]
     assert response.headers["X-Content-Type-Options"] == "nosniff"
@@ -100,13 +100,13 @@ async def test_a_body_that_is_too_large_leaves_the_connection_usable_or_closed(s
 
 
 class FailingSite(Site):
-    """A web side that fails."""
+    """A site whose health check raises."""
 
     def health(self) -> Health:
         raise RuntimeError("a secret")
 
 
-async def test_a_page_that_fails_says_nothing_of_the_inside() -> None:
+async def test_an_exception_in_a_page_reveals_no_details() -> None:
     async with running(FailingSite()) as site:
         response = await get(site, "/health")
     assert response.status_code == 500
@@ -114,9 +114,9 @@ async def test_a_page_that_fails_says_nothing_of_the_inside() -> None:
     assert "content-security-policy" in response.headers
 
 
-@pytest.mark.parametrize("close", [True, False], ids=["told to close", "silent"])
-async def test_a_connection_ends_after_its_page(close: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Quart cancels its own request when the answer is out, and what its server had still to do with it."""
+@pytest.mark.parametrize("close", [True, False], ids=["Connection: close", "keep-alive"])
+async def test_a_connection_is_closed_after_its_response(close: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Quart cancels its request task once the response is sent, and with it what hypercorn had left to do."""
     monkeypatch.setattr(server, "KEEP_ALIVE_SECONDS", 0.2)
     async with running(Site()) as site:
         port = int(site.address.rsplit(":", 1)[1])
@@ -126,7 +126,7 @@ async def test_a_connection_ends_after_its_page(close: bool, monkeypatch: pytest
                 assert b'"alive"' in await read_to_end(stream)
 
 
-async def test_what_pages_link_to_may_be_kept_for_ever_and_is_compressed(site: Site) -> None:
+async def test_static_files_are_cached_for_ever_and_compressed(site: Site) -> None:
     page = (await get(site, "/")).text
     address = page.partition('rel="stylesheet" href="')[2].partition('"')[0]
     style = await get(site, address)
@@ -138,28 +138,29 @@ async def test_what_pages_link_to_may_be_kept_for_ever_and_is_compressed(site: S
     assert unversioned.text == style.text
 
 
-async def test_a_crowd_s_requests_begin_one_by_one_and_a_probe_passes_by() -> None:
+async def test_a_burst_of_requests_starts_one_by_one_and_a_probe_overtakes_it() -> None:
     entered: list[str] = []
 
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         entered.append(scope["path"])
 
-    async def never() -> Message:
+    async def receive_nothing() -> Message:
         raise AssertionError
 
-    async def nowhere(message: Message) -> None:
+    async def send_nothing(message: Message) -> None:
         raise AssertionError
 
-    served = taking_turns(app)
+    served = paced(app)
     async with trio.open_nursery() as nursery:
         for path in ["/"] * 50 + ["/health"]:
-            nursery.start_soon(served, {"type": "http", "path": path}, never, nowhere)
+            nursery.start_soon(served, {"type": "http", "path": path}, receive_nothing, send_nothing)
     assert entered == ["/health"] + ["/"] * 50
 
 
-async def test_a_crowd_s_connections_are_taken_while_the_service_is_busy(site: Site) -> None:
+async def test_a_burst_of_connections_is_queued_while_the_service_is_busy(site: Site) -> None:
     port = int(site.address.rsplit(":", 1)[1])
-    # Nothing is accepted meanwhile: this test holds the event loop. What finds no room is tried again after a second.
-    crowd = [socket.create_connection(("127.0.0.1", port), timeout=0.9) for _ in range(300)]
-    for connection in crowd:
+    # This test blocks the event loop, so nothing is accepted meanwhile. The client would retry a connection beyond the
+    # backlog only after a second.
+    connections = [socket.create_connection(("127.0.0.1", port), timeout=0.9) for _ in range(300)]
+    for connection in connections:
         connection.close()

@@ -1,4 +1,4 @@
-"""Gallery, pages of resources and previews, as browsers and programs ask for them."""
+"""The gallery, the resources' pages and their previews, as browsers and programs request them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def shown(page: str) -> list[str]:
     return re.findall(r'<li class="card" data-words="[^"]*">.*?href="/resources/([^"]+)"', page, re.DOTALL)
 
 
-async def test_the_gallery_shows_every_resource_with_a_picture_of_its_own(site: Site) -> None:
+async def test_the_gallery_shows_every_resource_with_its_own_picture(site: Site) -> None:
     page = (await site.get("/")).text
     assert sorted(shown(page)) == sorted(resource.slug for resource in CATALOGUE.values())
     for resource in CATALOGUE.values():
@@ -41,13 +41,13 @@ async def test_the_gallery_shows_every_resource_with_a_picture_of_its_own(site: 
         assert "immutable" in picture.headers["Cache-Control"]
         image = Image.open(io.BytesIO(picture.content)).convert("L")
         darkest, lightest = image.getextrema()
-        assert darkest < 180  # something is drawn,
+        assert darkest < 180  # something is printed,
         assert lightest == 255  # on white paper
         pictures[address] = picture.content
     assert len(set(pictures.values())) == len(CATALOGUE)
 
 
-async def test_the_first_page_with_all_its_pictures_is_light(site: Site) -> None:
+async def test_the_gallery_with_all_its_pictures_is_small(site: Site) -> None:
     async def sent(address: str) -> int:
         response = await site.get(address, **{"Accept-Encoding": "gzip"})
         assert response.status_code == 200
@@ -59,32 +59,32 @@ async def test_the_first_page_with_all_its_pictures_is_light(site: Site) -> None
     assert sum([await sent(address) for address in dict.fromkeys(addresses)]) < FIRST_PAGE_BYTES
 
 
-async def test_a_thumbnail_is_drawn_once_and_not_at_all_for_who_has_it(site: Site) -> None:
+async def test_a_thumbnail_is_rendered_once_and_revalidated(site: Site) -> None:
     for _ in range(3):
         first = await site.get("/thumbnails/grid.png")
-    assert site.orders("picture", "drawn") == 1
-    assert first.headers["Cache-Control"] == "no-cache"  # without its version the address may change its picture
+    assert site.renderings("picture", "drawn") == 1
+    assert first.headers["Cache-Control"] == "no-cache"  # an address without a version can change its content
     again = await site.get("/thumbnails/grid.png", **{"If-None-Match": first.headers["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
 
 
 @pytest.mark.parametrize(
-    ("sought", "found"),
+    ("search", "found"),
     [
         ("CLOCK", ["modulo-clock"]),
         ("numbers sorted hunt", ["number-hunt", "treasure-hunt"]),
-        ("solfege", ["piano-keys"]),  # a choice's label, its accent left out
+        ("solfege", ["piano-keys"]),  # a choice's label, without its accent
         ("no such thing", []),
     ],
 )
-async def test_a_search_without_script_is_answered_by_the_server(site: Site, sought: str, found: list[str]) -> None:
-    page = (await site.client.get("/", params={"q": sought})).text
+async def test_the_server_answers_a_search_without_script(site: Site, search: str, found: list[str]) -> None:
+    page = (await site.client.get("/", params={"q": search})).text
     assert shown(page) == found
     assert f"{len(found)} of {len(CATALOGUE)} resources" in page
     assert ('id="nothing" hidden' in page) == bool(found)
 
 
-async def test_pages_hold_no_inline_script_or_style_and_name_no_other_host(site: Site) -> None:
+async def test_pages_contain_no_inline_script_or_style_and_no_other_host(site: Site) -> None:
     for path in ("/", "/resources/number-hunt", "/resources/number-hunt?copies=99", "/health", "/nowhere"):
         page = (await site.get(path, Accept=PAGE)).text
         assert page.startswith("<!doctype html>")
@@ -94,7 +94,7 @@ async def test_pages_hold_no_inline_script_or_style_and_name_no_other_host(site:
         assert not re.search(r"https?://(?!www\.w3\.org/)", file.read_text(encoding="utf-8")), file
 
 
-async def test_a_page_has_its_form_its_preview_and_its_ways_to_paper(site: Site) -> None:
+async def test_a_resource_s_page_has_a_form_a_preview_and_buttons(site: Site) -> None:
     page = (await site.get("/resources/binary-cards?black_back=yes", Accept=PAGE)).text
     assert '<input type="radio" name="black_back" value="yes" checked>' in page
     assert "16 pages of A4 paper" in page
@@ -103,7 +103,7 @@ async def test_a_page_has_its_form_its_preview_and_its_ways_to_paper(site: Site)
     assert re.search(r'name="new_numbers" value="1" hidden', page)  # nothing on these cards is random
 
 
-async def test_the_address_is_made_as_short_as_it_can_be(site: Site) -> None:
+async def test_the_address_is_made_as_short_as_possible(site: Site) -> None:
     long = "/resources/number-hunt?prefilled_values=medium&number_order=sorted&header_text=&paper_size=a4&copies=1"
     response = await site.get(long, Accept=PAGE)
     assert (response.status_code, response.headers["Location"]) == (
@@ -113,7 +113,7 @@ async def test_the_address_is_made_as_short_as_it_can_be(site: Site) -> None:
     assert (await site.get(response.headers["Location"], Accept=PAGE)).status_code == 200
 
 
-async def test_new_numbers_are_another_seed_that_the_link_holds(site: Site) -> None:
+async def test_new_numbers_put_another_seed_into_the_link(site: Site) -> None:
     addresses = set()
     for _ in range(2):
         response = await site.get("/resources/number-hunt?copies=2&seed=5&new_numbers=1", Accept=PAGE)
@@ -125,7 +125,7 @@ async def test_new_numbers_are_another_seed_that_the_link_holds(site: Site) -> N
     assert re.search(r'<input type="hidden" name="seed" value="\d+">', page)
 
 
-async def test_a_wrong_value_is_told_beside_its_field(site: Site) -> None:
+async def test_an_invalid_value_is_an_error_next_to_its_field(site: Site) -> None:
     response = await site.get("/resources/number-hunt?copies=99&header_text=Room", Accept=PAGE)
     assert response.status_code == 400
     field = response.text.partition('data-field="copies"')[2].partition("</div>")[0]
@@ -137,32 +137,32 @@ async def test_a_wrong_value_is_told_beside_its_field(site: Site) -> None:
     assert (twice.status_code, "copies is given 2 times" in twice.text) == (400, True)
 
 
-async def test_the_preview_tells_the_script_what_the_form_means(site: Site) -> None:
+async def test_the_preview_interprets_the_form_for_the_script(site: Site) -> None:
     preview = (await site.get("/resources/number-hunt/preview?copies=3&number_order=sorted&seed=9")).json()
     assert preview["query"] == "copies=3&seed=9"
-    assert preview["told"] == "3 copies of 1 page of A4 paper: 3 in all"
+    assert preview["told"] == "3 copies, 1 page each: 3 pages of A4 paper"
     assert (preview["page_count"], preview["varies"], len(preview["sheets"])) == (3, True, 1)
     sheet = preview["sheets"][0]
     picture = await site.get(sheet["address"])
     assert Image.open(io.BytesIO(picture.content)).size == (sheet["width"], sheet["height"])
     assert "immutable" in picture.headers["Cache-Control"]
-    assert site.orders("document", "drawn") == 1  # the same pages, whatever the number of copies
-    wrong = (await site.get("/resources/number-hunt/preview?copies=0&number_order=x&zzz=1&header_text=Room")).json()
-    assert wrong["errors"] == {
+    assert site.renderings("document", "drawn") == 1  # the number of copies changes no page
+    invalid = (await site.get("/resources/number-hunt/preview?copies=0&number_order=x&zzz=1&header_text=Room")).json()
+    assert invalid["errors"] == {
         "copies": "Please use a whole number from 1 to 50.",
         "number_order": "Please use sorted, unsorted.",
     }
-    assert wrong["notices"] == ["unknown option 'zzz'; options of number_hunt: prefilled_values, number_order"]
-    assert wrong["query"] == "header_text=Room"
+    assert invalid["notices"] == ["unknown option 'zzz'; options of number_hunt: prefilled_values, number_order"]
+    assert invalid["query"] == "header_text=Room"
     assert (await site.get("/resources/number-hunt/preview?copies=1&copies=2")).json()["field"] == "copies"
     blank = (await site.get("/resources/number-hunt/preview?prefilled_values=blank")).json()
     assert blank["varies"] is False
 
 
-async def test_a_page_s_picture_is_named_by_what_it_shows(site: Site) -> None:
+async def test_a_page_s_etag_depends_on_its_content(site: Site) -> None:
     address = "/resources/binary-cards/pages/2.png"
     head = await site.client.head(address)
-    assert (head.status_code, head.content, site.orders("picture", "drawn")) == (200, b"", 0)
+    assert (head.status_code, head.content, site.renderings("picture", "drawn")) == (200, b"", 0)
     picture = await site.get(address, **{"If-None-Match": head.headers["ETag"]})
     assert picture.status_code == 304
     assert (await site.get("/resources/binary-cards/pages/1.png")).headers["ETag"] != head.headers["ETag"]
@@ -174,7 +174,7 @@ async def test_a_page_s_picture_is_named_by_what_it_shows(site: Site) -> None:
 @pytest.mark.parametrize(
     "path", ["/resources/nothing", "/resources/nothing.pdf", "/resources/binary_cards", "/thumbnails/nothing.png"]
 )
-async def test_what_is_not_there_is_told_to_people_and_programs(site: Site, path: str) -> None:
+async def test_an_unknown_address_is_a_page_for_browsers_and_a_text_for_programs(site: Site, path: str) -> None:
     page, text = await site.get(path, Accept=PAGE), await site.get(path)
     assert (page.status_code, text.status_code) == (404, 404)
     assert "There is no page at this address" in page.text

@@ -1,4 +1,4 @@
-"""Small applications behind the web's edge, and clients that don't behave."""
+"""Small applications behind the web server, and clients that misbehave."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import trio
 
 from render_trio.web.server.connection import Connections
-from render_trio.web.server.request_limits import Asgi, Message, Receive, Send, guarded
+from render_trio.web.server.request_limits import Asgi, Message, Receive, Send, limit_requests
 from render_trio.web.server.server import listening_socket, serve
 
 LIMIT = 1024 * 1024
@@ -28,30 +28,30 @@ class Edge:
         return await trio.open_tcp_stream("127.0.0.1", self.port)
 
     async def ask(self, request: bytes) -> bytes:
-        """Send a request on a connection of its own, and return what comes until it is closed."""
+        """Send a request on a new connection, and return everything received until it is closed."""
         async with await self.connect() as stream:
             await stream.send_all(request)
             return await read_to_end(stream)
 
     async def all_closed(self) -> None:
-        """Wait until no connection is left."""
+        """Wait until no connection is open."""
         while len(self.connections):  # noqa: ASYNC110 - real time, real sockets
             await trio.sleep(0.005)
 
 
 @asynccontextmanager
 async def edge(app: Asgi, limit: int = LIMIT) -> AsyncIterator[Edge]:
-    """Serve an application until the block is left, which it must not hold up."""
+    """Serve an application until the block is left; fails if that takes too long."""
     listener = listening_socket("127.0.0.1", 0)
     with listener, trio.fail_after(30):
         async with trio.open_nursery() as nursery:
-            connections = await nursery.start(serve, guarded(app, limit), listener)
+            connections = await nursery.start(serve, limit_requests(app, limit), listener)
             yield Edge(listener.getsockname()[1], connections)
             nursery.cancel_scope.cancel()
 
 
 async def read_to_end(stream: trio.SocketStream) -> bytes:
-    """Return what comes until the other side closes, or resets."""
+    """Return everything received until the other side closes or resets the connection."""
     received = bytearray()
     try:
         async for data in stream:
@@ -62,7 +62,7 @@ async def read_to_end(stream: trio.SocketStream) -> bytes:
 
 
 async def send_for_ever(stream: trio.SocketStream, data: bytes, pause: float) -> None:
-    """Send the same again and again, until the other side has had enough."""
+    """Send the same data repeatedly until the other side closes the connection."""
     try:
         while True:
             await stream.send_all(data)
@@ -77,12 +77,12 @@ def get(path: str = "/", *, close: bool = True) -> bytes:
 
 
 def post(path: str, size: int) -> bytes:
-    """Return a request with a body of so many bytes."""
+    """Return a request with a body of `size` bytes."""
     return f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode() + b"x" * size
 
 
 async def hasty(scope: Message, receive: Receive, send: Send) -> None:
-    """Answer with the status that the path names, without a look at the body."""
+    """Respond with the status that the path names, without reading the body."""
     if scope["type"] == "lifespan":
         while True:
             message = await receive()
@@ -93,14 +93,14 @@ async def hasty(scope: Message, receive: Receive, send: Send) -> None:
 
 
 async def thoughtful(scope: Message, receive: Receive, send: Send) -> None:
-    """Answer as the path says, after a moment in which more of the body comes, and without a look at it."""
+    """Respond like `hasty`, but only after a moment in which more of the body arrives."""
     if scope["type"] == "http":
         await trio.sleep(0.05)
     await hasty(scope, receive, send)
 
 
 async def endless(scope: Message, receive: Receive, send: Send) -> None:
-    """Answer with more than any buffer takes."""
+    """Send a response that is larger than any buffer."""
     if scope["type"] == "lifespan":
         await hasty(scope, receive, send)
     await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -109,5 +109,5 @@ async def endless(scope: Message, receive: Receive, send: Send) -> None:
 
 
 def open_files() -> int:
-    """Return how many descriptors this process has open."""
+    """Return the number of open descriptors of this process."""
     return len(list(Path("/proc/self/fd").iterdir()))

@@ -1,4 +1,4 @@
-"""One who listens to server-sent events, on a bare connection: what comes, as it comes."""
+"""A client for server-sent events on a plain connection."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
-PATIENCE = 20.0
+TIMEOUT = 20.0
 
 
 class Listener:
@@ -18,8 +18,8 @@ class Listener:
         self._unread = ""
 
     async def until(self, text: str) -> str:
-        """Return what came up to and with this text."""
-        with trio.fail_after(PATIENCE):
+        """Return everything received up to and including this text."""
+        with trio.fail_after(TIMEOUT):
             while text not in self._unread:
                 part = await self._stream.receive_some()
                 assert part, f"the stream ended before {text!r}: {self._unread[-300:]}"
@@ -28,7 +28,7 @@ class Listener:
         return seen + text
 
     async def rest(self) -> str:
-        """Return what comes until the stream's end."""
+        """Return everything received until the end of the stream."""
         return await self.until("\r\n0\r\n\r\n")
 
 

@@ -1,4 +1,4 @@
-"""The web's edge: clients that are slow, greedy, many or mad cost themselves, and nobody else."""
+"""The web server under slow, greedy, numerous or malformed clients: none affects any other."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00
 
 
 @pytest.mark.parametrize(("path", "status"), [("/401", 401), ("/404", 404), ("/200", 200)])
-async def test_an_answer_to_a_large_body_leaves_no_connection(path: str, status: int) -> None:
+async def test_a_response_to_a_large_body_leaves_no_connection_open(path: str, status: int) -> None:
     async with edge(hasty) as site:
         before = open_files()
         for _ in range(5):
@@ -30,33 +30,33 @@ async def test_an_answer_to_a_large_body_leaves_no_connection(path: str, status:
 
 
 @pytest.mark.parametrize("size", [server.HEADER_BYTES * 100, request_limits.DISCARDED_BYTES + 4_000_000])
-async def test_a_body_that_is_too_large_leaves_no_connection(size: int) -> None:
+async def test_a_body_that_is_too_large_leaves_no_connection_open(size: int) -> None:
     async with edge(hasty) as site:
         before = open_files()
         for _ in range(3):
             async with await site.connect() as stream, trio.open_nursery() as nursery:
-                nursery.start_soon(_send_what_is_taken, stream, post("/200", size))
+                nursery.start_soon(_send_until_closed, stream, post("/200", size))
                 answer = await read_to_end(stream)
-            # Who sends more than is worth reading may be cut off before it has read why.
+            # A client that sends more than DISCARDED_BYTES may be disconnected before it has read the response.
             assert answer.startswith(b"HTTP/1.1 413") or (answer == b"" and size > request_limits.DISCARDED_BYTES)
         await site.all_closed()
         assert open_files() == before
 
 
-async def test_a_limit_of_nothing_still_answers() -> None:
+async def test_a_body_limit_of_zero_still_allows_requests_without_a_body() -> None:
     async with edge(hasty, limit=0) as site:
         assert (await site.ask(post("/200", 10))).startswith(b"HTTP/1.1 413")
         assert (await site.ask(get("/200"))).startswith(b"HTTP/1.1 200")
 
 
-async def _send_what_is_taken(stream: trio.SocketStream, data: bytes) -> None:
+async def _send_until_closed(stream: trio.SocketStream, data: bytes) -> None:
     try:
         await stream.send_all(data)
     except trio.BrokenResourceError:
         return
 
 
-async def test_headers_that_never_end_are_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_endless_headers_end_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "KEEP_ALIVE_SECONDS", 0.2)
     async with edge(hasty) as site, await site.connect() as stream:
         await stream.send_all(b"GET / HTTP/1.1\r\n")
@@ -64,7 +64,7 @@ async def test_headers_that_never_end_are_cut_off(monkeypatch: pytest.MonkeyPatc
         await site.all_closed()
 
 
-async def test_a_body_that_never_ends_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_incomplete_body_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(request_limits, "BODY_SECONDS", 0.2)
     async with edge(hasty) as site, await site.connect() as stream:
         await stream.send_all(post("/200", 1000)[:-500])
@@ -74,7 +74,7 @@ async def test_a_body_that_never_ends_is_cut_off(monkeypatch: pytest.MonkeyPatch
         await site.all_closed()
 
 
-async def test_who_does_not_read_the_answer_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_that_does_not_read_the_response_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "SEND_SECONDS", 0.2)
     async with edge(endless) as site, await site.connect() as stream:
         await stream.send_all(get())
@@ -82,18 +82,18 @@ async def test_who_does_not_read_the_answer_is_cut_off(monkeypatch: pytest.Monke
         await site.all_closed()
 
 
-async def test_who_asks_and_asks_without_reading_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_that_sends_requests_without_reading_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "SEND_SECONDS", 0.2)
     async with edge(hasty) as site, await site.connect() as stream:
         await send_for_ever(stream, get(close=False) * 1000, 0)
         await site.all_closed()
 
 
-@pytest.mark.parametrize("most", [server.MAX_CONNECTIONS, 1], ids=["open", "out of the list already"])
-async def test_who_does_not_read_does_not_hold_up_the_end(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("limit", [server.MAX_CONNECTIONS, 1], ids=["open", "already evicted"])
+async def test_a_client_that_does_not_read_delays_no_shutdown(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "SEND_SECONDS", math.inf)
     monkeypatch.setattr(connection, "LAST_SEND_SECONDS", 0.1)
-    monkeypatch.setattr(server, "MAX_CONNECTIONS", most)
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", limit)
     async with edge(endless) as site:
         streams = [await site.connect() for _ in range(2)]
         for stream in streams:
@@ -103,7 +103,7 @@ async def test_who_does_not_read_does_not_hold_up_the_end(most: int, monkeypatch
         await stream.aclose()
 
 
-async def test_when_there_are_too_many_the_oldest_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_at_the_limit_a_new_connection_closes_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "MAX_CONNECTIONS", 5)
     async with edge(hasty) as site:
         streams = [await site.connect() for _ in range(5)]
@@ -129,12 +129,12 @@ async def test_when_there_are_too_many_the_oldest_makes_room(monkeypatch: pytest
     ],
     ids=lambda value: str(value)[:30],
 )
-async def test_what_is_no_request_is_refused_and_secured(request_bytes: bytes, status: int) -> None:
+async def test_a_malformed_request_is_refused_with_security_headers(request_bytes: bytes, status: int) -> None:
     async with edge(hasty) as site:
         async with await site.connect() as stream, trio.open_nursery() as nursery:
-            nursery.start_soon(_send_what_is_taken, stream, request_bytes)
+            nursery.start_soon(_send_until_closed, stream, request_bytes)
             answer = await read_to_end(stream)
-        # What is left unread of a request resets the connection, and may take the answer along.
+        # Unread parts of a request reset the connection, which can discard the response.
         assert answer == b"" or answer.startswith(b"HTTP/1.1 %d" % status)
         assert answer == b"" or b"x-content-type-options: nosniff" in answer
         assert b"Traceback" not in answer
@@ -142,7 +142,7 @@ async def test_what_is_no_request_is_refused_and_secured(request_bytes: bytes, s
 
 
 @pytest.mark.parametrize("request_bytes", [UPGRADE, HTTP2], ids=["websocket", "HTTP/2"])
-async def test_other_protocols_are_not_spoken(request_bytes: bytes) -> None:
+async def test_other_protocols_are_not_supported(request_bytes: bytes) -> None:
     async with edge(hasty) as site, await site.connect() as other:
         await other.send_all(get("/200", close=False))
         await other.receive_some()
@@ -151,10 +151,10 @@ async def test_other_protocols_are_not_spoken(request_bytes: bytes) -> None:
         assert b"101 " not in answer[:20]
         assert b"x-content-type-options: nosniff" in answer
         await other.send_all(get("/200"))
-        assert b"HTTP/1.1 200" in await read_to_end(other), "only its own connection ended"
+        assert b"HTTP/1.1 200" in await read_to_end(other), "only the connection at fault ended"
 
 
-async def test_an_application_that_fails_ends_its_own_connection_without_a_traceback() -> None:
+async def test_an_exception_in_the_application_ends_its_own_connection_without_a_traceback() -> None:
     async def broken(scope: request_limits.Message, receive: request_limits.Receive, send: request_limits.Send) -> None:
         if scope["type"] == "lifespan":
             await hasty(scope, receive, send)

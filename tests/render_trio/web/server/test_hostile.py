@@ -1,4 +1,4 @@
-"""Texts that mean harm: never unescaped in a page, never as they are in a header, never in a path."""
+"""Hostile texts: escaped in pages, encoded in headers, never used in a path."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def site() -> AsyncIterator[Site]:
 
 
 async def raw(site: Site, target: str, accept: str = PAGE) -> tuple[str, str]:
-    """Ask for exactly this target, which a client would tidy up; return head and body."""
+    """Request exactly this target, which an HTTP client would normalise; return head and body."""
     parts = urlsplit(str(site.client.base_url))
     async with await trio.open_tcp_stream(str(parts.hostname), int(parts.port or 0)) as stream:
         request = f"GET {target} HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
@@ -64,7 +64,7 @@ async def raw(site: Site, target: str, accept: str = PAGE) -> tuple[str, str]:
 
 
 def assert_harmless(head: str, body: str) -> None:
-    """What is told may hold the text, but not as markup, and not as a header line of its own."""
+    """The response may contain the text, but neither as markup nor as a header line."""
     assert " 500 " not in head.partition("\r\n")[0]
     assert "\nset-cookie" not in head.lower()
     assert head.isascii()
@@ -77,12 +77,12 @@ def assert_harmless(head: str, body: str) -> None:
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
-async def test_no_text_gets_out_of_a_page_or_into_a_header(site: Site, text: str) -> None:
-    spelt = quote(text, safe="%" if text.startswith("%") else "")
-    targets = [f"/?q={spelt}", f"/resources/number-hunt?{spelt}=1"]
+async def test_no_text_becomes_markup_or_a_header(site: Site, text: str) -> None:
+    encoded = quote(text, safe="%" if text.startswith("%") else "")
+    targets = [f"/?q={encoded}", f"/resources/number-hunt?{encoded}=1"]
     for key in KEYS:
         for path in ("/resources/number-hunt", "/resources/number-hunt.pdf", "/resources/number-hunt/preview"):
-            targets.append(f"{path}?{key}={spelt}")
+            targets.append(f"{path}?{key}={encoded}")
     async with trio.open_nursery() as nursery:
 
         async def check(target: str, accept: str) -> None:
@@ -93,30 +93,30 @@ async def test_no_text_gets_out_of_a_page_or_into_a_header(site: Site, text: str
             nursery.start_soon(check, target, "*/*")
 
 
-async def test_a_script_for_a_header_is_drawn_as_text_and_shown_as_text(site: Site) -> None:
-    spelt = quote(SCRIPT, safe="")
-    page = (await site.get(f"/resources/grid?header_text={spelt}", Accept=PAGE)).text
+async def test_a_script_as_header_text_is_printed_and_shown_as_text(site: Site) -> None:
+    encoded = quote(SCRIPT, safe="")
+    page = (await site.get(f"/resources/grid?header_text={encoded}", Accept=PAGE)).text
     assert 'value="&lt;script&gt;alert(1)&lt;/script&gt;"' in page
-    document = await site.get(f"/resources/grid.pdf?header_text={spelt}&resource_name={quote('Grid <b>;%0d')}")
+    document = await site.get(f"/resources/grid.pdf?header_text={encoded}&resource_name={quote('Grid <b>;%0d')}")
     assert document.status_code == 200
     assert "<" not in document.headers["Content-Disposition"]
 
 
 @pytest.mark.parametrize("target", PATHS)
-async def test_no_path_leads_out_of_what_is_served(site: Site, target: str) -> None:
+async def test_no_path_reaches_other_files(site: Site, target: str) -> None:
     head, body = await raw(site, target)
     assert head.split()[1] in ("404", "400", "308")
     assert_harmless(head, body)
 
 
-async def test_everything_that_is_served_as_a_file_lies_in_its_folder(site: Site) -> None:
+async def test_only_the_files_of_the_static_folder_are_served(site: Site) -> None:
     for path in (ROOT / "static" / "web").iterdir():
         assert (await site.get(f"/static/{path.name}")).content == path.read_bytes()
     assert (await site.get("/static/gallery.png")).status_code == 404
 
 
-async def test_any_query_is_answered(site: Site) -> None:
-    """A few hundred of them, by the same site: a failure would be a 500."""
+async def test_any_query_is_answered_without_an_error(site: Site) -> None:
+    """Send a few hundred queries to one site; an uncaught exception would be a 500."""
     queries: list[str] = []
     names = st.sampled_from([*KEYS, "prefilled_values", "new_numbers", "v", "q", ""]) | st.text(max_size=8)
 
@@ -127,8 +127,8 @@ async def test_any_query_is_answered(site: Site) -> None:
         queries.append("&".join(f"{quote(name)}={quote(value)}" for name, value in clean))
 
     gather()
-    for index, asked in enumerate(queries):
+    for index, query in enumerate(queries):
         slug = list(CATALOGUE.values())[index % len(CATALOGUE)].slug
         for path in (f"/resources/{slug}", f"/resources/{slug}/preview"):
-            response = await site.get(f"{path}?{asked}", Accept=PAGE if index % 2 else "*/*")
-            assert response.status_code in (200, 303, 400), (path, asked)
+            response = await site.get(f"{path}?{query}", Accept=PAGE if index % 2 else "*/*")
+            assert response.status_code in (200, 303, 400), (path, query)

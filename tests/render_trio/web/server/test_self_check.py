@@ -1,4 +1,4 @@
-"""The web side is kept alive by asking it: one that fails, or that exists but answers nobody, is replaced."""
+"""The self-check: a web server that fails, or runs but doesn't answer, is replaced."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from render_trio.web.server.server import address_of, listening_socket
 
 
 class Site:
-    """An application that answers while it is well."""
+    """An application that answers while it is `healthy`."""
 
     def __init__(self) -> None:
-        self.well = True
-        self.asked = 0
+        self.healthy = True
+        self.requests = 0
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -28,8 +28,8 @@ class Site:
                 await send({"type": f"{kind}.complete"})
                 if kind == "lifespan.shutdown":
                     return
-        self.asked += 1
-        if not self.well:
+        self.requests += 1
+        if not self.healthy:
             await trio.sleep_forever()
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
@@ -41,39 +41,39 @@ def supervise(site: Site, listener: Any, serving: trio.Event) -> Supervisor:
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(self_check, "ASK_EVERY", 0.05)
-    monkeypatch.setattr(self_check, "ASK_SECONDS", 0.3)
+def short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(self_check, "CHECK_INTERVAL", 0.05)
+    monkeypatch.setattr(self_check, "CHECK_TIMEOUT", 0.3)
     monkeypatch.setattr(self_check, "SERVE_BUDGET", 0.6)
 
 
-async def until(what: Any) -> None:
+async def until(condition: Any) -> None:
     with trio.fail_after(20):
-        while not what():  # noqa: ASYNC110 - a real server, in real time
+        while not condition():  # noqa: ASYNC110 - a real server, in real time
             await trio.sleep(0.01)
 
 
-async def test_one_that_answers_nobody_is_replaced(quick: None) -> None:
+async def test_a_server_that_does_not_answer_is_replaced(short_intervals: None) -> None:
     site, listener, serving = Site(), listening_socket("127.0.0.1", 0), trio.Event()
     supervisor = supervise(site, listener, serving)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(supervisor.run)
         await serving.wait()
-        await until(lambda: site.asked > 2)
+        await until(lambda: site.requests > 2)
         assert supervisor.slots[0].restarts == 0
-        site.well = False
+        site.healthy = False
         await until(lambda: supervisor.slots[0].restarts == 1)
         assert supervisor.slots[0].last_error.startswith("stalled: serving took over")
-        site.well = True
-        asked = site.asked
-        await until(lambda: site.asked > asked + 2)
+        site.healthy = True
+        answered = site.requests
+        await until(lambda: site.requests > answered + 2)
         async with httpx.AsyncClient(trust_env=False) as client:
             assert (await client.get(address_of(listener, "127.0.0.1"))).status_code == 200
         nursery.cancel_scope.cancel()
     listener.close()
 
 
-async def test_one_that_can_not_be_started_ends_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_can_not_be_started_ends_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
     async def fail(*arguments: Any, **options: Any) -> None:
         raise ValueError("no such file")
 
@@ -83,7 +83,7 @@ async def test_one_that_can_not_be_started_ends_the_service(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1", "::"])
-async def test_it_asks_where_it_listens(host: str) -> None:
+async def test_the_self_check_uses_the_listener_s_address(host: str) -> None:
     listener, serving = listening_socket(host, 0), trio.Event()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(supervise(Site(), listener, serving).run)
