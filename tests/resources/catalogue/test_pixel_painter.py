@@ -115,9 +115,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         ("pages: 1x1\n\n" + ("." * 15 + "\n") * 19, "15 by 19 squares; pages 1x1 need 15 by 20"),
         ("pages: many\n\n" + ("." * 15 + "\n") * 20, "pages is 'many'; allowed: pages across x down"),
-        ("black: #\n\n..#\n.#\n", "rows must be of one length"),
+        ("black: #\n\n..#\n.#\n", "rows must have the same length"),
         ("black: #\n\n..#\n.z.\n", "of the letters"),
-        ("", "rows must be of one length"),
+        ("", "rows must have the same length"),
     ],
 )
 def test_a_picture_edited_wrongly_says_what_is_wrong(folder: Path, text: str, complaint: str) -> None:
