@@ -1,8 +1,8 @@
-"""How pages look, as small pictures: which are kept as references, how they are made and compared.
+"""Reference pictures of pages: which pages have one, how they are rasterised, and how they are compared.
 
-A picture is a page at 43 dpi, where 1 mm is 1.7 pixels. Two are alike when no small tile of them differs much
-once both are blurred a little: another version of a rasteriser, of fonts' hinting or of antialiasing moves edges
-by parts of a pixel, which the blur evens out; a card that moved by 2 mm does not pass.
+A picture shows a page at 43 dpi, where 1 mm is 1.7 pixels. Two pictures match if no small tile differs much after both
+have been blurred slightly. Another version of the rasteriser, of font hinting or of antialiasing moves edges by
+fractions of a pixel, which the blur evens out; an object that has moved by 2 mm fails the comparison.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ from resources.request import Request
 from tests.requests import request_for
 
 REFERENCES = Path(__file__).parent / "references"
-SCALE = 0.6  # pixels a point
-FINER = 4  # rasterised so many times larger, then reduced: hairlines have a least width, which must not count
-BLUR = 1.0  # pixels
+SCALE = 0.6  # pixels per pt
+OVERSAMPLING = 4  # rasterise larger, then reduce, because the rasteriser has a minimum line width
+BLUR = 1.0  # radius, pixels
 TILE = 3  # pixels
-TOLERANCE = 22  # of 255, the mean of a tile: antialiasing makes up to 12, 2 mm make 34 and more (measured on all pages)
+# Of 255, the mean of a tile. Measured on all pages: antialiasing causes up to 12, a shift by 2 mm at least 34.
+TOLERANCE = 22
 
-# What shows more than the first page with the defaults: view → (what it shows, options, pages from 0).
-FURTHER: dict[str, list[tuple[str, dict[str, Any], tuple[int, ...]]]] = {
+# Besides the first page with the default options: view → (label, options, pages counted from 0).
+ADDITIONAL: dict[str, list[tuple[str, dict[str, Any], tuple[int, ...]]]] = {
     "barcode_checksum_poster": [("thirteen", {"barcode_length": 13}, (0,))],
     "binary_cards": [
         ("backs", {"black_back": True}, (14, 15)),
@@ -73,7 +74,7 @@ FURTHER: dict[str, list[tuple[str, dict[str, Any], tuple[int, ...]]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One page that has a reference picture."""
+    """A page that has a reference picture. `page` counts from 0."""
 
     name: str
     request: Request
@@ -81,36 +82,36 @@ class Look:
 
     @property
     def reference(self) -> Path:
-        """Where the picture lies."""
+        """The path of the reference picture."""
         return REFERENCES / f"{self.name}.png"
 
 
 def looks() -> Iterator[Look]:
-    """Give every page that has a reference picture."""
+    """Yield every page that has a reference picture."""
     for view in CATALOGUE:
-        for shown, options, pages in [("default", {}, (0,)), *FURTHER.get(view, [])]:
+        for label, options, pages in [("default", {}, (0,)), *ADDITIONAL.get(view, [])]:
             request = request_for(view, header_text="Room Four", **options)
             for page in pages:
-                yield Look(f"{view} {shown} {page + 1}".replace(" ", "-"), request, page)
+                yield Look(f"{view} {label} {page + 1}".replace(" ", "-"), request, page)
 
 
 @lru_cache(maxsize=128)
-def rasterised(request: Request, page: int, finer: int = FINER) -> Image.Image:
-    """Return the page as a picture, reduced from one that is `finer` times larger."""
+def rasterised(request: Request, page: int, oversampling: int = OVERSAMPLING) -> Image.Image:
+    """Return the page as a picture, rasterised `oversampling` times larger and then reduced."""
     pdf = pypdfium2.PdfDocument(produce(request, lambda: None).pdf)
-    picture = pdf[page].render(scale=finer * SCALE).to_pil().convert("RGB")
+    picture = pdf[page].render(scale=oversampling * SCALE).to_pil().convert("RGB")
     size = tuple(round(points * SCALE) for points in pdf[page].get_size())
     pdf.close()
     return picture.resize(size, Image.Resampling.BOX)  # type: ignore[arg-type]
 
 
 def difference(first: Image.Image, second: Image.Image) -> tuple[int, Image.Image]:
-    """Return the largest mean difference of a tile (0–255), and a picture of the differences."""
+    """Return the mean difference (0–255) of the tile that differs most, and a picture of the differences."""
     if first.size != second.size:
         return 255, Image.new("RGB", first.size, "red")
     blurred = [picture.filter(ImageFilter.GaussianBlur(BLUR)) for picture in (first, second)]
-    apart = ImageChops.difference(*blurred)
-    red, green, blue = apart.split()
+    differences = ImageChops.difference(*blurred)
+    red, green, blue = differences.split()
     strongest = ImageChops.lighter(ImageChops.lighter(red, green), blue)
     return int(strongest.reduce(TILE).getextrema()[1]), ImageChops.invert(
         strongest.point(lambda value: min(255, 3 * value))
@@ -118,12 +119,12 @@ def difference(first: Image.Image, second: Image.Image) -> tuple[int, Image.Imag
 
 
 def main() -> None:
-    """Draw every reference picture anew: for a change of looks that is meant."""
+    """Replace all reference pictures, after an intended change of appearance."""
     REFERENCES.mkdir(exist_ok=True)
     for old in REFERENCES.glob("*.png"):
         old.unlink()
     for look in looks():
-        # Six bits a colour: what is lost is no difference, and the files are half as large.
+        # Six bits per channel halve the size of the files, and the loss is far below the tolerance.
         ImageOps.posterize(rasterised(look.request, look.page), 6).save(look.reference, optimize=True)
 
 
