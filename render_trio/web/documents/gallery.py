@@ -49,7 +49,7 @@ def entry_of(resource: Resource) -> Entry:
         words.append(option.label)
         if isinstance(option, Choice):
             words.extend(option.values.values())
-    paper = PAPERS["a4"].turned(resource.orientation)
+    paper = PAPERS["a4"].oriented(resource.orientation)
     scale = PIXELS / max(paper.width, paper.height)
     return Entry(
         resource.name,
