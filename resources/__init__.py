@@ -1,1 +1,1 @@
-"""Printable resources: values in, drawn pages out; knows nothing of queues or services."""
+"""Printable resources: a mapping of values goes in, drawn pages come out. No queue and no service is involved."""

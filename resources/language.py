@@ -1,7 +1,7 @@
-"""Every printed word goes through gettext.
+"""Translation: every printed text goes through gettext.
 
-`N_` marks a text where it is written; a translator turns it into the document's language where it is
-drawn. Catalogues lie in resources/locale/<language>/LC_MESSAGES/resources.mo; English needs none.
+`N_` marks a text for extraction, and the document's `translate` looks it up when it is drawn. The catalogues are in
+resources/locale/<language>/LC_MESSAGES/resources.mo. English, the source language, needs none.
 """
 
 from __future__ import annotations
@@ -19,40 +19,46 @@ Translate = Callable[[str], str]
 
 
 def N_(text: str) -> str:
-    """Return `text` unchanged: the mark by which the extractor finds words to translate."""
+    """Return `text` unchanged. The call marks it for `scripts/messages`, which extracts the texts to translate."""
     return text
 
 
-def _catalogues(folder: Path | None) -> list[Path]:
-    """Return the folders with translations: a plug-in's own first, so that its words win."""
+def _locale_directories(folder: Path | None) -> list[Path]:
+    """Return the directories with translations; a plug-in's comes first, so that its translations take precedence."""
     own = [folder / "locale"] if folder is not None else []
     return [*own, LOCALE_DIRECTORY]
 
 
 def languages(folder: Path | None = None) -> tuple[str, ...]:
-    """Return the language tags (BCP 47) that documents can be made in, English first.
+    """Return the languages that documents are available in, as BCP 47 tags, English first.
 
-    `folder` is that of a plug-in, whose translations in locale/ count too.
+    `folder` is the folder of a plug-in, whose translations in locale/ are included.
     """
-    found = {path.parents[1].name for place in _catalogues(folder) for path in place.glob(f"*/LC_MESSAGES/{DOMAIN}.mo")}
+    directories = _locale_directories(folder)
+    files = [file for directory in directories for file in directory.glob(f"*/LC_MESSAGES/{DOMAIN}.mo")]
+    found = {file.parents[1].name for file in files}
     return (SOURCE_LANGUAGE, *sorted(found - {SOURCE_LANGUAGE}))
 
 
 @lru_cache(maxsize=64)
 def translator(language: str, folder: Path | None = None) -> Translate:
-    """Return the function that translates into `language`, one of `languages(folder)`.
+    """Return a function that translates texts into `language`, one of `languages(folder)`.
 
-    A text without a translation stays as it is. Raises FileNotFoundError for a language without any catalogue.
+    The function returns a text without a translation unchanged. Raises FileNotFoundError for a language without any
+    catalogue.
     """
     if language == SOURCE_LANGUAGE:
         return gettext.NullTranslations().gettext
     found = [
-        gettext.translation(DOMAIN, str(place), [language])
-        for place in _catalogues(folder)
-        if gettext.find(DOMAIN, str(place), [language])
+        gettext.translation(DOMAIN, str(directory), [language])
+        for directory in _locale_directories(folder)
+        if gettext.find(DOMAIN, str(directory), [language])
     ]
     if not found:
-        raise FileNotFoundError(f"no translations into {language!r} in {LOCALE_DIRECTORY}")
+        available = ", ".join(languages(folder))
+        raise FileNotFoundError(
+            f"language is {language!r}, without a catalogue in {LOCALE_DIRECTORY}; allowed: {available}"
+        )
     first, *others = found
     for other in others:
         first.add_fallback(other)

@@ -1,4 +1,4 @@
-"""What a resource lets its user choose, declared once and read by the task decoder, the command line and the web forms.
+"""The options of a resource, declared once for the task decoder, the command line and the web forms.
 
 An option's `parse` turns a value from outside (text, number or boolean) into one typed value, or raises
 `OptionError`. `Option` is a closed union: code that distinguishes its members ends with `assert_never`, so that a new
@@ -117,7 +117,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Digits:
-    """Digits that are a code, not a quantity: leading zeros count. Empty means not given."""
+    """A code of digits, not a quantity: leading zeros are significant. An empty text means no code."""
 
     name: str
     label: str
@@ -133,7 +133,7 @@ class Digits:
         raise OptionError(self.name, value, self.allowed())
 
     def allowed(self) -> str:
-        """Return in words how many digits may be given."""
+        """Return the allowed numbers of digits in words."""
         return f"{' or '.join(map(str, self.lengths))} digits, or nothing"
 
 

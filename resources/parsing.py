@@ -29,10 +29,11 @@ COMMON_KEYS = frozenset({*_TEXT_KEYS, *(option.name for option in COMMON_OPTIONS
 
 
 class RequestError(ValueError):
-    """A request that can never be fulfilled: a `code` for programs, a message for people, the `field` at fault.
+    """A request that can never be fulfilled.
 
-    `allowed` says in words which values the field takes, "" where that is not the point. Codes: unknown_resource,
-    missing_option, invalid_option, unknown_option.
+    code: unknown_resource, missing_option, invalid_option or unknown_option.
+    field: the key with the invalid value.
+    allowed: its valid values in words, or "" if another value would not help.
     """
 
     def __init__(self, code: str, message: str, field: str, allowed: str = "") -> None:
@@ -46,7 +47,7 @@ class RequestError(ValueError):
 
 
 def find_resource(view: object) -> Resource:
-    """Return the resource of this view; dashes may stand for underscores. Raises RequestError."""
+    """Return the resource with this view, which may be written with dashes. Raises RequestError."""
     resource = CATALOGUE.get(view.replace("-", "_")) if isinstance(view, str) else None
     if resource is None:
         allowed = ", ".join(sorted(CATALOGUE))
@@ -58,8 +59,8 @@ def find_resource(view: object) -> Resource:
 def parse_request(values: Mapping[str, object], *, default_seed: str, fill_defaults: bool = False) -> Request:
     """Return the request described by `values`.
 
-    `default_seed` is used if no seed is given. With `fill_defaults` (forms, the command line) a missing required
-    option takes its default; a task must name it. Raises RequestError.
+    `default_seed` is used if `values` contains no seed. With `fill_defaults` (forms, the command line), a missing
+    required option gets its default; in a task it is an error. Raises RequestError.
     """
     if "resource_view" not in values:
         raise RequestError("missing_option", "resource_view is missing: the resource to draw", "resource_view")

@@ -6,9 +6,9 @@ or a callable that returns several:
     [project.entry-points."render_trio.resources"]
     flags = "classroom_flags.flags:RESOURCE"
 
-or a folder that `add_folder` is called with: a checkout of such a package, or simply modules with a `RESOURCE` each.
-A plug-in that can't be loaded never takes the others with it: it is left out, and `PROBLEMS` says why. Who reports the
-problems (a log, a page, a command) is decided elsewhere.
+or a folder passed to `add_folder`: a checkout of such a package, or simply modules that each define a `RESOURCE`. A
+plug-in that can't be loaded is left out and does not affect the others. `problems` returns the reasons; this module
+reports them nowhere.
 """
 
 from __future__ import annotations
@@ -75,21 +75,21 @@ ORIGINS: Mapping[str, Origin] = MappingProxyType(_origins)
 
 
 def problems() -> tuple[Problem, ...]:
-    """Return what is wrong with the plug-ins that were left out."""
+    """Return the reasons why plug-ins, or some of their resources, were left out."""
     return tuple(_problems)
 
 
 def folders() -> tuple[Path, ...]:
-    """Return the folders that plug-ins were loaded from, for a process that is to load them too."""
+    """Return the folders that plug-ins were loaded from, so that a child process can load them too."""
     return tuple(_folders)
 
 
 def add_folder(folder: Path) -> None:
     """Add the resources of a folder, unless they were added before.
 
-    A folder with a pyproject.toml is the checkout of a package, and its entry points count as if it were installed;
-    of any other folder, each module and package that defines `RESOURCE`. Raises PluginError when it is no folder, or
-    holds no resource.
+    A folder with a pyproject.toml is the checkout of a package, whose entry points are loaded as if it were installed.
+    From any other folder, each module and package that defines `RESOURCE` is loaded. Raises PluginError if `folder` is
+    not a folder or contains no resource.
     """
     folder = folder.resolve()
     if folder in _folders:
@@ -139,19 +139,19 @@ def _source(folder: Path, module: str) -> str:
 
 
 def _add(origin: Origin, value: str, load: Callable[[], object]) -> None:
-    """Add what a plug-in offers under one entry point, or note why it is left out."""
+    """Add the resources of one entry point or module, or record why they are left out."""
     plugin = f"{origin} ({value})"
-    with _noted(plugin):
+    with _recorded(plugin):
         for resource in _several(load()):
-            with _noted(plugin):
+            with _recorded(plugin):
                 _register(_checked(resource), origin)
 
 
 @contextmanager
-def _noted(plugin: str) -> Iterator[None]:
-    """Note what is raised inside as a problem of the plug-in.
+def _recorded(plugin: str) -> Iterator[None]:
+    """Record an exception raised inside as a problem of the plug-in.
 
-    A plug-in's code may raise anything, when it is imported or called; the service must start all the same.
+    The code of a plug-in may raise anything when it is imported or called, and the service must start nevertheless.
     """
     try:
         yield
@@ -174,7 +174,7 @@ def _several(found: object) -> Iterable[object]:
 
 
 def _checked(resource: object) -> Resource:
-    """Return the resource once its declaration is known to be usable. Raises PluginError, or what its code raises."""
+    """Return the resource if its declaration is valid. Raises PluginError, and whatever its own code raises."""
     if not isinstance(resource, Resource):
         raise PluginError(f"{type(resource).__name__} is no Resource")
     view = resource.view
@@ -191,10 +191,11 @@ def _checked(resource: object) -> Resource:
     if resource.folder is not None and not resource.folder.is_dir():
         raise PluginError(f"{view}: its folder {resource.folder} does not exist")
     for changes in ({}, resource.showcase):
-        given = {option.name: changes.get(option.name, option.default) for option in resource.options}
-        if set(changes) - set(given):
-            raise PluginError(f"{view}: showcase names unknown options: {', '.join(sorted(set(changes) - set(given)))}")
-        choices = Choices(tuple((option.name, option.parse(given[option.name])) for option in resource.options))
+        values = {option.name: changes.get(option.name, option.default) for option in resource.options}
+        unknown = sorted(set(changes) - set(values))
+        if unknown:
+            raise PluginError(f"{view}: showcase names unknown options: {', '.join(unknown)}")
+        choices = Choices(tuple((option.name, option.parse(values[option.name])) for option in resource.options))
         resource.check(choices)
         resource.subtitle(choices, "a4")
         if resource.pages(choices) < 1:

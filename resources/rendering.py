@@ -1,4 +1,4 @@
-"""Request → drawn pages (ReportLab): a pure function; values in, bytes out."""
+"""Request → drawn pages: a pure function around ReportLab, from values to bytes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ from resources.request import Request
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """Pages as ReportLab wrote them, uncompressed, with what the finisher needs to know.
+    """Pages as ReportLab wrote them, uncompressed, with the values that the finisher needs.
 
-    `pages` are those in `pdf`; the finished document repeats them `repeats` times. `size` in pt. `varies`: another
-    seed gives another document.
+    pdf: the PDF, whose pages the finished document repeats `repeats` times.
+    pages: the number of pages in `pdf`.
+    size: width and height of a page, pt.
+    flip: the edge over which the paper is turned, or None if there are no back pages.
+    varies: whether another seed gives another document.
     """
 
     pdf: bytes
@@ -34,9 +37,10 @@ class Drawn:
 
 
 def render(request: Request, checkpoint: Callable[[], None]) -> Drawn:
-    """Return the drawn pages: all copies or, where they are alike, one.
+    """Return the drawn pages of all copies, or of one copy if all are identical.
 
-    `checkpoint` is called before each page; what it raises stops the drawing. Raises what the resource's `draw` raises.
+    `checkpoint` is called before each page, and may raise to stop the drawing. Raises what `checkpoint` and the
+    resource's `draw` raise.
     """
     resource = CATALOGUE[request.view]
     title, paper = resource.title(request), resource.paper(request)

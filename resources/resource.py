@@ -27,11 +27,11 @@ class Resource:
     subtitle: (choices, paper size) → what distinguishes this variant, as in its file name.
     pages: choices → the number of pages of one copy.
     draw: draws one copy, page by page, on a document.
-    orientation, flip: how the paper lies, and the edge over which it is turned where a copy has back pages.
+    orientation: portrait or landscape paper.
+    flip: the edge over which the paper is turned, for a resource with back pages.
     check: raises OptionError for choices that can't be combined.
     showcase: choices for the picture in the gallery, where they show more of the resource than the defaults do.
-    folder: where a plug-in keeps assets of its own, in artwork/, pixels/, sheets/ and locale/; our own are found
-    without it.
+    folder: the folder of a plug-in with its own artwork/, pixels/, sheets/ and locale/. Our own resources need none.
     """
 
     view: str
@@ -66,4 +66,4 @@ class Resource:
 
     def paper(self, request: Request) -> Paper:
         """Return the paper in this resource's orientation."""
-        return PAPERS[request.paper_size].turned(self.orientation)
+        return PAPERS[request.paper_size].oriented(self.orientation)

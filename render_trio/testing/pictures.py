@@ -64,7 +64,7 @@ def compare(picture: Image.Image, reference: Path, out: Path, update: str = f"{U
     largest, shown = difference(picture, expected)
     if largest > TOLERANCE:
         out.mkdir(parents=True, exist_ok=True)
-        for name, image in (("is", picture), ("should be", expected), ("difference", shown)):
+        for name, image in (("actual", picture), ("expected", expected), ("difference", shown)):
             image.save(out / f"{reference.stem} {name}.png")
     assert largest <= TOLERANCE, f"{reference.stem} looks different: see {out}. If that is intended: {update}"
 

@@ -1,1 +1,1 @@
-"""The printable resources: one module or package each, which defines it as `RESOURCE`."""
+"""The printable resources: each module or package defines one as `RESOURCE`."""

@@ -1,4 +1,4 @@
-"""Arrow cards to cut out and lay in a row: the programming language of a walk across the floor."""
+"""Arrow cards to cut out and lay in a row as a program: a walk across a grid on the floor."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from resources.options import Choices
 from resources.resource import Resource
 
 COLUMNS, ROWS = 8, 5
-WIDTH, HEIGHT = 24.0, 32.0  # mm of a card in the design
+WIDTH, HEIGHT = 24.0, 32.0  # mm of a card, before scaling to the paper
 LINE = Stroke(width=2.2)
 HEAD = 6.5
 
 
 def draw(document: Document, choices: Choices) -> None:
-    """Draw a row of turns to the right, one to the left, and three of steps straight on."""
+    """Draw one row of right turns, one of left turns, and three of steps straight on."""
     turn = document.symbol("turn", WIDTH, HEIGHT, _draw_turn, document.translate(N_("An arrow up, then to the right")))
     step = document.symbol("step", WIDTH, HEIGHT, _draw_step, document.translate(N_("An arrow straight up")))
     with document.page() as page, page.part(page.area, COLUMNS * WIDTH, ROWS * HEIGHT) as sheet:

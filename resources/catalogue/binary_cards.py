@@ -1,4 +1,4 @@
-"""Binary cards: one card a page, 1 to 128 dots, the number below; a black back after each if wanted."""
+"""Binary cards: one card per page with 1 to 128 dots, optionally with their number and a black back."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from resources.language import N_
 from resources.options import Choices, Flag
 from resources.resource import Resource
 
-# Dots of each card, as columns × rows.
+# The dots of each card: (columns, rows).
 GRIDS = ((1, 1), (1, 2), (2, 2), (2, 4), (4, 4), (4, 8), (8, 8), (8, 16))
-CARD = Box(0, 0, 180, 240)  # the design; scaled to the paper
+CARD = Box(0, 0, 180, 240)  # mm, before scaling to the paper
 NUMBER_HEIGHT = 34
 
 
 def draw(document: Document, choices: Choices) -> None:
-    """Draw the eight cards."""
+    """Draw the eight cards, each on a page, and their backs."""
     for columns, rows in GRIDS:
         with document.page() as page, page.part(page.area, CARD.width, CARD.height) as card:
             card.rectangle(card.area, radius=6)
@@ -46,7 +46,7 @@ def _draw_dots(card: Surface, area: Box, columns: int, rows: int) -> None:
 
 
 def subtitle(choices: Choices, paper: str) -> str:
-    """Return what is on the cards and the paper."""
+    """Return whether there are numbers and black backs, and the paper size."""
     numbers = "with" if choices.flag("display_numbers") else "without"
     back = "with" if choices.flag("black_back") else "without"
     return f"{numbers} numbers - {back} black back - {paper}"

@@ -1,4 +1,4 @@
-"""Small binary cards, four a page: dots from 1 to 2048, counts below, black backs if wanted."""
+"""Small binary cards, four per page, with 1 to 2048 dots, optionally with their number and black backs."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from resources.language import N_
 from resources.options import Choice, Choices, Flag
 from resources.resource import Resource
 
-CARDS_A_PAGE = 4
-COUNT_HEIGHT = 22.0  # mm of a card's lower end, for its count
+CARDS_PER_PAGE = 4
+COUNT_HEIGHT = 22.0  # mm at the lower end of a card
 
 
 def draw(document: Document, choices: Choices) -> None:
-    """Draw the cards, the fewest dots first, and the backs of each page behind it."""
+    """Draw the cards in order of their dots, each page followed by its backs."""
     bits = choices.number("number_bits")
-    for first in range(0, bits, CARDS_A_PAGE):
+    for first in range(0, bits, CARDS_PER_PAGE):
         with document.page() as page:
             cards = page.area.grid(2, 2)
             for bit, card in enumerate(cards, first):
@@ -42,12 +42,12 @@ def _draw_card(page: Surface, card: Box, dots: int, with_count: bool) -> None:
 
 
 def pages(choices: Choices) -> int:
-    """Return the pages of one copy."""
-    return choices.number("number_bits") // CARDS_A_PAGE * (2 if choices.flag("black_back") else 1)
+    """Return the number of pages of one copy."""
+    return choices.number("number_bits") // CARDS_PER_PAGE * (2 if choices.flag("black_back") else 1)
 
 
 def subtitle(choices: Choices, paper: str) -> str:
-    """Return bits, counts, backs and paper."""
+    """Return the number of bits, whether there are counts and black backs, and the paper size."""
     counts = "with" if choices.flag("dot_counts") else "without"
     back = "with" if choices.flag("black_back") else "without"
     return f"{choices['number_bits']} bits - {counts} dot counts - {back} black back - {paper}"

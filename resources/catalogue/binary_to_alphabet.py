@@ -1,4 +1,4 @@
-"""A table from numbers over binary to letters; the pupils' version leaves the binary to them."""
+"""A table of numbers, their binary digits and letters. In the pupils' version, the binary column is blank."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ LETTERS = " ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 BITS = 5
 BLOCKS = 3
 ROWS = len(LETTERS) // BLOCKS
-TITLE = 16.0  # mm
+COLUMN_WIDTHS = (0.26, 0.5, 0.24)  # as parts of a block's width
+TITLE_HEIGHT = 16.0  # mm
 
 
 def draw(document: Document, choices: Choices) -> None:
-    """Draw the table in three blocks of nine."""
+    """Draw the table in three blocks of nine rows."""
     filled = choices.text("worksheet_version") == "teacher"
     with document.page() as page:
-        title, rest = page.area.split_top(TITLE)
+        title, rest = page.area.split_top(TITLE_HEIGHT)
         page.heading(title, document.translate(N_("Binary to alphabet")), 10)
         for number, block in enumerate(rest.columns(BLOCKS, gap=7)):
             _draw_block(page, block, range(number * ROWS, (number + 1) * ROWS), filled)
@@ -30,11 +31,10 @@ def _draw_block(page: Surface, block: Box, values: range, filled: bool) -> None:
     rows = block.rows(ROWS + 1)
     page.rectangle(rows[0], LIGHT_GREY, None)
     for row, value in zip(rows, (None, *values), strict=True):
-        shares = (0.26, 0.5, 0.24)
         cells, x = [], row.x
-        for share in shares:
-            cells.append(Box(x, row.y, row.width * share, row.height))
-            x += row.width * share
+        for part in COLUMN_WIDTHS:
+            cells.append(Box(x, row.y, row.width * part, row.height))
+            x += row.width * part
         if value is None:
             for cell, head in zip(cells, heads, strict=True):
                 page.text(cell.inset(1.5), head, 4.6, role="strong")

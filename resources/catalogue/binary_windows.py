@@ -1,4 +1,4 @@
-"""Binary windows: flaps to fold up over dots, so that a number shows its bits."""
+"""Binary windows: flaps to fold up over dots, which show the bits of a number."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from resources.language import N_
 from resources.options import Choice, Choices, Flag
 from resources.resource import Resource
 
-WINDOWS_A_SHEET = {4: 4, 5: 5, 6: 6, 8: 4}
-MARGIN = 6.0  # mm about the dots
+WINDOWS_PER_SHEET = {4: 4, 5: 5, 6: 6, 8: 4}  # by number of bits
+MARGIN = 6.0  # mm around the dots
 COUNT_HEIGHT = 14.0
 
 
 def draw(document: Document, choices: Choices) -> None:
-    """Draw the sheets, the largest bit first, each with its back."""
+    """Draw the sheets, the most significant bit first, each followed by its back."""
     bits = choices.number("number_bits")
-    a_sheet = WINDOWS_A_SHEET[bits]
+    per_sheet = WINDOWS_PER_SHEET[bits]
     lit = choices.text("value_type") == "lightbulb"
-    for first in range(bits - 1, -1, -a_sheet):
-        values = [2**bit for bit in range(first, first - a_sheet, -1)]
+    for first in range(bits - 1, -1, -per_sheet):
+        values = [2**bit for bit in range(first, first - per_sheet, -1)]
         with document.page() as page:
-            columns = page.area.columns(a_sheet)
+            columns = page.area.columns(per_sheet)
             for column, value in zip(columns, values, strict=True):
                 upper, flap = column.rows(2)
                 _draw_dots(page, upper, value, choices.flag("dot_counts"))
@@ -32,8 +32,8 @@ def draw(document: Document, choices: Choices) -> None:
             page.fold_line((page.area.x, page.area.centre[1]), (page.area.right, page.area.centre[1]))
         with document.page(back=True) as page:
             for column in columns:
-                # Folded up, the flap's back is seen the other way round: here it is drawn upside down.
-                _draw_bit(page, document.behind(column.rows(2)[1]), 0, lit, turned=180)
+                # The back of a flap is seen when it is folded up, so it is drawn upside down.
+                _draw_bit(page, document.behind(column.rows(2)[1]), 0, lit, rotation=180)
 
 
 def _draw_dots(page: Surface, box: Box, dots: int, with_count: bool) -> None:
@@ -48,23 +48,23 @@ def _draw_dots(page: Surface, box: Box, dots: int, with_count: bool) -> None:
         page.dots((cell.centre for cell in cells), pitch * 0.38)
 
 
-def _draw_bit(page: Surface, box: Box, bit: int, lit: bool, *, turned: float = 0) -> None:
+def _draw_bit(page: Surface, box: Box, bit: int, lit: bool, *, rotation: float = 0) -> None:
     inner = box.inset(5, 8)
     if lit:
-        page.artwork("bulbs/lit" if bit else "bulbs/unlit", inner, turned=turned)
+        page.artwork("bulbs/lit" if bit else "bulbs/unlit", inner, rotation=rotation)
     else:
-        with page.part(inner, turned=turned) as part:
+        with page.part(inner, rotation=rotation) as part:
             part.heading(part.area, str(bit), 55)
 
 
 def pages(choices: Choices) -> int:
-    """Return the pages of one copy: front and back of each sheet."""
+    """Return the number of pages of one copy: the front and back of each sheet."""
     bits = choices.number("number_bits")
-    return 2 * (bits // WINDOWS_A_SHEET[bits])
+    return 2 * (bits // WINDOWS_PER_SHEET[bits])
 
 
 def subtitle(choices: Choices, paper: str) -> str:
-    """Return bits, what a bit looks like, and whether dots are counted."""
+    """Return the number of bits, the symbol of a bit, and whether there are dot counts."""
     counts = "with" if choices.flag("dot_counts") else "without"
     return f"{choices['number_bits']} bits - {choices['value_type']} - {counts} dot counts"
 

@@ -1,4 +1,4 @@
-"""An empty grid of squares, for a robot to walk on or a picture to be painted in."""
+"""An empty grid of squares, for a robot to walk on or to paint a picture in."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ SIDE = 8  # squares
 
 
 def draw(document: Document, choices: Choices) -> None:
-    """Draw the grid, as large as the paper lets it be."""
+    """Draw the grid as large as the paper allows."""
     with document.page() as page:
         square = page.area.fitted(1)
         with page.figure(document.translate(N_("A grid of eight by eight squares"))):
             for i in range(SIDE + 1):
-                at = i * square.width / SIDE
-                page.line((square.x + at, square.y), (square.x + at, square.bottom), stroke=OUTLINE)
-                page.line((square.x, square.y + at), (square.right, square.y + at), stroke=OUTLINE)
+                offset = i * square.width / SIDE
+                page.line((square.x + offset, square.y), (square.x + offset, square.bottom), stroke=OUTLINE)
+                page.line((square.x, square.y + offset), (square.right, square.y + offset), stroke=OUTLINE)
 
 
 RESOURCE = Resource(

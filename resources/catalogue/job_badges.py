@@ -9,7 +9,7 @@ from resources.options import Choices
 from resources.resource import Resource
 
 JOBS = ((N_("Programmer"), "program"), (N_("Tester"), "checklist"), (N_("Bot"), "robot"))
-BADGES_A_JOB = 2
+BADGES_PER_JOB = 2
 CUT_HERE = Stroke(GREY, 0.4, (3, 2))
 
 
@@ -17,9 +17,9 @@ def draw(document: Document, choices: Choices) -> None:
     """Draw two badges of each job."""
     hello = document.translate(N_("Hello, I'm a"))
     with document.page() as page:
-        badges = page.area.grid(BADGES_A_JOB, len(JOBS))
+        badges = page.area.grid(BADGES_PER_JOB, len(JOBS))
         for index, badge in enumerate(badges):
-            name, figure = JOBS[index // BADGES_A_JOB]
+            name, figure = JOBS[index // BADGES_PER_JOB]
             inner = badge.inset(6, 7)
             greeting, rest = inner.split_top(12)
             title, picture = rest.split_top(17)

@@ -1,4 +1,4 @@
-"""Fold-over cards that say LEFT and RIGHT, for a wrist each."""
+"""Cards with LEFT and RIGHT, to fold and wear on the wrists."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ COLUMNS, ROWS = 2, 4
 
 
 def draw(document: Document, choices: Choices) -> None:
-    """Draw four pairs of cards: the words below the fold, arrows that point the same way above it."""
+    """Draw four pairs of cards, with the word below the fold and an arrow in the same direction above it."""
     left, right = document.translate(N_("LEFT")), document.translate(N_("RIGHT"))
     with document.page() as page:
         cards = page.area.grid(COLUMNS, ROWS)
@@ -26,13 +26,13 @@ def draw(document: Document, choices: Choices) -> None:
 
 
 def _draw_arrow(page: Surface, box: Box, is_left: bool) -> None:
-    """An arrow on the flap: seen on the card's back when it is folded over, it still points the right way.
+    """Draw the arrow on the flap, which still points in the right direction on the back of the folded card.
 
-    Left is full and right is hatched, so that they differ in grey too.
+    The left arrow is filled and the right one hatched, so that they also differ in grey.
     """
-    (x, y), way = box.centre, -1 if is_left else 1
+    (x, y), direction = box.centre, -1 if is_left else 1
     outline = [(-26, -4.5), (6, -4.5), (6, -11), (26, 0), (6, 11), (6, 4.5), (-26, 4.5)]
-    arrow = Path().polygon([(x + way * dx, y + dy) for dx, dy in outline])
+    arrow = Path().polygon([(x + direction * dx, y + dy) for dx, dy in outline])
     description = N_("A full arrow to the left") if is_left else N_("A hatched arrow to the right")
     with page.figure(page.translate(description)):
         if is_left:

@@ -1,4 +1,4 @@
-"""A clock for modulo arithmetic: as many hours as the modulus, counted from 0 at the top."""
+"""A clock for modular arithmetic, with as many hours as the modulus, counted from 0 at the top."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from resources.language import N_
 from resources.options import Choice, Choices
 from resources.resource import Resource
 
-SIZE = 190.0  # mm of the design
+SIZE = 190.0  # mm, before scaling to the paper
 RADIUS = 92.0
 TICK = 9.0
-BLANK_TICKS = 10  # of a clock without numbers: as many as there are digits to write
+BLANK_TICKS = 10  # of a clock without numbers: one for each decimal digit
 
 
 def draw(document: Document, choices: Choices) -> None:
-    """Draw the clock; modulo 1 stands for a blank one."""
+    """Draw the clock. A modulus of 1 means a blank clock."""
     modulus = choices.number("modulo_number")
     count = BLANK_TICKS if modulus == 1 else modulus
     with document.page() as page, page.part(page.area, SIZE, SIZE) as clock:
@@ -36,13 +36,13 @@ def draw(document: Document, choices: Choices) -> None:
 
 
 def _at(centre: Point, turn: float, radius: float) -> Point:
-    """Return the point at this share of a turn, clockwise from the top."""
+    """Return the point at `turn` (0–1 of a full turn, clockwise from the top), `radius` mm from the centre."""
     angle = 2 * math.pi * turn
     return centre[0] + radius * math.sin(angle), centre[1] - radius * math.cos(angle)
 
 
 def subtitle(choices: Choices, paper: str) -> str:
-    """Return the modulus and the paper."""
+    """Return the modulus and the paper size."""
     modulus = choices.number("modulo_number")
     return f"{'blank' if modulus == 1 else modulus} - {paper}"
 

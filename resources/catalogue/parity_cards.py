@@ -1,4 +1,4 @@
-"""Parity cards: twenty squares to cut, white in front, coloured behind, for the error detection trick."""
+"""Parity cards: twenty squares to cut out, white on the front and coloured on the back, to show error detection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COLOURS = {"black": BLACK, "blue": "#3366ff", "green": "#279f2d", "purple": "#6e
 
 
 def draw(document: Document, choices: Choices) -> None:
-    """Draw the fronts, and the backs aligned with them."""
+    """Draw the fronts, and the backs in the same places."""
     side = min(document.paper.content_width / COLUMNS, document.paper.content_height / ROWS)
     with document.page() as page:
         sheet = page.area.centred(side * COLUMNS, side * ROWS)
@@ -31,7 +31,7 @@ def draw(document: Document, choices: Choices) -> None:
 
 
 def subtitle(choices: Choices, paper: str) -> str:
-    """Return the colour of the backs and the paper."""
+    """Return the colour of the backs and the paper size."""
     return f"{choices.text('back_colour')} back - {paper}"
 
 

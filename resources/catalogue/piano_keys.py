@@ -1,4 +1,4 @@
-"""Two octaves of piano keys, the notes named in seven colours; one note can be highlighted everywhere."""
+"""Two octaves of piano keys, with the notes named in seven colours. One note can be highlighted in both octaves."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from resources.resource import Resource
 NOTES = "CDEFGAB"
 SOLFEGE = (N_("do"), N_("re"), N_("mi"), N_("fa"), N_("sol"), N_("la"), N_("ti"))
 COLOURS = (RED, ORANGE, BROWN, GREEN, BLUE, PURPLE, PINK)
-BLACK_AFTER = "CDFGA"  # white keys with a black key to their right
+BLACK_AFTER = "CDFGA"  # the white keys that have a black key to their right
 OCTAVES = 2
-WIDTH, HEIGHT = 266.0, 150.0  # mm of the design
-BLACK_WIDTH, BLACK_HEIGHT = 0.6, 0.6  # of a white key
-TINT = "#ffe9a8"  # light enough for a name to be read on, dark enough to show in grey
+WIDTH, HEIGHT = 266.0, 150.0  # mm, before scaling to the paper
+BLACK_WIDTH, BLACK_HEIGHT = 0.6, 0.6  # as parts of a white key
+TINT = "#ffe9a8"  # light enough to read a name on, dark enough to show in grey
 
 
 def draw(document: Document, choices: Choices) -> None:
@@ -55,14 +55,14 @@ def draw(document: Document, choices: Choices) -> None:
 
 def _draw_black(board: Surface, key: Box) -> None:
     if board.ink_saver:
-        # White first: the edges of the keys below must not show.
+        # White first, to hide the edges of the white keys below.
         board.rectangle(key, WHITE, None)
         board.hatch(Path().rectangle(key), key, INK, spacing=2.4)
     board.rectangle(key, BLACK, OUTLINE)
 
 
 def _draw_highlight(board: Surface, key: Box) -> None:
-    """Tint the key, and hatch it: colour alone would be lost on a grey printer."""
+    """Tint the key and hatch it, because the tint alone may not show on a grey printer."""
     if not board.ink_saver:
         board.rectangle(key, TINT, OUTLINE)
     lower = Box(key.x, key.y + key.height * BLACK_HEIGHT, key.width, key.height * (1 - BLACK_HEIGHT))

@@ -1,4 +1,4 @@
-"""Run-length encoding: pictures from numbers, and numbers from pictures."""
+"""Run-length encoding: draw pictures from numbers, and write numbers for pictures."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from resources.options import Choice, Choices
 from resources.resource import Resource
 
 BASIC = ("rle-kite", "rle-snail", "rle-mug")
-TITLE = 13.0
-LENGTHS_WIDTH = 66.0  # mm beside a grid
-LETTER = Box(4, 26, 105, 105)  # mm, the grid of the worked example on its page
-OWN_SIDE = 16  # squares of the grids to draw in
+TITLE_HEIGHT = 13.0  # mm
+LENGTHS_WIDTH = 66.0  # mm to the right of a grid
+LETTER = Box(4, 26, 105, 105)  # mm, the grid of the worked example on the page
+OWN_SIDE = 16  # squares of an empty grid to draw in
 KEY = (("0", N_("white")), ("1", N_("black")), ("2", N_("red")), ("3", N_("blue")), ("4", N_("green")))
 KEY_COLOURS = ("#ffffff", BLACK, RED, BLUE, GREEN)
 
 
 def draw(document: Document, choices: Choices) -> None:
-    """Draw the worksheet of this type."""
-    kind = choices.text("worksheet_type")
+    """Draw the chosen worksheet."""
+    worksheet = choices.text("worksheet_type")
     with document.page() as page:
-        if kind == "student-basic":
+        if worksheet == "student-basic":
             _draw_basic(page)
-        elif kind == "teacher":
+        elif worksheet == "teacher":
             _draw_teacher(page)
         else:
-            _draw_create(page, with_colours=kind == "student-create-colour")
+            _draw_create(page, with_colours=worksheet == "student-create-colour")
 
 
 def lengths_of(name: str) -> list[list[int]]:
-    """Return the run lengths of each row of a picture."""
+    """Return the run lengths of each row of a picture, white first."""
     picture = pixels.load(name)
     return [pixels.run_lengths([letter in picture.black for letter in row]) for row in picture.rows]
 
 
 def _draw_basic(page: Surface) -> None:
-    title, rest = page.area.split_top(TITLE)
+    title, rest = page.area.split_top(TITLE_HEIGHT)
     page.heading(title, page.translate(N_("Which pictures hide in these numbers?")), 9)
     for name, part in zip(BASIC, rest.rows(len(BASIC), gap=5), strict=True):
         picture = pixels.load(name)
@@ -72,12 +72,12 @@ def _write_lengths(page: Surface, grid: Box, lengths: list[list[int]], size: flo
 
 
 def _draw_create(page: Surface, *, with_colours: bool) -> None:
-    """Twice: a grid to draw in, and lines for its numbers, to be cut apart and given to a neighbour."""
+    """Draw the same sheet twice: a grid to draw in, and lines for its numbers, to cut apart and pass on."""
     halves = page.area.rows(2, gap=8)
     middle = (halves[0].bottom + halves[1].y) / 2
     page.fold_line((0, middle), (page.area.right, middle), FOLD)
     for half in halves:
-        title, rest = half.split_top(TITLE)
+        title, rest = half.split_top(TITLE_HEIGHT)
         words = N_("Draw a picture, write its numbers, cut here, pass them on")
         page.heading(title, page.translate(words), 7, align="left")
         if with_colours:
@@ -100,7 +100,7 @@ def _draw_key(page: Surface, area: Box) -> None:
 
 
 def _draw_teacher(page: Surface) -> None:
-    """The picture element, enlarged, with its numbers, and what to say about them."""
+    """Draw the worked example: a picture, its numbers and an explanation."""
     title, rest = page.area.split_top(LETTER.y - 4)
     page.heading(title, page.translate(N_("picture element")), 17)
     picture, grid = pixels.load("rle-letter"), LETTER
@@ -110,7 +110,7 @@ def _draw_teacher(page: Surface) -> None:
         if letter in picture.black:
             black.rectangle(cell)
     with page.figure(page.translate(N_("The letter a in eight by eight squares"))):
-        if page.ink_saver:  # outlines would be lost among those of the grid
+        if page.ink_saver:  # an outline would not stand out from the grid
             page.hatch(black, grid, BLACK, spacing=2)
         else:
             page.paint(black, BLACK, None)

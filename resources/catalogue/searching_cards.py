@@ -1,4 +1,4 @@
-"""Searching cards: fold cards that hide a sorted number behind an animal, and a sheet for whoever leads the game."""
+"""Searching cards: folded cards that hide sorted numbers behind animals, and a sheet for the leader of the game."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from resources.resource import Resource
 ANIMALS = (
     "cat", "bear", "rabbit", "pig", "sheep", "elephant", "cow", "monkey", "duck", "mouse", "dog", "lion",
 )  # fmt: skip
-MARKS = ("", "bow-tie", "medal")  # what an animal wears when it comes again
-CARDS_A_PAGE = 4
-NUMBER_SIZE = 38.0  # mm at most; all numbers of a set have one size
-ROW_HEIGHT = 19.0  # mm, of the helper sheet's row of cards
-FIRST_STEPS = 3  # of a binary search, marked on the helper sheet
+MARKS = ("", "bow-tie", "medal")  # what an animal wears the first, second and third time
+CARDS_PER_PAGE = 4
+MAX_NUMBER_SIZE = 38.0  # mm; all numbers of a set have the same size
+CARDS_PER_ROW = 16  # on the helper sheet
+ROW_HEIGHT = 19.0  # mm, of a row of cards on the helper sheet
+FIRST_STEPS = 3  # of a binary search, which the helper sheet marks
 
 
 def numbers(document: Document, choices: Choices) -> list[int]:
-    """Return the numbers of one copy, sorted; empty for blank cards."""
-    count, most = choices.number("number_cards"), choices.text("max_number")
-    if most == "blank":
+    """Return the sorted numbers of one copy, or an empty list for blank cards."""
+    count, maximum = choices.number("number_cards"), choices.text("max_number")
+    if maximum == "blank":
         return []
-    if most == "cards":
+    if maximum == "cards":
         return list(range(1, count + 1))
-    return sorted(document.random.sample(range(1, int(most) + 1), count))
+    return sorted(document.random.sample(range(1, int(maximum) + 1), count))
 
 
 def draw(document: Document, choices: Choices) -> None:
-    """Draw the cards, four a page, and the helper sheet."""
+    """Draw the cards, four per page, and the helper sheet."""
     values, count = numbers(document, choices), choices.number("number_cards")
-    for first in range(0, count, CARDS_A_PAGE):
+    for first in range(0, count, CARDS_PER_PAGE):
         with document.page() as page:
-            places = page.area.columns(CARDS_A_PAGE)
-            used = places[: min(CARDS_A_PAGE, count - first)]
-            page.cut_lines(used)
-            room = places[0].inset(6, 0).width
-            size = min([NUMBER_SIZE, *(room / page.text_width(str(value), 1, role="hand") for value in values)])
-            for i, card in enumerate(used, first):
+            cards = page.area.columns(CARDS_PER_PAGE)[: count - first]
+            page.cut_lines(cards)
+            width = cards[0].inset(6, 0).width
+            size = min([MAX_NUMBER_SIZE, *(width / page.text_width(str(value), 1, role="hand") for value in values)])
+            for i, card in enumerate(cards, first):
                 _draw_card(page, card, i, str(values[i]) if values else "", size)
     if choices.flag("help_sheet"):
         _draw_help(document, values, count)
@@ -60,9 +60,9 @@ def _draw_card(page: Surface, card: Box, index: int, number: str, size: float) -
 
 
 def figure_of(index: int) -> tuple[str, str]:
-    """Return a card's animal and what it wears, of which no two cards of a set have both the same."""
-    turn, animal = divmod(index, len(ANIMALS))
-    return ANIMALS[animal], MARKS[turn]
+    """Return the animal on a card and what it wears ("" for nothing). No two cards of a set are the same."""
+    repetition, animal = divmod(index, len(ANIMALS))
+    return ANIMALS[animal], MARKS[repetition]
 
 
 def _draw_help(document: Document, values: list[int], count: int) -> None:
@@ -70,18 +70,18 @@ def _draw_help(document: Document, values: list[int], count: int) -> None:
     with document.page() as page:
         title, rest = page.area.inset(4).split_top(14)
         page.heading(title, document.translate(N_("Helper sheet: which card comes next?")), 9, align="left")
-        table, text = rest.split_top(ROW_HEIGHT * (count // 16 + 1) + 4)
+        table, text = rest.split_top(ROW_HEIGHT * (count // CARDS_PER_ROW + 1) + 4)
         _draw_table(page, table, values, count)
         set_sheet(page, text, blocks, 6)
 
 
 def _draw_table(page: Surface, area: Box, values: list[int], count: int) -> None:
-    """Draw the row of cards; those that a binary search asks first carry a mark that says when."""
+    """Draw the cards in rows. Those that a binary search may look at first are marked with the step."""
     steps = search_steps(count)
-    for row, line in enumerate(area.rows(count // 16 + 1)):
-        first = row * 16
-        shown = range(first, min(first + 16, count))
-        for i, cell in zip(shown, line.columns(16), strict=False):
+    for row, line in enumerate(area.rows(count // CARDS_PER_ROW + 1)):
+        first = row * CARDS_PER_ROW
+        indices = range(first, min(first + CARDS_PER_ROW, count))
+        for i, cell in zip(indices, line.columns(CARDS_PER_ROW), strict=False):
             box = Box(cell.x + 0.6, cell.y + 4, cell.width - 1.2, 12)
             page.rectangle(box, None, Stroke(width=0.9) if i in steps else CUT, radius=1.5)
             page.text(box.inset(1), str(values[i]) if values else "", 7, role="hand")
@@ -95,7 +95,7 @@ def _draw_mark(page: Surface, centre: Point, step: int) -> None:
 
 
 def search_steps(count: int) -> dict[int, int]:
-    """Return the positions that a binary search among `count` cards may ask in its first steps → the step."""
+    """Return the cards that a binary search may look at in its first steps: position → step, counted from 1."""
     steps: dict[int, int] = {}
 
     def halve(low: int, high: int, step: int) -> None:
@@ -111,14 +111,14 @@ def search_steps(count: int) -> dict[int, int]:
 
 
 def pages(choices: Choices) -> int:
-    """Return the pages of the cards and the helper sheet."""
-    return -(-choices.number("number_cards") // CARDS_A_PAGE) + (1 if choices.flag("help_sheet") else 0)
+    """Return the number of pages of one copy: cards and helper sheet."""
+    return -(-choices.number("number_cards") // CARDS_PER_PAGE) + (1 if choices.flag("help_sheet") else 0)
 
 
 def subtitle(choices: Choices, paper: str) -> str:
-    """Return number of cards, range, helper sheet and paper."""
-    count, most = choices.text("number_cards"), choices.text("max_number")
-    span = "blank" if most == "blank" else f"1 to {count if most == 'cards' else most}"
+    """Return the number of cards, the range, whether there is a helper sheet, and the paper size."""
+    count, maximum = choices.text("number_cards"), choices.text("max_number")
+    span = "blank" if maximum == "blank" else f"1 to {count if maximum == 'cards' else maximum}"
     return f"{count} cards - {span} - {'with' if choices.flag('help_sheet') else 'without'} helper sheet - {paper}"
 
 

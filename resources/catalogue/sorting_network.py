@@ -1,4 +1,4 @@
-"""A sorting network for six numbers: walk along the lines, compare where two meet, come out sorted."""
+"""A sorting network for six numbers: follow the lines, compare in each box, and arrive in sorted order."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from resources.resource import Resource
 RANGES = {"easy": (1, 9), "medium": (10, 99), "hard": (100, 999)}
 INPUTS = 6
 
-# Comparators as (row, position in the row); each has an output to the left (the smaller) and to the
-# right (the larger). Row 0 is met first. An output leads to a comparator or, named by a number, out.
+# Each comparator, as (row, position in the row), with its outputs: left for the smaller number, right for the larger.
+# Row 0 comes first. An output leads to another comparator or, if it is a number, to that place in the sorted order.
 Place = tuple[int, int]
 Target = Place | int
 Wiring = dict[Place, tuple[Target, Target]]
@@ -31,14 +31,14 @@ WIRING: Wiring = {
     (4, 0): (2, 3),
 }
 
-# The design: 180 × 247 mm, the inputs at the bottom, the legend below them.
+# mm, before scaling to the paper: the inputs are at the bottom, with the legend below them.
 WIDTH, HEIGHT = 180.0, 247.0
 LEGEND = Box(15, 239, 150, 8)
 COLUMN_X = {3: (36.0, 90.0, 144.0), 2: (63.0, 117.0), 1: (90.0,)}
 ROW_SIZES = (3, 3, 3, 2, 1)
 ROW_Y = (188.0, 153.0, 118.0, 83.0, 48.0)
 NODE = (26.0, 13.0)
-ARROW_AT = 0.68  # of a line's way: lines cross at their middle
+ARROW_AT = 0.68  # Bézier parameter of an arrow head: not 0.5, where lines cross
 END_X = tuple(15 + 30.0 * i for i in range(INPUTS))
 INPUT_Y, OUTPUT_Y, RADIUS = 225.0, 14.0, 10.5
 SMALLER = Stroke(BLUE, 0.7)
@@ -47,22 +47,22 @@ IN = Stroke(RED, 0.7)
 
 
 def draw(document: Document, choices: Choices) -> None:
-    """Draw the network, with numbers in its inputs unless blank."""
+    """Draw the network, with numbers in its inputs unless they are blank."""
     values = RANGES.get(choices.text("prefilled_values"))
     numbers = document.random.sample(range(values[0], values[1] + 1), INPUTS) if values else []
     with document.page() as page, page.part(page.area, WIDTH, HEIGHT) as design:
         _draw_lines(design)
         _draw_nodes(design)
         _draw_legend(design)
-        circle = [Box(x - RADIUS, INPUT_Y - RADIUS, 2 * RADIUS, 2 * RADIUS) for x in END_X]
-        for box in circle:
+        inputs = [Box(x - RADIUS, INPUT_Y - RADIUS, 2 * RADIUS, 2 * RADIUS) for x in END_X]
+        for box in inputs:
             design.circle(box.centre, RADIUS, WHITE, Stroke(RED, 0.7, (2.2, 1.8)))
-        for box, number in zip(circle, numbers, strict=False):
+        for box, number in zip(inputs, numbers, strict=False):
             design.text(box.inset(3), str(number), 9, role="hand")
 
 
 def _draw_legend(design: Surface) -> None:
-    """Say which way the two numbers of a box go on."""
+    """Explain which line each of the two numbers of a box follows."""
     words = (N_("smaller: left, thin"), N_("larger: right, thick"))
     for cell, stroke, text in zip(LEGEND.columns(2), (SMALLER, LARGER), words, strict=True):
         line, word = cell.inset(4, 0).split_left(17)
@@ -95,11 +95,11 @@ def _draw_lines(design: Surface) -> None:
             x, y = _node((0, i // 2))
             start, end = (END_X[i], INPUT_Y - RADIUS), (x + (-1 if i % 2 == 0 else 1) * 7, y + NODE[1] / 2)
             _draw_line(design, start, end, IN)
-        entered: dict[Place, list[Place]] = {}
+        sources: dict[Place, list[Place]] = {}
         for place, targets in WIRING.items():
             for target in targets:
                 if not isinstance(target, int):
-                    entered.setdefault(target, []).append(place)
+                    sources.setdefault(target, []).append(place)
         for place, targets in WIRING.items():
             x, y = _node(place)
             for target, side, stroke in zip(targets, (-1, 1), (SMALLER, LARGER), strict=True):
@@ -107,15 +107,15 @@ def _draw_lines(design: Surface) -> None:
                 if isinstance(target, int):
                     end = (END_X[target], OUTPUT_Y + RADIUS)
                 else:
-                    # The two lines into a box come in side by side, in the order of their origins.
-                    way = -1 if sorted(entered[target], key=_node).index(place) == 0 else 1
+                    # The two lines into a box arrive side by side, in the order of their origins.
+                    arrival = -1 if sorted(sources[target], key=_node).index(place) == 0 else 1
                     tx, ty = _node(target)
-                    end = (tx + way * 7, ty + NODE[1] / 2)
+                    end = (tx + arrival * 7, ty + NODE[1] / 2)
                 _draw_line(design, start, end, stroke)
 
 
 def _draw_line(design: Surface, start: Point, end: Point, stroke: Stroke) -> None:
-    """Draw a line that leaves and arrives upwards, with an arrow head past its middle, where lines cross."""
+    """Draw a line that leaves and arrives vertically, with an arrow head beyond its middle, where lines cross."""
     reach = min(14.0, (start[1] - end[1]) / 2)
     first, second = (start[0], start[1] - reach), (end[0], end[1] + reach)
     design.paint(Path().move(*start).curve(first, second, end), None, stroke)
@@ -127,7 +127,7 @@ def _draw_line(design: Surface, start: Point, end: Point, stroke: Stroke) -> Non
 
 
 def subtitle(choices: Choices, paper: str) -> str:
-    """Return the range of the numbers and the paper."""
+    """Return the range of the numbers and the paper size."""
     values = RANGES.get(choices.text("prefilled_values"))
     return f"{values[0]} to {values[1]} - {paper}" if values else f"blank - {paper}"
 

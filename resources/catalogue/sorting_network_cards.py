@@ -1,4 +1,4 @@
-"""Sorting network cards: what walks through the network. Numbers, words or pictures, two large cards a page."""
+"""Sorting network cards to carry through the network: numbers, words or pictures, two large cards per page."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from resources.language import N_
 from resources.options import Choice, Choices
 from resources.resource import Resource
 
-CARDS_A_PAGE = 2
-LARGE = (1_700_000, 2_099_999)  # both included
+CARDS_PER_PAGE = 2
+LARGE = (1_700_000, 2_099_999)  # inclusive
 LARGE_COUNT = 6
-LEADING = 1.25  # line distance in em
-RIM = 10.0  # mm about a text
-PICTURE_RIM = 6.0
-# The hand-drawn face has ½ but not ⅓, a but not ā: these decks keep to the face that has all of them.
+LEADING = 1.25  # distance from line to line, em
+TEXT_MARGIN = 10.0  # mm around a text
+PICTURE_MARGIN = 6.0
+# The hand-drawn face has ½ but not ⅓, and a but not ā. These decks use one face that has all of them.
 ONE_FACE = frozenset({"fractions", "maori_numbers", "maori_colours"})
 
-# Words and numbers in te reo Māori are what these cards teach: they stay in every language.
+# These cards teach words and numbers in te reo Māori, so these texts are not translated.
 TEXTS: dict[str, tuple[str, ...]] = {
     "small_numbers": ("1", "2", "3", "4", "5", "6"),
     "fractions": ("½", "⅓", "⅔", "⅜", "¾", "⅝"),
@@ -31,7 +31,7 @@ TEXTS: dict[str, tuple[str, ...]] = {
     "letters": ("L", "O", "N", "K", "E", "D", "S", "P", "G", "B", "I", "Y"),
     "maori_colours": ("whero", "kākāriki", "kiwikiwi", "karaka", "kōwhai", "pango", "māwhero", "mā"),
 }  # fmt: skip
-# Two that begin alike, one twice, one within another: what makes an alphabetical order hard.
+# The hard cases of alphabetical order: words with the same beginning, a word twice, a word that begins another.
 WORDS = (N_("crocodile"), N_("crochet"), N_("kiwi"), N_("weka"), N_("kiwi"), N_("kiwano"))
 STORIES: dict[str, tuple[str, ...]] = {
     "riding_hood": (
@@ -44,7 +44,7 @@ STORIES: dict[str, tuple[str, ...]] = {
 
 
 def texts(document: Document, kind: str) -> tuple[str, ...]:
-    """Return what stands on the cards of one copy."""
+    """Return the texts of the cards of one copy."""
     if kind == "large_numbers":
         numbers = document.random.sample(range(LARGE[0], LARGE[1] + 1), LARGE_COUNT)
         return tuple(f"{number:,}" for number in numbers)
@@ -54,23 +54,23 @@ def texts(document: Document, kind: str) -> tuple[str, ...]:
 
 
 def draw(document: Document, choices: Choices) -> None:
-    """Draw the cards, two a page, in the order in which the story or the list goes."""
+    """Draw the cards, two per page, in the order of the story or list."""
     kind = choices.text("type")
     faces = STORIES.get(kind) or texts(document, kind)
-    for first in range(0, len(faces), CARDS_A_PAGE):
+    for first in range(0, len(faces), CARDS_PER_PAGE):
         with document.page() as page:
-            cards = page.area.rows(CARDS_A_PAGE)
+            cards = page.area.rows(CARDS_PER_PAGE)
             for card, face in zip(cards, faces[first:], strict=False):
                 if kind in STORIES:
-                    page.artwork(f"{kind}/{face}", card.inset(PICTURE_RIM))
+                    page.artwork(f"{kind}/{face}", card.inset(PICTURE_MARGIN))
                 else:
-                    _draw_text(page, card.inset(RIM), face, faces, "plain" if kind in ONE_FACE else "hand")
+                    _draw_text(page, card.inset(TEXT_MARGIN), face, faces, "plain" if kind in ONE_FACE else "hand")
             page.cut_lines(cards)
 
 
 def _draw_text(page: Surface, box: Box, text: str, all_texts: tuple[str, ...], role: Role) -> None:
     size = size_for(all_texts, role, box.width, box.height)
-    lines = lettering.broken(role, text, size, box.width)
+    lines = lettering.wrapped(role, text, size, box.width)
     height = size * LEADING
     for row, line in enumerate(lines):
         place = Box(box.x, box.centre[1] + (row - len(lines) / 2) * height, box.width, height)
@@ -79,10 +79,10 @@ def _draw_text(page: Surface, box: Box, text: str, all_texts: tuple[str, ...], r
 
 @lru_cache(maxsize=64)
 def size_for(all_texts: tuple[str, ...], role: Role, width: float, height: float) -> float:
-    """Return the size (mm) at which each text fits, in whole words: one for all, so that no card stands out."""
+    """Return the largest size in mm at which every text fits without breaking a word; all cards have the same size."""
     widest = max(fonts.width(role, word) for text in all_texts for word in text.split())
-    size = min(height, width * 0.999 / widest)  # a hair less, so that rounding breaks no word
-    while any(_height(lettering.broken(role, text, size, width), size) > height for text in all_texts):
+    size = min(height, width * 0.999 / widest)  # slightly less, so that rounding breaks no word
+    while any(_height(lettering.wrapped(role, text, size, width), size) > height for text in all_texts):
         size *= 0.97
     return size
 
@@ -92,15 +92,15 @@ def _height(lines: tuple[str, ...], size: float) -> float:
 
 
 def pages(choices: Choices) -> int:
-    """Return the pages of one copy."""
+    """Return the number of pages of one copy."""
     kind = choices.text("type")
     counts = {"large_numbers": LARGE_COUNT, "words": len(WORDS)}
     count = counts.get(kind) or len(STORIES.get(kind) or TEXTS[kind])
-    return -(-count // CARDS_A_PAGE)
+    return -(-count // CARDS_PER_PAGE)
 
 
 def subtitle(choices: Choices, paper: str) -> str:
-    """Return the type of cards and the paper."""
+    """Return the type of the cards and the paper size."""
     return f"{choices.text('type').replace('_', ' ')} - {paper}"
 
 

@@ -1,4 +1,4 @@
-"""Ten railway stations on one line: how do you get from one to another, and by which route?"""
+"""Ten railway stations on one line, to plan journeys between them."""
 
 from __future__ import annotations
 
@@ -12,25 +12,27 @@ from resources.language import N_
 from resources.options import Choice, Choices
 from resources.resource import Resource
 
-WIDTH, HEIGHT = 270.0, 178.0  # mm of the design
-STATION = (45.0, 37.5)  # mm, the figures' size
-SIGN = (0.5, 0.44, 0.092)  # of the figures: centre of the blank sign, and its radius in widths
-GROUND = 0.955  # of the figures' height: the line they stand on
-GAUGE, SLEEPER, PITCH = 5.2, 9.4, 4.8  # mm: between rails, a sleeper's length, from sleeper to sleeper
-PLATFORM = 1.2  # mm between sleepers and ground
-UPPER_X = (34.0, 84.5, 135.0, 185.5, 236.0)  # of the stations outside the upper half of the loop
-LOWER_X = (226.0, 181.0, 135.0, 89.0, 44.0)  # of those inside its lower half: the order of the line
-OVAL = (128.0, 63.0, 2.7)  # half axes, and the exponent: a little squarer than an ellipse, which has 2
-OVAL_Y = 108.0
-# Height of the line below each station of the wandering loop; between them it goes up and down.
+WIDTH, HEIGHT = 270.0, 178.0  # mm, before scaling to the paper
+STATION = (45.0, 37.5)  # mm, of a figure
+# The blank sign of a figure: its centre, as parts of the figure's width and height, and its radius, of the width.
+SIGN = (0.5, 0.44, 0.092)
+GROUND = 0.955  # the ground line of a figure, as a part of its height
+GAUGE, SLEEPER, PITCH = 5.2, 9.4, 4.8  # mm: between the rails; length of a sleeper; between sleepers
+PLATFORM = 1.2  # mm between the sleepers and the ground line
+# Centres of the stations, in the order of the line: outside the upper half of the loop, and inside the lower half.
+UPPER_X = (34.0, 84.5, 135.0, 185.5, 236.0)
+LOWER_X = (226.0, 181.0, 135.0, 89.0, 44.0)
+OVAL = (128.0, 63.0, 2.7)  # superellipse: semi-axes in mm, and the exponent (2 is an ellipse; more is squarer)
+OVAL_Y = 108.0  # centre
+# y of the line below each station of the wandering loop; it goes up and down between them.
 WANDERING_UPPER = (46.0, 70.0, 46.0, 70.0, 46.0)
 WANDERING_LOWER = (144.0, 170.0, 144.0, 170.0, 144.0)
-HILL, VALLEY = 9.0, 19.0  # mm of straight line to either side of a station: in a valley it must have room
+HILL, VALLEY = 9.0, 19.0  # mm of straight line on either side of a station; a station in a valley needs more
 LETTERS = "ABCDEFGHIJ"
 
 
 def line_of(tracks: str) -> list[Point]:
-    """Return many points of the closed line, clockwise from the left."""
+    """Return closely spaced points of the closed line, clockwise from the left, in mm."""
     if tracks == "circular":
         a, b, exponent = OVAL
         angles = [math.pi + 2 * math.pi * i / 400 for i in range(401)]
@@ -55,7 +57,7 @@ def _power(number: float, exponent: float) -> float:
 
 
 def places_of(line: Sequence[Point]) -> list[Box]:
-    """Return the stations in the order of the line: each stands above the part of it that passes below."""
+    """Return the boxes of the stations in the order of the line, each above the part of the line that passes it."""
     places = []
     for x, is_upper in [*((x, True) for x in UPPER_X), *((x, False) for x in LOWER_X)]:
         reach = STATION[0] * 0.45
@@ -66,7 +68,7 @@ def places_of(line: Sequence[Point]) -> list[Box]:
 
 
 def draw(document: Document, choices: Choices) -> None:
-    """Draw the track, and the stations beside it."""
+    """Draw the track and the stations along it."""
     line = line_of(choices.text("tracks"))
     with document.page() as page, page.part(page.area, WIDTH, HEIGHT) as land:
         _draw_track(land, line)
@@ -78,7 +80,7 @@ def draw(document: Document, choices: Choices) -> None:
 
 
 def _line_through(places: Sequence[Point]) -> list[Point]:
-    """Return many points of a smooth closed line through all places (a Catmull-Rom spline)."""
+    """Return closely spaced points of a smooth closed line through all `places`: a Catmull-Rom spline."""
     points: list[Point] = []
     count = len(places)
     for i in range(count):
@@ -94,23 +96,23 @@ def _spline(a: float, b: float, c: float, d: float, t: float) -> float:
 
 
 def _draw_track(land: Surface, line: Sequence[Point]) -> None:
-    """Draw two rails along the line, and sleepers across it, as many as close the loop evenly."""
-    whole = sum(math.dist(a, b) for a, b in itertools.pairwise(line))
-    pitch = whole / round(whole / PITCH)
+    """Draw two rails along the line, and sleepers across it, evenly spaced around the whole loop."""
+    total = sum(math.dist(a, b) for a, b in itertools.pairwise(line))
+    pitch = total / round(total / PITCH)
     sleepers = Path()
     rails: tuple[list[Point], list[Point]] = ([], [])
-    since = pitch / 2
+    to_next = pitch / 2  # from the current point to the next sleeper
     for (x, y), (nx, ny) in itertools.pairwise(line):
         length = math.dist((x, y), (nx, ny))
         along = ((nx - x) / length, (ny - y) / length)
-        for rail, way in zip(rails, (-1, 1), strict=True):
-            rail.append((x - along[1] * way * GAUGE / 2, y + along[0] * way * GAUGE / 2))
-        while since <= length:
-            sx, sy = x + along[0] * since, y + along[1] * since
+        for rail, side in zip(rails, (-1, 1), strict=True):
+            rail.append((x - along[1] * side * GAUGE / 2, y + along[0] * side * GAUGE / 2))
+        while to_next <= length:
+            sx, sy = x + along[0] * to_next, y + along[1] * to_next
             dx, dy = -along[1] * SLEEPER / 2, along[0] * SLEEPER / 2
             sleepers.polyline([(sx - dx, sy - dy), (sx + dx, sy + dy)])
-            since += pitch
-        since -= length
+            to_next += pitch
+        to_next -= length
     with land.figure(land.translate(N_("A railway track in a closed loop"))):
         land.paint(sleepers, None, Stroke("#8c8c8c", 1.3))
         for rail in rails:

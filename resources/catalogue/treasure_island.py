@@ -1,7 +1,7 @@
-"""Treasure island: a map and seven posters, a finite automaton to sail through.
+"""Treasure island: a map and seven posters, which describe a finite automaton.
 
-At each island two ships lie, A and B; where they sail only the island's keeper knows. Who draws the
-voyages on the map finds the way to the treasure.
+Two ships, A and B, leave from each island. Only the keeper of the island can see where they sail. Players who draw
+their voyages on the map find the way to the treasure.
 """
 
 from __future__ import annotations
@@ -20,14 +20,18 @@ SHIPS = ("a", "b")
 
 @dataclass(frozen=True, slots=True)
 class Island:
-    """One state: name, centre on the map (mm of the design), and where ships A and B sail."""
+    """A state of the automaton.
+
+    place: centre on the map, mm.
+    sails_to: the islands that ships A and B sail to, or None for the goal.
+    """
 
     name: str
     place: Point
     sails_to: tuple[str, str] | None
 
 
-# The automaton; the keys name the figures too. The treasure is the goal: no ship leaves it.
+# The automaton. The keys are also the names of the figures. The treasure is the goal, which no ship leaves.
 ISLANDS: Mapping[str, Island] = {
     "dead_mans": Island(N_("Dead Man's Island"), (147, 134), ("musket_hill", "shipwreck_bay")),
     "musket_hill": Island(N_("Musket Hill"), (94, 98), ("pirates", "mutineers")),
@@ -38,23 +42,23 @@ ISLANDS: Mapping[str, Island] = {
     "treasure": Island(N_("Treasure Island"), (144, 221), None),
 }
 
-MAP_WIDTH, MAP_HEIGHT = 190.0, 249.0  # mm of the design
-ISLAND = (54.0, 33.75)  # mm, the figures' size on the map
+MAP_WIDTH, MAP_HEIGHT = 190.0, 249.0  # mm, before scaling to the paper
+ISLAND = (54.0, 33.75)  # mm, of a figure on the map
 NAME_HEIGHT = 8.0
 WHALE = Box(22, 183, 42, 26)
 COMPASS = Box(26, 213, 26, 26)
 SHIP = Box(77, 212, 34, 21)
-BAND = 4.0  # mm, the frame of the map
+BAND = 4.0  # mm, width of the frame of the map
 SEA = "#e4f2fa"
 WAVE = Stroke("#8dbad8", 0.5)
 WAVE_PITCH: Point = (17.0, 11.5)
-FOLD_HEIGHT = 104.0  # mm at the foot of a poster, to fold back
-# Where a letter is written on a ship's sail: centre and height, in shares of the figure's box.
+FOLD_HEIGHT = 104.0  # mm at the bottom of a poster, to fold back
+# The letter on a ship's sail: x and y of its centre and its height, as parts of the figure's width and height.
 SAILS = {"a": (0.5, 0.415, 0.155), "b": (0.47, 0.5, 0.18)}
 
 
 def draw(document: Document, choices: Choices) -> None:
-    """Draw the map, or the posters."""
+    """Draw the map or the posters."""
     if choices.text("type") == "map":
         with document.page() as page, page.part(page.area, MAP_WIDTH, MAP_HEIGHT) as sheet:
             _draw_map(sheet)
@@ -73,11 +77,11 @@ def _draw_map(sheet: Surface) -> None:
     with sheet.decoration():
         sheet.rectangle(sea, SEA, None)
     title = Box(45, 12, 100, 15)
-    on_land = [WHALE, SHIP, COMPASS.inset(-3, -3), title.inset(-13, -2)]
+    occupied = [WHALE, SHIP, COMPASS.inset(-3, -3), title.inset(-13, -2)]
     for island in ISLANDS.values():
-        on_land.append(_place_of(island).inset(1, 0))
-        on_land.append(_name_place(island))
-    _draw_waves(sheet, sea, on_land)
+        occupied.append(_place_of(island).inset(1, 0))
+        occupied.append(_name_place(island))
+    _draw_waves(sheet, sea, occupied)
     _draw_band(sheet)
     _draw_banner(sheet, title, translate(N_("Find Treasure Island")))
     for key, island in ISLANDS.items():
@@ -99,8 +103,8 @@ def _name_place(island: Island) -> Box:
     return Box(place.x - 4, place.bottom + 0.5, place.width + 8, NAME_HEIGHT)
 
 
-def _draw_waves(sheet: Surface, sea: Box, on_land: list[Box]) -> None:
-    """Draw small waves all over the sea, where nothing else is."""
+def _draw_waves(sheet: Surface, sea: Box, occupied: list[Box]) -> None:
+    """Draw small waves all over the sea, except in the `occupied` boxes."""
     waves = Path()
     width, height = WAVE_PITCH
     for row in range(int(sea.height / height)):
@@ -108,7 +112,7 @@ def _draw_waves(sheet: Surface, sea: Box, on_land: list[Box]) -> None:
             x = sea.x + 5 + column * width + (width / 2 if row % 2 else 0)
             y = sea.y + 7 + row * height
             wave = Box(x - 0.5, y - 2, 9, 4)
-            if wave.right < sea.right and not any(_overlap(wave, place) for place in on_land):
+            if wave.right < sea.right and not any(_overlap(wave, place) for place in occupied):
                 waves.move(x, y)
                 waves.curve((x + 1.3, y - 2), (x + 2.7, y - 2), (x + 4, y))
                 waves.curve((x + 5.3, y + 2), (x + 6.7, y + 2), (x + 8, y))
@@ -121,18 +125,18 @@ def _overlap(one: Box, other: Box) -> bool:
 
 
 def _draw_band(sheet: Surface) -> None:
-    """Draw the frame: dark and light in turn, as charts have it, with a rivet at each corner."""
+    """Draw the frame in alternating dark and light, as on sea charts, with a rivet at each corner."""
     outer = sheet.area.inset(BAND / 2)
     dark = Path()
-    for count, edges, flat in (
+    for count, edges, is_horizontal in (
         (21, (outer.y - BAND / 2, outer.bottom - BAND / 2), True),
         (27, (outer.x - BAND / 2, outer.right - BAND / 2), False),
     ):
-        length = (outer.width if flat else outer.height) / count
+        length = (outer.width if is_horizontal else outer.height) / count
         for edge in edges:
             for i in range(1, count, 2):
-                along = (outer.x if flat else outer.y) + i * length
-                dark.rectangle(Box(along, edge, length, BAND) if flat else Box(edge, along, BAND, length))
+                along = (outer.x if is_horizontal else outer.y) + i * length
+                dark.rectangle(Box(along, edge, length, BAND) if is_horizontal else Box(edge, along, BAND, length))
     with sheet.decoration():
         sheet.paint(dark, INK, None)
         sheet.rectangle(sheet.area, None, Stroke(INK, 0.7))
@@ -148,9 +152,9 @@ def _draw_banner(sheet: Surface, box: Box, text: str) -> None:
     """Write the title on a ribbon."""
     paper, shade, line = "#f6e3b4", "#d9b98c", Stroke(INK, 0.7)
     with sheet.decoration():
-        for x, way in ((box.x, -1), (box.right, 1)):
-            top, bottom, end = box.y + 3, box.bottom - 3, x + way * 12
-            notch = (end - way * 5, box.centre[1])
+        for x, side in ((box.x, -1), (box.right, 1)):
+            top, bottom, end = box.y + 3, box.bottom - 3, x + side * 12
+            notch = (end - side * 5, box.centre[1])
             sheet.paint(Path().polygon([(x, top), (end, top), notch, (end, bottom), (x, bottom)]), shade, line)
         sheet.rectangle(box, paper, line)
     sheet.heading(box.inset(5, 2), text, 9)
@@ -169,8 +173,8 @@ def _draw_poster(page: Surface, key: str) -> None:
     page.fold_line((back.x, back.y), (back.right, back.y))
     hint = Box(back.x, back.y + 1.5, back.width, 5)
     page.text(hint, translate(N_("Fold this part back: only the keeper of the island reads it.")), 3.2, colour=GREY)
-    # Folded back, the part is seen from behind, its foot on top: so it stands upside down here.
-    with page.part(Box(back.x, back.y + 8, back.width, back.height - 8), turned=180) as part:
+    # When the part is folded back, its lower edge is on top, so it is drawn upside down.
+    with page.part(Box(back.x, back.y + 8, back.width, back.height - 8), rotation=180) as part:
         if island.sails_to is None:
             _draw_goal(part, key)
         else:
@@ -178,7 +182,7 @@ def _draw_poster(page: Surface, key: str) -> None:
 
 
 def _draw_ships(part: Surface, goals: tuple[str, str]) -> None:
-    """Draw four boxes: two ships, and below each where it sails."""
+    """Draw four boxes: two ships, and below each ship the island that it sails to."""
     translate = part.translate
     ships, harbours = part.area.rows(2)
     for ship, goal, upper, lower in zip(SHIPS, goals, ships.columns(2), harbours.columns(2), strict=True):
@@ -190,8 +194,8 @@ def _draw_ships(part: Surface, goals: tuple[str, str]) -> None:
         sail = Box(figure.x + figure.width * x - side, figure.y + figure.height * y - side / 2, 2 * side, side)
         part.heading(sail, letter, side / 0.7, role="strong")
         text, picture = lower.inset(4, 2).split_top(22)
-        says, name = text.split_top(8)
-        part.text(says, translate(N_("Ship {ship} sails to")).format(ship=letter), 5)
+        caption, name = text.split_top(8)
+        part.text(caption, translate(N_("Ship {ship} sails to")).format(ship=letter), 5)
         part.heading(name.inset(0, 1), translate(ISLANDS[goal].name), 9)
         part.artwork(f"islands/{goal}", picture)
     middle, centre = part.area.centre

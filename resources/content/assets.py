@@ -1,7 +1,7 @@
-"""Where the files that are not code lie: artwork, pixel pictures, text sheets.
+"""The directories of the files that are not code: artwork, pixel pictures and text sheets.
 
-In a checkout `static/` and `templates/` stand beside the package, in an installed wheel inside it.
-The operator's STATIC_DIRECTORY and TEMPLATE_DIRECTORY replace them, once, at the start of a process.
+In a checkout, `static/` and `templates/` are next to the package; in an installed wheel, they are inside it. The
+settings STATIC_DIRECTORY and TEMPLATE_DIRECTORY replace them, once, when the process starts.
 """
 
 from __future__ import annotations
@@ -20,42 +20,42 @@ def _shipped(name: str) -> Path:
 
 
 @dataclass(slots=True)
-class _Places:
+class _Directories:
     static: Path
     templates: Path
 
 
-_places = _Places(_shipped("static"), _shipped("templates"))
+_directories = _Directories(_shipped("static"), _shipped("templates"))
 
 
 def use(static: Path | None = None, templates: Path | None = None) -> None:
-    """Replace one or both directories, before the first document of the process is drawn."""
+    """Replace one or both directories. Call it before the first document is drawn: files that were read stay cached."""
     if static is not None:
-        _places.static = static
+        _directories.static = static
     if templates is not None:
-        _places.templates = templates
+        _directories.templates = templates
 
 
 def find(kind: str, name: str, suffix: str, folder: Path | None, error: type[ValueError]) -> Path:
-    """Return the file of an asset: `kind`/`name``suffix` in `folder` (a plug-in's own), else in the static directory.
+    """Return the file `{kind}/{name}{suffix}` in `folder` (that of a plug-in) or else in the static directory.
 
-    Raises `error` when there is none, or when the name could leave the folder.
+    Raises `error` if the file does not exist, or if the name could refer to a file outside these directories.
     """
     if not NAME.fullmatch(name):
-        raise error(f"{kind} {name!r} is not a name; allowed: lower-case letters, digits, _ and -, folders apart by /")
-    folders = [place / kind for place in (folder, static_directory()) if place is not None]
-    for place in folders:
-        path = place / f"{name}{suffix}"
+        raise error(f"{kind} name is {name!r}; allowed: lower-case letters, digits, _ and -, with / between folders")
+    folders = [directory / kind for directory in (folder, static_directory()) if directory is not None]
+    for directory in folders:
+        path = directory / f"{name}{suffix}"
         if path.is_file():
             return path
-    raise error(f"{kind} {name!r} is not in {' or '.join(map(str, folders))}")
+    raise error(f"{kind}: no file {name}{suffix} in {' or '.join(map(str, folders))}")
 
 
 def static_directory() -> Path:
-    """Return the directory of artwork, pixel pictures and the web's style sheet."""
-    return _places.static
+    """Return the directory of the artwork, the pixel pictures and the files of the web pages."""
+    return _directories.static
 
 
 def template_directory() -> Path:
-    """Return the directory of Jinja templates: web pages and the text sheets of resources."""
-    return _places.templates
+    """Return the directory of the Jinja templates of web pages and text sheets."""
+    return _directories.templates

@@ -1,4 +1,4 @@
-"""Pixel pictures: small text files of static/pixels/ → squares, their codes of bits, and run lengths of their rows."""
+"""Pixel pictures: text files in static/pixels/ (format: its README) → squares, bit codes and run lengths."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 from resources.content.assets import find
 from resources.language import N_
 
-PAGE_COLUMNS, PAGE_ROWS = 15, 20  # squares of one page
-# Letter in the file → colour on paper, its code of five bits, and what it is called.
+PAGE_COLUMNS, PAGE_ROWS = 15, 20  # squares on a page
+# Letter in the file → printed colour, five-bit code, name.
 COLOURS = {
     ".": ("#ffffff", "11111", N_("white")),
     "#": ("#000000", "00000", N_("black")),
@@ -29,14 +29,14 @@ GREYS = ("00", "01", "10", "11")  # black, dark, light, white
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """Bits that stand for a colour: what it looks like, and what it is called."""
+    """A code of bits for a colour, with the colour ("#rrggbb") and its name in English."""
 
     bits: str
     colour: str
     name: str
 
 
-# How the squares of a picture are written down → its codes. As on a screen, 1 is light and 0 is none.
+# Encoding method → codes. As on a screen, 1 is light and 0 is dark.
 _BLACK_WHITE = (Code("0", "#000000", N_("black")), Code("1", "#ffffff", N_("white")))
 CODES: dict[str, tuple[Code, ...]] = {
     "black-white": _BLACK_WHITE,
@@ -52,15 +52,17 @@ CODES: dict[str, tuple[Code, ...]] = {
 
 
 class PixelError(ValueError):
-    """A pixel picture that isn't there, or a file that is not one."""
+    """A pixel picture does not exist, or its file is invalid."""
 
 
 @dataclass(frozen=True, slots=True)
 class PixelPicture:
-    """Rows of letters, and which of them are dark in fewer colours.
+    """A picture as rows of letters, keys of `COLOURS`.
 
-    `pages` across and down, 0 and 0 for a picture of any size; `black` letters print black in black and
-    white; `greys` gives each letter's code of two bits.
+    rows: from top to bottom, all of the same length.
+    pages: the number of pages across and down; (0, 0) for a picture of any size.
+    black: the letters that print black in black and white.
+    greys: pairs of a letter and its two-bit code in four greys; a letter without one is white.
     """
 
     rows: tuple[str, ...]
@@ -69,11 +71,11 @@ class PixelPicture:
     greys: tuple[tuple[str, str], ...]
 
     def grey_of(self, letter: str) -> str:
-        """Return the letter's code in grey: 00 black, 01 dark, 10 light, 11 white."""
+        """Return the two-bit code of a letter in grey: 00 black, 01 dark, 10 light, 11 white."""
         return dict(self.greys).get(letter, "11")
 
     def in_bits(self, method: str) -> list[list[str]]:
-        """Return the bits of each square of each row, by a method of `CODES`."""
+        """Return the bit code of each square, row by row. `method` is a key of `CODES`."""
         if method == "colour":
             bits = {letter: code for letter, (_, code, _) in COLOURS.items()}
         elif method == "greyscale":
@@ -83,29 +85,29 @@ class PixelPicture:
         return [[bits[letter] for letter in row] for row in self.rows]
 
     def page(self, column: int, row: int) -> list[str]:
-        """Return the rows of one page."""
+        """Return the rows of letters on one page; `column` and `row` count pages from 0."""
         left, top = column * PAGE_COLUMNS, row * PAGE_ROWS
         return [line[left : left + PAGE_COLUMNS] for line in self.rows[top : top + PAGE_ROWS]]
 
 
-def _pages(spelt: str, rows: tuple[str, ...], file: str) -> tuple[int, int]:
-    """Return pages across and down; a picture of no pages, for worksheets of their own, may have any size."""
-    if not spelt:
+def _pages(text: str, rows: tuple[str, ...], file: str) -> tuple[int, int]:
+    """Return the pages across and down, or (0, 0) if the file names none: such a picture may have any size."""
+    if not text:
         return 0, 0
-    if not re.fullmatch(r"[1-9][0-9]?x[1-9][0-9]?", spelt):
-        raise PixelError(f"{file}: pages is {spelt!r}; allowed: pages across x down, as 3x2")
-    across, down = map(int, spelt.split("x"))
+    if not re.fullmatch(r"[1-9][0-9]?x[1-9][0-9]?", text):
+        raise PixelError(f"{file}: pages is {text!r}; allowed: pages across x down, as in 3x2")
+    across, down = map(int, text.split("x"))
     if (len(rows[0]), len(rows)) != (across * PAGE_COLUMNS, down * PAGE_ROWS):
-        wanted = f"{across * PAGE_COLUMNS} by {down * PAGE_ROWS}"
-        raise PixelError(f"{file}: {len(rows[0])} by {len(rows)} squares; pages {spelt} need {wanted}")
+        needed = f"{across * PAGE_COLUMNS} by {down * PAGE_ROWS}"
+        raise PixelError(f"{file}: {len(rows[0])} by {len(rows)} squares; pages {text} need {needed}")
     return across, down
 
 
 def load(name: str, folder: Path | None = None) -> PixelPicture:
     """Return the picture pixels/{name}.txt.
 
-    Searched in `folder`, where a plug-in keeps its own, then in static/. Raises PixelError, which says what is wrong
-    with the file.
+    The file is searched for in `folder` (that of a plug-in), then in the static directory. Raises PixelError, with the
+    reason.
     """
     return _read(find("pixels", name, ".txt", folder, PixelError))
 
@@ -116,14 +118,14 @@ def _read(path: Path) -> PixelPicture:
     keys = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in head.splitlines())}
     rows = tuple(body.split())
     if not rows or any(len(row) != len(rows[0]) or set(row) - set(COLOURS) for row in rows):
-        raise PixelError(f"{path.name}: rows must be of one length, of the letters {' '.join(COLOURS)}")
+        raise PixelError(f"{path.name}: rows must have the same length and consist of the letters {' '.join(COLOURS)}")
     across, down = _pages(keys.get("pages", ""), rows, path.name)
     greys = tuple((letter, code) for code in GREYS for letter in keys.get(code, ""))
     return PixelPicture(rows, (across, down), keys.get("black", "#"), greys)
 
 
 def runs_of(codes: Sequence[str]) -> list[tuple[int, int, str]]:
-    """Return the runs of equal codes in a row: where each begins, how long it is, its code."""
+    """Return the runs of equal codes in a row, each as its start (from 0), its length in squares and its code."""
     runs: list[tuple[int, int, str]] = []
     start = 0
     for code, squares in itertools.groupby(codes):
@@ -134,9 +136,9 @@ def runs_of(codes: Sequence[str]) -> list[tuple[int, int, str]]:
 
 
 def run_lengths(row: Sequence[bool]) -> list[int]:
-    """Return how many squares are white, then black, then white …; a row that begins black begins with 0.
+    """Return the lengths of the runs in a row, white and black in turn; 0 comes first if the row begins with black.
 
-    `row`: whether each square is black.
+    `row` contains for each square whether it is black.
     """
     runs = [(black, len(list(squares))) for black, squares in itertools.groupby(row)]
     lengths = [length for _, length in runs]

@@ -35,8 +35,8 @@ def _environment(folders: tuple[Path, ...]) -> Environment:
 def load(name: str, language: str, folder: Path | None = None, **values: object) -> list[Block]:
     """Return the text sheet `name` as blocks.
 
-    Searched in `folder`/sheets, where a plug-in keeps its own, then in templates/sheets; in each language tried, and
-    in English where there is no translation. `values` are the template's variables. Raises jinja2.TemplateError.
+    The template is searched for in `folder`/sheets (that of a plug-in) and templates/sheets, in the given language and
+    then in English. `values` are the template's variables. Raises jinja2.TemplateError.
     """
     own = (folder / "sheets",) if folder is not None else ()
     environment = _environment((*own, template_directory() / "sheets"))
@@ -46,7 +46,7 @@ def load(name: str, language: str, folder: Path | None = None, **values: object)
 
 def _blocks(text: str) -> list[Block]:
     blocks: list[Block] = []
-    continues = False  # whether a further line belongs to the last block
+    continues = False  # whether another line would belong to the last block
     for line in (line.strip() for line in text.splitlines()):
         if line.startswith("# "):
             blocks.append(Block("heading", line[2:]))

@@ -1,4 +1,7 @@
-"""The drawing vocabulary: request → pages. `Surface` is what a resource's file speaks in."""
+"""The drawing vocabulary: a request goes in, drawn pages come out.
+
+A resource draws with the methods of `Surface`. Lengths are in mm, unless a docstring states another unit.
+"""
 
 from resources.drawing.box import Box, Point
 from resources.drawing.colours import (

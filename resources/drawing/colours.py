@@ -1,4 +1,4 @@
-"""Colours as "#rrggbb", and strokes. Widths in mm."""
+"""Colours, written "#rrggbb" in sRGB, and line styles with widths in mm."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 BLACK = "#000000"
-INK = "#222222"  # outlines and text: a black that does not glare
+INK = "#222222"  # outlines and text: softer than pure black
 GREY = "#808080"
 LIGHT_GREY = "#d5d5d5"
 WHITE = "#ffffff"
@@ -22,7 +22,12 @@ BROWN = "#8f563b"
 
 @dataclass(frozen=True, slots=True)
 class Stroke:
-    """How a line looks: colour, width in mm, and lengths in mm of dashes and gaps in turn."""
+    """A line style.
+
+    colour: "#rrggbb".
+    width: mm.
+    dash: alternating lengths of dashes and gaps in mm; empty for a solid line.
+    """
 
     colour: str = INK
     width: float = 0.4
@@ -37,14 +42,14 @@ FOLD = Stroke(GREY, 0.3, (2.0, 1.5))
 
 @lru_cache(maxsize=512)
 def components(colour: str) -> tuple[float, float, float]:
-    """Return red, green and blue, each 0–1. Raises ValueError for anything but "#rrggbb"."""
+    """Return red, green and blue, each 0–1. Raises ValueError unless `colour` is "#rrggbb"."""
     if len(colour) != 7 or colour[0] != "#":
-        raise ValueError(f"colour is {colour!r}; allowed: #rrggbb")
+        raise ValueError(f"colour is {colour!r}; allowed: #rrggbb, as in #d94b3d")
     return int(colour[1:3], 16) / 255, int(colour[3:5], 16) / 255, int(colour[5:7], 16) / 255
 
 
 @lru_cache(maxsize=512)
 def lightness(colour: str) -> float:
-    """Return how light the colour prints on a grey printer, 0 black to 1 white (Rec. 709 luma)."""
+    """Return how light the colour is when printed in grey, from 0 (black) to 1 (white): luma by ITU-R BT.709."""
     red, green, blue = components(colour)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue

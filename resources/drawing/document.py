@@ -1,7 +1,6 @@
-"""A document while it is drawn: pages with header and footer, symbols, copies → `Drawn`.
+"""A document while it is being drawn: its pages with header and footer, its symbols, and its copies.
 
-Everything that varies comes from the request: no clock, no global state, no network. The same
-request gives the same bytes.
+A document depends on nothing but the request: no clock, no global state, no network. Equal requests give equal bytes.
 """
 
 from __future__ import annotations
@@ -31,7 +30,16 @@ PRODUCER = "render-trio"
 
 
 class Document:
-    """What a resource draws its copies on."""
+    """The document that a resource's `draw` receives.
+
+    request: what to draw.
+    paper: the sheet, in the resource's orientation.
+    flip: the edge over which a sheet with a back page is turned.
+    ink_saver: whether solid areas become outlines. `Surface` does that; most resources need not check it.
+    language, translate: the document's language (a BCP 47 tag), and the function that translates a text into it.
+    pages, has_backs, varies: so far, how many pages were drawn, whether any is a back page, and whether a copy has
+    used random numbers.
+    """
 
     def __init__(
         self,
@@ -43,7 +51,11 @@ class Document:
         checkpoint: Callable[[], None],
         folder: Path | None = None,
     ) -> None:
-        """`folder`: where the resource keeps artwork, text sheets and translations of its own, if it does."""
+        """Create an empty document.
+
+        `checkpoint` is called before each page, and may raise to stop the drawing. `folder` is the plug-in's folder
+        with its own artwork, text sheets and translations, if any.
+        """
         self.request = request
         self.paper = paper
         self.flip: Flip = flip
@@ -78,7 +90,10 @@ class Document:
 
     @property
     def random(self) -> random.Random:
-        """This copy's own source of random numbers; a copy that never asks is the same as the others."""
+        """The random numbers of this copy, seeded by the request and the copy's number.
+
+        A document whose copies never use it has identical copies, which are drawn only once.
+        """
         self.varies = True
         if self._random is None:
             self._random = random.Random(f"{self.request.seed}:{self._copy}")
@@ -86,16 +101,19 @@ class Document:
 
     @contextmanager
     def page(self, *, back: bool = False) -> Iterator[Surface]:
-        """Begin a page; gives its content area. `back`: it is printed behind the page before it."""
+        """Begin a page and yield its content area, the part between the margins.
+
+        `back`: the page is printed on the back of the one before it. Raises what `checkpoint` raises.
+        """
         self._checkpoint()
         self.has_backs |= back
         self.pages += 1
         ink, k = Ink(), POINTS_PER_MM
-        # From here on millimetres, y down, from the upper left corner of the sheet.
+        # From here on, lengths are in mm and y points down from the upper left corner of the sheet.
         ink.transform(k, 0, 0, -k, 0, self.paper.height * k)
-        with ink.marked("Artifact"):
+        with ink.marked_content("Artifact"):
             ink.form(self._frame().name)
-        with ink.kept():
+        with ink.saved_state():
             ink.transform(1, 0, 0, 1, MARGIN_LEFT, MARGIN_TOP)
             yield Surface(self, ink, self.paper.content_width, self.paper.content_height)
         if self.request.url:
@@ -104,36 +122,43 @@ class Document:
         self._canvas.showPage()
 
     def behind(self, box: Box) -> Box:
-        """Return the place on a back page that lies behind `box` on the front, by the edge it is turned over."""
+        """Return the box on a back page that lies exactly behind `box` on the front, given the document's `flip`."""
         upright = self.paper.height > self.paper.width
         if (self.flip == "long-edge") == upright:
             return Box(self.paper.content_width - box.right, box.y, box.width, box.height)
-        # Turned over the upper edge: what is at the top of the sheet comes to lie at its bottom.
+        # The sheet is turned over its upper edge, so the top of the front is behind the bottom of the back.
         top = self.paper.height - 2 * MARGIN_TOP - box.bottom
         return Box(box.x, top, box.width, box.height)
 
     def symbol(
         self, key: str, width: float, height: float, draw: Callable[[Surface], None], description: str = ""
     ) -> Symbol:
-        """Return the symbol of this key, drawn by `draw` on a surface of this size when it is first asked for."""
-        known = self._symbols.get(key)
-        if known is None:
+        """Return the symbol with this key.
+
+        On first use, `draw` draws it on a surface of `width` × `height` mm, and `description` says what it shows.
+        """
+        symbol = self._symbols.get(key)
+        if symbol is None:
             surface = Surface(self, Ink(), width, height)
             draw(surface)
-            known = self._define(key, Symbol(f"s{len(self._symbols)}", width, height, description), surface.ink)
-        return known
+            name = f"s{len(self._symbols)}"
+            symbol = self._define(key, Symbol(name, width, height, description), surface.ink)
+        return symbol
 
     def artwork(self, name: str, *, plain: bool = False) -> Symbol:
-        """Return a figure of static/artwork as a symbol. Raises ArtworkError."""
+        """Return the figure artwork/{name}.svg as a symbol; with `plain`, or to save ink, only its outlines.
+
+        Raises ArtworkError.
+        """
         plain = plain or self.ink_saver
         key = f"artwork {name}{' plain' if plain else ''}"
-        known = self._symbols.get(key)
-        if known is None:
+        symbol = self._symbols.get(key)
+        if symbol is None:
             figure, ink = artwork.load(name, plain=plain, folder=self._folder), Ink()
             ink.code.append(figure.operators)
-            symbol = Symbol(f"s{len(self._symbols)}", figure.width, figure.height, figure.description)
-            known = self._define(key, symbol, ink)
-        return known
+            name = f"s{len(self._symbols)}"
+            symbol = self._define(key, Symbol(name, figure.width, figure.height, figure.description), ink)
+        return symbol
 
     def sheet(self, name: str, **values: object) -> list[Block]:
         """Return the blocks of a text sheet in the document's language. Raises jinja2.TemplateError."""
@@ -146,7 +171,7 @@ class Document:
         return self.symbol("frame", self.paper.width, self.paper.height, draw)
 
     def _define(self, key: str, symbol: Symbol, ink: Ink) -> Symbol:
-        # 1 mm of room on each side: outlines are drawn over the edge by half their width.
+        # A bounding box 1 mm larger on each side: half of the width of an outline on the edge is outside.
         self._canvas.beginForm(symbol.name, -1, -1, symbol.width + 1, symbol.height + 1)
         self._emit(ink)
         self._canvas.endForm()
@@ -158,10 +183,10 @@ class Document:
         self._canvas._formsinuse.extend(ink.forms)
 
     def begin_copy(self, number: int) -> None:
-        """Begin a copy, counted from 0, with random numbers of its own."""
+        """Begin copy `number`, counted from 0, with its own random numbers."""
         self._copy, self._random = number, None
 
     def save(self) -> bytes:
-        """Return the pages as ReportLab writes them, uncompressed."""
+        """Return the PDF as ReportLab writes it, uncompressed. Call it once, after the last page."""
         self._canvas.save()
         return self._output.getvalue()

@@ -1,4 +1,4 @@
-"""How a power of two of dots is laid out."""
+"""The layout of a power of two of dots."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ import math
 
 
 def grid_of(dots: int) -> tuple[int, int]:
-    """Return columns and rows of a near-square grid of a power of two of dots; rows are the more."""
+    """Return the columns and rows of a nearly square grid; `dots` is a power of two. There are never fewer rows."""
     columns = 2 ** (int(math.log2(dots)) // 2)
     return columns, dots // columns

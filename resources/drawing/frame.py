@@ -1,4 +1,4 @@
-"""What stands outside the content of every page: the header line, the footer, the ruler. Sizes in mm."""
+"""What is drawn outside the content of every page: the header, the footer and the ruler. Sizes in mm."""
 
 from __future__ import annotations
 
@@ -12,30 +12,31 @@ from resources.language import N_
 from resources.request import Request
 
 HEADER_SIZE, MIN_HEADER_SIZE = 4.0, 2.6
-HEADER_BASELINE = 7.5  # from the upper edge of the sheet: printers reach 5 mm, the content begins at 10
+# From the upper edge of the sheet. Printers can't print the outer 5 mm, and the content begins at 10 mm.
+HEADER_BASELINE = 7.5
 FOOTER_SIZE = 2.6
 FOOTER_TOP = 6.0  # below the content
 RULER_LENGTH = 50.0
-MARK = N_("Printable resource")
+FOOTER_LABEL = N_("Printable resource")
 RULER_HINT = N_("50 mm if printed at full size")
 GAP = 4.0
 
 
 def draw_frame(surface: Surface, request: Request, paper: Paper) -> None:
-    """Draw header, footer and ruler on a surface that is the whole sheet."""
+    """Draw the header, the footer and the ruler on a surface as large as the whole sheet."""
     _draw_header(surface, request.header_text)
     _draw_ruler(surface)
     first, second = _footer_lines(paper)
-    name = f"{surface.translate(MARK)} · {request.name}"
-    surface.text(first, _cut(name, first.width), FOOTER_SIZE, align="left", colour=GREY)
+    name = f"{surface.translate(FOOTER_LABEL)} · {request.name}"
+    surface.text(first, _truncated(name, first.width), FOOTER_SIZE, align="left", colour=GREY)
     if request.url:
-        surface.text(second, _cut(request.url, second.width), FOOTER_SIZE, align="left", colour=GREY)
+        surface.text(second, _truncated(request.url, second.width), FOOTER_SIZE, align="left", colour=GREY)
 
 
 def link_area(paper: Paper, url: str) -> tuple[float, float, float, float]:
-    """Return left, top, right and bottom of the printed address, in mm on the sheet."""
+    """Return the left, top, right and bottom of the printed `url`, mm from the upper left corner of the sheet."""
     _, box = _footer_lines(paper)
-    width = fonts.width("body", _cut(url, box.width)) * FOOTER_SIZE
+    width = fonts.width("body", _truncated(url, box.width)) * FOOTER_SIZE
     return box.x, box.y, box.x + width, box.bottom
 
 
@@ -45,8 +46,8 @@ def _footer_lines(paper: Paper) -> tuple[Box, Box]:
     return first, first.moved(y=4)
 
 
-def _cut(text: str, width: float) -> str:
-    return lettering.shortened_to("body", text, FOOTER_SIZE, width)
+def _truncated(text: str, width: float) -> str:
+    return lettering.truncated("body", text, FOOTER_SIZE, width)
 
 
 def _draw_header(surface: Surface, text: str) -> None:
@@ -54,7 +55,7 @@ def _draw_header(surface: Surface, text: str) -> None:
         return
     width = surface.area.width - MARGIN_LEFT - MARGIN_RIGHT
     size = max(MIN_HEADER_SIZE, min(HEADER_SIZE, width / fonts.width("body", text)))
-    shown = lettering.shortened_to("body", text, size, width)
+    shown = lettering.truncated("body", text, size, width)
     x = (surface.area.width - fonts.width("body", shown) * size) / 2
     surface.write((x, HEADER_BASELINE), shown, size, colour=GREY)
 

@@ -1,4 +1,4 @@
-"""Paper sizes and the margins that every page keeps. Sizes in mm."""
+"""Paper sizes, and the margins of every page. Sizes in mm."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ Flip = Literal["long-edge", "short-edge"]
 
 POINTS_PER_MM = 72 / 25.4
 
-# Margins that any printer can keep; the lower one holds the footer with its ruler.
+# Wide enough for any printer. The lower margin contains the footer with the ruler.
 MARGIN_LEFT = MARGIN_RIGHT = MARGIN_TOP = 10.0
 MARGIN_BOTTOM = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """A sheet as it lies before the reader: width × height in mm."""
+    """A sheet of paper in one orientation: its name (a4, letter), and width × height in mm."""
 
     name: str
     width: float
     height: float
 
-    def turned(self, orientation: Orientation) -> Paper:
-        """Return the sheet in this orientation."""
+    def oriented(self, orientation: Orientation) -> Paper:
+        """Return the sheet in portrait (the height is the long side) or landscape (the width is)."""
         short, long = sorted((self.width, self.height))
         return Paper(self.name, *((short, long) if orientation == "portrait" else (long, short)))
 
     @property
     def content_width(self) -> float:
-        """Width between the margins, mm."""
+        """The width between the margins, mm."""
         return self.width - MARGIN_LEFT - MARGIN_RIGHT
 
     @property
     def content_height(self) -> float:
-        """Height between the margins, mm."""
+        """The height between the margins, mm."""
         return self.height - MARGIN_TOP - MARGIN_BOTTOM
 
     @property
     def points(self) -> tuple[float, float]:
-        """Width and height in pt, as a media box has them."""
+        """The width and height in pt, as in the media box."""
         return self.width * POINTS_PER_MM, self.height * POINTS_PER_MM
 
 

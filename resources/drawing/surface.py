@@ -1,7 +1,7 @@
-"""The drawing vocabulary: what a resource's file says about its page.
+"""The drawing vocabulary: shapes, text, artwork and parts of a page.
 
-All lengths in mm, x to the right, y down from the upper left corner of the surface. In a document
-that saves ink solid areas become outlines here, so no resource needs to think of it.
+All lengths are in mm, x to the right, y down from the upper left corner of the surface. In a document that saves ink,
+solid areas become outlines here, so that resources need no code for it.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from resources.drawing.symbol import Symbol
 from resources.language import Translate
 
 Align = Literal["left", "centre", "right"]
-LEADING = 1.35  # line distance in em
-DOT_LENGTH = 0.01  # mm, of the line that draws a dot: what two decimals can still tell
+LEADING = 1.35  # distance from line to line, em
+DOT_LENGTH = 0.01  # mm, of the line that draws a dot: the shortest that two decimals can express
 
 
 class DrawingContext(Protocol):
-    """What a surface needs of the document that it belongs to."""
+    """The parts of a document that its surfaces use."""
 
     @property
     def translate(self) -> Translate: ...
@@ -40,24 +40,29 @@ class DrawingContext(Protocol):
     def typesetter(self) -> Typesetter: ...
 
     def artwork(self, name: str, *, plain: bool = False) -> Symbol:
-        """Return a figure as a symbol. Raises ArtworkError."""
+        """Return the figure artwork/{name}.svg as a symbol. Raises ArtworkError."""
         ...
 
     def symbol(
         self, key: str, width: float, height: float, draw: Callable[[Surface], None], description: str = ""
     ) -> Symbol:
-        """Return the symbol of this key, drawn by `draw` on first use."""
+        """Return the symbol with this key, drawn by `draw` on first use."""
         ...
 
     def sheet(self, name: str, **values: object) -> list[Block]:
-        """Return the blocks of a text sheet in the document's language."""
+        """Return the blocks of a text sheet in the document's language. Raises jinja2.TemplateError."""
         ...
 
 
 class Surface:
-    """An area to draw on: a page's content area, a part of it, or a symbol.
+    """An area to draw on: the content area of a page, a part of it, or a symbol.
 
-    `translate`, `language` and `ink_saver` are the document's.
+    area: the whole surface as a box; its upper left corner is (0, 0).
+    translate, language, ink_saver: those of the document. Pass texts through `translate` before drawing them.
+
+    Colours are "#rrggbb"; a method raises ValueError for any other notation. Where a method takes `fill` and `stroke`,
+    None leaves it out. The size of text is the height of an em in mm (1 mm = 2.83 pt). Methods that write or measure
+    text raise MissingCharacterError for a character that no font of the role has.
     """
 
     __slots__ = ("area", "context", "ink", "ink_saver", "language", "translate")
@@ -70,60 +75,72 @@ class Surface:
         self.ink = ink
         self.area = Box(0, 0, width, height)
 
-    # -- what is drawn, for those who can't see it
+    # -- descriptions for accessibility
 
     def figure(self, description: str) -> AbstractContextManager[None]:
-        """Say in one line what the shapes inside show."""
-        return self.ink.marked("Figure", description)
+        """Describe the shapes drawn inside, in one line of already translated text, for screen readers.
+
+        For use in a `with` statement: the shapes become a Figure with an alternate text (ISO 32000-1, 14.9.3).
+        """
+        return self.ink.marked_content("Figure", description)
 
     def decoration(self) -> AbstractContextManager[None]:
-        """Say that what is drawn inside means nothing."""
-        return self.ink.marked("Artifact")
+        """Mark the shapes drawn inside as decoration, which screen readers skip.
+
+        For use in a `with` statement: the shapes become an Artifact (ISO 32000-1, 14.8.2.2).
+        """
+        return self.ink.marked_content("Artifact")
 
     # -- shapes
 
     def paint(self, path: Path, fill: str | None = None, stroke: Stroke | None = OUTLINE) -> None:
-        """Fill and stroke an outline."""
+        """Fill and stroke a path. To save ink, only its outline is drawn, unless the fill is white."""
         if fill is not None and self.ink_saver and lightness(fill) < 0.999:
             fill, stroke = None, stroke or Stroke(INK if lightness(fill) < 0.5 else GREY, 0.3)
         self.ink.paint(path.text(), fill, stroke)
 
     def rectangle(self, box: Box, fill: str | None = None, stroke: Stroke | None = OUTLINE, radius: float = 0) -> None:
-        """Draw a rectangle, its corners rounded by `radius`."""
+        """Draw a rectangle, with corners rounded by `radius` mm."""
         self.paint(Path().rectangle(box, radius), fill, stroke)
 
     def circle(self, centre: Point, radius: float, fill: str | None = None, stroke: Stroke | None = OUTLINE) -> None:
-        """Draw a circle."""
+        """Draw a circle with this radius in mm."""
         self.paint(Path().circle(centre, radius), fill, stroke)
 
     def dots(self, centres: Iterable[Point], radius: float, colour: str = BLACK) -> None:
-        """Draw filled dots of one size; circles where ink is saved."""
+        """Draw a filled dot of `radius` mm at each centre, or a circle to save ink."""
         if self.ink_saver:
             self.ink.paint(circles(centres, radius).text(), None, Stroke(INK, min(0.4, radius / 6)))
             return
-        # A short line with round ends is a dot, in a fifth of a circle's operators. Not of no length at all:
-        # ISO 32000-1 (8.5.3.2) would paint that too, but viewers that draw on an HTML canvas leave it out.
+        # A short line with round caps is a dot, and takes a fifth of the operators of a circle. It must have a length:
+        # ISO 32000-1 (8.5.3.2) also paints a line of length 0, but viewers that draw on an HTML canvas omit it.
         lines = [f"{x:.2f} {y:.2f} m {x + DOT_LENGTH:.2f} {y:.2f} l" for x, y in centres]
         self.ink.paint("\n".join(lines), None, Stroke(colour, 2 * radius))
 
     def line(self, *points: Point, stroke: Stroke = OUTLINE) -> None:
-        """Draw straight lines from point to point."""
+        """Draw an open line through the points."""
         self.paint(Path().polyline(points), None, stroke)
 
     def hatch(self, path: Path, bounds: Box, colour: str, spacing: float = 1.5, angle: float = 45) -> None:
-        """Fill an outline that lies within `bounds` with parallel lines, `spacing` apart, at `angle` degrees."""
+        """Fill a path with parallel lines, `spacing` mm apart, at `angle` degrees clockwise from horizontal.
+
+        `bounds` is a box that contains the path. The path itself is not stroked.
+        """
         (x, y), reach = bounds.centre, math.hypot(bounds.width, bounds.height) / 2
         cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
         lines = Path()
         for i in range(-math.floor(reach / spacing), math.floor(reach / spacing) + 1):
             px, py = x - sin * i * spacing, y + cos * i * spacing
             lines.polyline([(px - cos * reach, py - sin * reach), (px + cos * reach, py + sin * reach)])
-        with self.ink.kept():
+        with self.ink.saved_state():
             self.ink.clip(path.text())
             self.ink.paint(lines.text(), None, Stroke(colour, spacing / 5))
 
     def cut_lines(self, boxes: Iterable[Box], stroke: Stroke = CUT) -> None:
-        """Outline what is to be cut out; what two neighbours share is one line, so that its dashes stay dashes."""
+        """Draw the edges of the boxes as lines to cut along.
+
+        An edge that two boxes share is drawn once, so that dashes do not overlap.
+        """
         path = Path()
         for edge in dict.fromkeys(edge for box in boxes for edge in box.edges):
             path.polyline(edge)
@@ -131,21 +148,21 @@ class Surface:
             self.paint(path, None, stroke)
 
     def fold_line(self, start: Point, end: Point, stroke: Stroke = FOLD) -> None:
-        """Draw a dashed line to fold along."""
+        """Draw a line to fold along, dashed unless `stroke` says otherwise."""
         with self.decoration():
             self.line(start, end, stroke=stroke)
 
     def arrow(self, path: Path, stroke: Stroke, head: float = 3, before: Point | None = None) -> None:
-        """Draw a line with an open arrow head of `head` mm at its end.
+        """Stroke a path, with an open arrow head of `head` mm at its end.
 
-        `before` is a point that the line comes from at its end; needed when the path's last part is a
-        curve, whose second control point it then is.
+        `before` is the point from which the line comes at its end, and gives the head its direction: the last point
+        but one or, if the path ends with a curve, the second control point. By default it is the centre of the surface.
         """
         self.paint(path, None, stroke)
         self.arrow_head(path.end, before or self.area.centre, stroke, head)
 
     def arrow_head(self, tip: Point, before: Point, stroke: Stroke, size: float = 3) -> None:
-        """Draw an open arrow head whose tip is at `tip`, coming from the direction of `before`."""
+        """Draw an open arrow head of `size` mm at `tip` that points away from `before`."""
         angle = math.atan2(tip[1] - before[1], tip[0] - before[0])
         wings = [
             (tip[0] - size * math.cos(angle + turn), tip[1] - size * math.sin(angle + turn))
@@ -165,7 +182,7 @@ class Surface:
         align: Align = "centre",
         colour: str = INK,
     ) -> float:
-        """Write one line into the box, centred in its height, made smaller where it must be.
+        """Write one line, vertically centred in the box, at `size` mm, or smaller if it would not fit.
 
         Returns the size used, mm. Raises TextDoesNotFitError, MissingCharacterError.
         """
@@ -176,7 +193,7 @@ class Surface:
         return size
 
     def text_width(self, text: str, size: float, *, role: Role = "body") -> float:
-        """Return the width of one line at this size, mm. Raises MissingCharacterError."""
+        """Return the width of one line at `size` mm, mm. Raises MissingCharacterError."""
         return fonts.width(role, text) * size
 
     def heading(
@@ -189,28 +206,28 @@ class Surface:
         align: Align = "centre",
         colour: str = INK,
     ) -> float:
-        """Write a heading of one line into the box. Returns and raises as `text` does."""
+        """Write a heading of one line. Returns and raises the same as `text`."""
         return self.text(box, text, size, role=role, align=align, colour=colour)
 
     def write(self, start: Point, text: str, size: float, *, role: Role = "body", colour: str = INK) -> None:
-        """Write a line whose baseline begins at `start`, at exactly this size (mm)."""
+        """Write one line at exactly `size` mm, with its baseline beginning at `start`."""
         self.write_many([(start, text)], size, role=role, colour=colour)
 
     def write_many(
         self, lines: Iterable[tuple[Point, str]], size: float, *, role: Role = "body", colour: str = INK
     ) -> None:
-        """Write many short lines of one look, each from its own start on the baseline."""
+        """Write several lines in the same style, each with its baseline beginning at its point."""
         self.ink.fill_colour(colour)
         code = self.ink.code
         code.append("BT")
         current = None
         for (x, y), text in lines:
             code.append(f"1 0 0 -1 {x:.2f} {y:.2f} Tm")
-            for font, shown in self.context.typesetter.shown(role, text):
+            for font, operator in self.context.typesetter.operators(role, text):
                 if font != current:
                     code.append(f"{font} {size:.3g} Tf")
                     current = font
-                code.append(shown)
+                code.append(operator)
         code.append("ET")
 
     def texts(
@@ -222,11 +239,11 @@ class Surface:
         align: Align = "centre",
         colour: str = INK,
     ) -> None:
-        """Write one short text into each box, all at one size, which must fit."""
+        """Write one line into each box, vertically centred, all at exactly `size` mm, even where it does not fit."""
         rise = fonts.cap_height(role) * size / 2
-        share = {"left": 0.0, "centre": 0.5, "right": 1.0}[align]
+        start = {"left": 0.0, "centre": 0.5, "right": 1.0}[align]  # as a part of the spare width
         self.write_many(
-            (((b.x + (b.width - fonts.width(role, t) * size) * share, b.y + b.height / 2 + rise), t) for b, t in cells),
+            (((b.x + (b.width - fonts.width(role, t) * size) * start, b.y + b.height / 2 + rise), t) for b, t in cells),
             size,
             role=role,
             colour=colour,
@@ -243,17 +260,18 @@ class Surface:
         colour: str = INK,
         middle: bool = False,
     ) -> float:
-        """Write text in lines from the top of the box (or about its middle), smaller where it must be.
+        """Write text in as many lines as it needs, at `size` mm, or smaller if it would not fit into the box.
 
-        Returns the height used, mm. Raises TextDoesNotFitError, MissingCharacterError.
+        The lines begin at the top of the box, or are vertically centred if `middle` is set. Returns the height used,
+        mm. Raises TextDoesNotFitError, MissingCharacterError.
         """
-        lines = lettering.broken(role, text, size, box.width)
+        lines = lettering.wrapped(role, text, size, box.width)
         while len(lines) * size * LEADING > box.height + 1e-6 and size > lettering.MIN_TEXT_SIZE:
             size = max(lettering.MIN_TEXT_SIZE, size * 0.95)
-            lines = lettering.broken(role, text, size, box.width)
+            lines = lettering.wrapped(role, text, size, box.width)
         height = len(lines) * size * LEADING
         if height > box.height + 1e-6:
-            raise lettering.TextDoesNotFitError(f"{text[:40]!r} needs a box larger than {box.height:.0f} mm")
+            raise lettering.does_not_fit(f"{text[:40]!r}", box.width, box.height)
         top = box.y + (box.height - height) / 2 if middle else box.y
         self.texts(
             ((Box(box.x, top + i * size * LEADING, box.width, size * LEADING), line) for i, line in enumerate(lines)),
@@ -265,55 +283,65 @@ class Surface:
         return height
 
     def sheet(self, name: str, **values: object) -> list[Block]:
-        """Return the blocks of a text sheet in the document's language. Raises jinja2.TemplateError."""
+        """Return the blocks of the text sheet `name` in the document's language; `values` are its variables.
+
+        Raises jinja2.TemplateError.
+        """
         return self.context.sheet(name, **values)
 
     # -- parts
 
     @contextmanager
     def part(
-        self, box: Box, width: float | None = None, height: float | None = None, *, turned: float = 0
+        self, box: Box, width: float | None = None, height: float | None = None, *, rotation: float = 0
     ) -> Iterator[Surface]:
-        """Give a surface of its own inside the box.
+        """Yield a new surface inside the box, with its own coordinates.
 
-        With `width` and `height` it has that size, scaled to fit and centred, its aspect kept.
-        `turned`: degrees clockwise about the centre of the box.
+        The surface is `width` × `height` mm (by default as large as the box), and is scaled to fit into the box,
+        centred, with its aspect ratio kept. `rotation`: degrees clockwise about the centre of the box.
         """
         width, height = width or box.width, height or box.height
         scale = min(box.width / width, box.height / height)
-        cos, sin = math.cos(math.radians(turned)) * scale, math.sin(math.radians(turned)) * scale
+        cos, sin = math.cos(math.radians(rotation)) * scale, math.sin(math.radians(rotation)) * scale
         (x, y), (dx, dy) = box.centre, (width / 2, height / 2)
-        with self.ink.kept():
+        with self.ink.saved_state():
             self.ink.transform(cos, sin, -sin, cos, x - cos * dx + sin * dy, y - sin * dx - cos * dy)
             yield Surface(self.context, self.ink, width, height)
 
-    def place(self, symbol: Symbol, box: Box, *, turned: float = 0, mirrored: bool = False) -> None:
-        """Draw a symbol as large as fits the box, centred."""
+    def place(self, symbol: Symbol, box: Box, *, rotation: float = 0, mirrored: bool = False) -> None:
+        """Draw a symbol as large as fits into the box, centred.
+
+        `rotation`: degrees clockwise about the centre of the box. `mirrored`: flip left and right.
+        """
         scale = min(box.width / symbol.width, box.height / symbol.height)
-        cos, sin = math.cos(math.radians(turned)) * scale, math.sin(math.radians(turned)) * scale
-        way = -1 if mirrored else 1
+        cos, sin = math.cos(math.radians(rotation)) * scale, math.sin(math.radians(rotation)) * scale
+        flip = -1 if mirrored else 1
         (x, y), (dx, dy) = box.centre, (symbol.width / 2, symbol.height / 2)
-        with self.ink.kept():
+        with self.ink.saved_state():
             self.ink.transform(
-                way * cos, way * sin, -sin, cos, x - way * cos * dx + sin * dy, y - way * sin * dx - cos * dy
+                flip * cos, flip * sin, -sin, cos, x - flip * cos * dx + sin * dy, y - flip * sin * dx - cos * dy
             )
             self.ink.form(symbol.name)
 
     def symbol(
         self, key: str, width: float, height: float, draw: Callable[[Surface], None], description: str = ""
     ) -> Symbol:
-        """Return the document's symbol of this key, of this size in mm, drawn by `draw` on first use."""
+        """Return the document's symbol with this key.
+
+        On first use, `draw` draws it on a surface of `width` × `height` mm, and `description` says what it shows.
+        """
         return self.context.symbol(key, width, height, draw, description)
 
     def artwork_symbol(self, name: str, *, plain: bool = False) -> Symbol:
-        """Return a figure as a symbol, to be placed many times. Raises ArtworkError."""
+        """Return the figure artwork/{name}.svg as a symbol, to place it many times. Raises ArtworkError."""
         return self.context.artwork(name, plain=plain)
 
-    def artwork(self, name: str, box: Box, *, plain: bool = False, turned: float = 0, mirrored: bool = False) -> None:
-        """Draw the figure static/artwork/{name}.svg as large as fits the box, with its own description.
+    def artwork(self, name: str, box: Box, *, plain: bool = False, rotation: float = 0, mirrored: bool = False) -> None:
+        """Draw the figure artwork/{name}.svg as large as fits into the box, centred, with its title as the description.
 
-        `plain`: outlines only, for colouring in or for a grey printer.
+        `plain`: outlines only, to colour in or to print in grey. `rotation`: degrees clockwise about the centre of the
+        box. `mirrored`: flip left and right. Raises ArtworkError.
         """
         symbol = self.artwork_symbol(name, plain=plain)
         with self.figure(self.translate(symbol.description)):
-            self.place(symbol, box, turned=turned, mirrored=mirrored)
+            self.place(symbol, box, rotation=rotation, mirrored=mirrored)

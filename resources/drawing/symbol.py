@@ -1,4 +1,4 @@
-"""A drawing that a document holds once, as a form XObject, and draws many times."""
+"""A drawing that a document stores once, as a form XObject, and draws many times."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """A form XObject of the document: its name there, its size in mm, what it shows."""
+    """A form XObject of a document.
+
+    name: its name in the document.
+    width, height: mm; of artwork, in the units of its viewBox. `Surface.place` scales a symbol to its box.
+    description: what it shows, in English.
+    """
 
     name: str
     width: float

@@ -1,4 +1,4 @@
-"""Setting the blocks of a text sheet on a page."""
+"""Blocks of a text sheet → lines on a page."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Literal
 
 from resources.content.text_sheets import Block
 from resources.drawing.box import Box
-from resources.drawing.lettering import MIN_TEXT_SIZE, TextDoesNotFitError, broken
+from resources.drawing.lettering import MIN_TEXT_SIZE, does_not_fit, wrapped
 from resources.drawing.surface import LEADING, Surface
 
-HEADING_SCALE = 1.35  # of the body's size
-INDENT = 1.5  # em, of list items
+HEADING_SCALE = 1.35  # times the size of the body
+INDENT = 1.5  # em, of a list item
 SPACE = 0.55  # em, after each block
 
 
@@ -22,7 +22,7 @@ def _size(block: Block, size: float) -> float:
 def _lines(block: Block, size: float, width: float) -> tuple[str, ...]:
     indent = INDENT * size if block.kind == "item" else 0
     role: Literal["hand", "body"] = "hand" if block.kind == "heading" else "body"
-    return broken(role, block.text, _size(block, size), width - indent)
+    return wrapped(role, block.text, _size(block, size), width - indent)
 
 
 def _height(blocks: Sequence[Block], size: float, width: float) -> float:
@@ -30,13 +30,13 @@ def _height(blocks: Sequence[Block], size: float, width: float) -> float:
 
 
 def set_sheet(surface: Surface, box: Box, blocks: Sequence[Block], size: float) -> float:
-    """Set the blocks from the top of the box, at `size` mm or as much smaller as it must be.
+    """Write the blocks from the top of the box, at `size` mm, or smaller if they would not fit.
 
-    Returns the height used, mm. Raises TextDoesNotFitError.
+    Returns the height used, mm. Raises TextDoesNotFitError, MissingCharacterError.
     """
     while _height(blocks, size, box.width) > box.height:
         if size <= MIN_TEXT_SIZE:
-            raise TextDoesNotFitError(f"a sheet of {len(blocks)} blocks needs more than {box.height:.0f} mm")
+            raise does_not_fit(f"a text sheet of {len(blocks)} blocks", box.width, box.height)
         size = max(MIN_TEXT_SIZE, size * 0.95)
     y = box.y
     for block in blocks:

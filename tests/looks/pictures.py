@@ -14,7 +14,7 @@ from resources.request import Request
 
 REFERENCES = Path(__file__).parent / "references"
 # Pages that show more than the first one with the defaults: view → (name of the variant, options, pages from 0).
-FURTHER: dict[str, list[tuple[str, dict[str, Any], tuple[int, ...]]]] = {
+ADDITIONAL: dict[str, list[tuple[str, dict[str, Any], tuple[int, ...]]]] = {
     "barcode_checksum_poster": [("thirteen", {"barcode_length": 13}, (0,))],
     "binary_cards": [
         ("backs", {"black_back": True}, (14, 15)),
@@ -73,10 +73,10 @@ class Look:
 def looks() -> Iterator[Look]:
     """Yield every page that has a reference picture."""
     for view in CATALOGUE:
-        for shown, options, pages in [("default", {}, (0,)), *FURTHER.get(view, [])]:
+        for label, options, pages in [("default", {}, (0,)), *ADDITIONAL.get(view, [])]:
             request = request_for(view, header_text="Room Four", **options)
             for page in pages:
-                yield Look(f"{view} {shown} {page + 1}".replace(" ", "-"), request, page)
+                yield Look(f"{view} {label} {page + 1}".replace(" ", "-"), request, page)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The edge: what comes from outside becomes a request, or an error that says what to change."""
+"""Parsing: values from outside become a request, or an error that names the field and the allowed values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from resources.parsing import RequestError, parse_request
 from resources.registry import CATALOGUE
 
-GOOD: dict[str, Any] = {
+VALID: dict[str, Any] = {
     "resource_slug": "binary-cards",
     "resource_name": "Binary Cards",
     "resource_view": "binary_cards",
@@ -24,26 +24,26 @@ GOOD: dict[str, Any] = {
 
 
 def parsed(**changes: Any) -> Any:
-    values = {name: value for name, value in (GOOD | changes).items() if value is not ...}
+    values = {name: value for name, value in (VALID | changes).items() if value is not ...}
     return parse_request(values, default_seed="task-1")
 
 
-def test_the_file_name_tells_the_variant() -> None:
+def test_the_file_name_names_the_variant() -> None:
     assert CATALOGUE["binary_cards"].filename(parsed()) == "Binary Cards (with numbers - without black back - a4).pdf"
 
 
-def test_booleans_and_numbers_may_come_as_text() -> None:
+def test_booleans_and_numbers_are_accepted_as_text() -> None:
     assert parsed(display_numbers="yes", black_back="no", copies="3") == parsed(copies=3)
     assert parsed(display_numbers="True", black_back="FALSE").choices == parsed().choices
 
 
-def test_what_may_be_missing_has_its_default() -> None:
+def test_optional_keys_have_defaults() -> None:
     request = parsed(header_text=..., copies=..., url=..., resource_name=..., resource_slug=...)
     assert (request.header_text, request.copies, request.name, request.url) == ("", 1, "Binary Cards", "")
     assert request.seed == "task-1"
 
 
-def test_a_request_can_be_sent_to_another_process() -> None:
+def test_requests_and_errors_can_be_pickled() -> None:
     request = parsed()
     assert pickle.loads(pickle.dumps(request)) == request
     error = RequestError("invalid_option", "copies is 0", "copies")
@@ -84,7 +84,7 @@ def test_a_request_can_be_sent_to_another_process() -> None:
         ({"x" * 1000: 1}, "unknown_option", "…"),
     ],
 )
-def test_what_is_wrong_is_named(changes: dict[str, Any], code: str, message: str) -> None:
+def test_an_error_names_the_field_and_the_allowed_values(changes: dict[str, Any], code: str, message: str) -> None:
     with pytest.raises(RequestError) as caught:
         parsed(**changes)
     assert caught.value.code == code
@@ -93,11 +93,11 @@ def test_what_is_wrong_is_named(changes: dict[str, Any], code: str, message: str
 
 
 @pytest.mark.parametrize("language", ["en", "en-NZ", "EN", ""])
-def test_english_is_spoken_everywhere(language: str) -> None:
+def test_every_variant_of_english_is_accepted(language: str) -> None:
     assert parsed(language=language).language == "en"
 
 
-def test_signs_that_file_systems_refuse_do_not_get_into_a_file_name() -> None:
+def test_characters_that_file_systems_reject_are_removed_from_file_names() -> None:
     assert (
         CATALOGUE["binary_cards"]
         .filename(parsed(resource_name='What? "Cards": <1*2>'))
@@ -105,5 +105,5 @@ def test_signs_that_file_systems_refuse_do_not_get_into_a_file_name() -> None:
     )
 
 
-def test_white_space_is_folded() -> None:
+def test_white_space_is_collapsed() -> None:
     assert parsed(header_text="  Room\n\tFour ").header_text == "Room Four"

@@ -57,7 +57,7 @@ def entry_of(resource: Resource) -> Entry:
                 pass  # values without words
             case _:
                 assert_never(option)
-    paper = PAPERS["a4"].turned(resource.orientation)
+    paper = PAPERS["a4"].oriented(resource.orientation)
     scale = PIXELS / max(paper.width, paper.height)
     return Entry(
         resource.name,

@@ -1,4 +1,4 @@
-"""How the last digit of a barcode is calculated, in three steps, on one poster."""
+"""A poster that shows in three steps how to calculate the check digit of a barcode."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from resources.resource import Resource
 
 MISSING = "□"
 EXAMPLES = {12: "75318295342", 13: "940054700987"}
-WIDTH, HEIGHT = 190.0, 249.0  # mm of the design
+WIDTH, HEIGHT = 190.0, 249.0  # mm, before scaling to the paper
 ODD, EVEN = ORANGE, BLUE
+# y, height, background, title, hint of each step.
 BANDS = (
     (19.0, 66.0, "#fdeef5", N_("Separate"), N_("Every second digit belongs to one group.")),
     (89.0, 48.0, "#fdf6e3", N_("Operate"), N_("Add up each group. Only the last digits go on.")),
@@ -23,7 +24,7 @@ BANDS = (
 CODE_Y, CODE_SIZE, PITCH = 59.0, 17.0, 12.4
 SUM_ROWS, SUM_X, SUM_SIZE = (110.0, 126.0), 27.0, 9.5
 ROWS, ROW_X, ROW_SIZE = (166.0, 189.0, 212.0, 234.0), 27.0, 12.0
-HINT = (92.0, 62.0, 5.0)  # x, width, size
+HINT = (92.0, 62.0, 5.0)  # x, width, size of the text
 LEFT_LANE, RIGHT_LANE = 4.5, 183.0  # x of the paths along the edges
 DASHED = (1.8, 1.5)
 HIGHLIGHT = "#fff3bf"
@@ -31,7 +32,7 @@ FRAME_GAP = 1.1  # mm before a framed digit
 
 
 def draw(document: Document, choices: Choices) -> None:
-    """Draw the poster for the code of the user's own, or the example."""
+    """Draw the poster for the given code, or for an example."""
     digits = choices.text("barcode") or EXAMPLES[choices.number("barcode_length")]
     sums = calculate(digits)
     with document.page() as page, page.part(page.area, WIDTH, HEIGHT) as poster:
@@ -47,7 +48,7 @@ def draw(document: Document, choices: Choices) -> None:
 
 
 def _draw_code(poster: Surface, digits: str) -> Box:
-    """Draw the digits in two colours, arcs that join those of a group and lead to its sum; returns the empty square."""
+    """Draw the digits in two colours, and arcs that join each group and lead to its sum. Return the empty square."""
     left = (WIDTH - PITCH * len(digits)) / 2
     xs = [left + i * PITCH for i in range(len(digits) + 1)]
     for i, digit in enumerate(digits):
@@ -55,29 +56,31 @@ def _draw_code(poster: Surface, digits: str) -> Box:
         poster.heading(place, digit, CODE_SIZE, colour=EVEN if i % 2 else ODD)
     square = Box(xs[-1] - 4.5, CODE_Y - 7, 10, 14)
     poster.rectangle(square, WHITE, Stroke(GREEN, 0.9), radius=1.5)
-    # Odd digits are joined below, even ones above; from their arcs the way goes on to their sum.
-    for first, colour, way in ((0, ODD, 1), (1, EVEN, -1)):
-        path, edge, peak = Path(), CODE_Y + way * 9, CODE_Y + way * 15.5
+    # Arcs join the odd digits below and the even digits above. A line leads from each group to its sum.
+    for first, colour, side in ((0, ODD, 1), (1, EVEN, -1)):
+        path, edge, peak = Path(), CODE_Y + side * 9, CODE_Y + side * 15.5
         for i in range(first, len(digits) - 2, 2):
             a, b = xs[i], xs[i + 2]
             path.move(a, edge).curve((a + 2, peak), (b - 2, peak), (b, edge))
         poster.paint(path, None, Stroke(colour, 0.6, DASHED))
     below, above = (xs[0] + PITCH, CODE_Y + 13.9), (xs[1] + PITCH, CODE_Y - 13.9)
     turn, top, lane = 81.0, 40.0, LEFT_LANE + 5
-    _lead(poster, [below, (below[0], turn), (lane, turn), (lane, SUM_ROWS[0]), (SUM_X - 2, SUM_ROWS[0])], ODD)
-    _lead(poster, [above, (above[0], top), (LEFT_LANE, top), (LEFT_LANE, SUM_ROWS[1]), (SUM_X - 2, SUM_ROWS[1])], EVEN)
+    _draw_lead(poster, [below, (below[0], turn), (lane, turn), (lane, SUM_ROWS[0]), (SUM_X - 2, SUM_ROWS[0])], ODD)
+    _draw_lead(
+        poster, [above, (above[0], top), (LEFT_LANE, top), (LEFT_LANE, SUM_ROWS[1]), (SUM_X - 2, SUM_ROWS[1])], EVEN
+    )
     return square
 
 
-def _lead(poster: Surface, points: list[Point], colour: str) -> None:
-    """Draw a dashed path with round corners and an arrow head."""
+def _draw_lead(poster: Surface, points: list[Point], colour: str) -> None:
+    """Draw a dashed line with rounded corners and an arrow head."""
     path = Path().rounded_line(points, 4)
     poster.paint(path, None, Stroke(colour, 0.6, DASHED))
     poster.arrow_head(points[-1], points[-2], Stroke(colour, 0.6), 2.8)
 
 
 def _write(poster: Surface, start: Point, pieces: Sequence[tuple[str, str]], size: float) -> list[Box]:
-    """Write pieces of text and colour on one line, a square for the missing digit; returns their places."""
+    """Write pieces of (text, colour) on one line, with a square for the missing digit. Return their boxes."""
     x, y = start
     places = []
     for text, colour in pieces:
@@ -93,19 +96,19 @@ def _write(poster: Surface, start: Point, pieces: Sequence[tuple[str, str]], siz
 
 
 def _sum_pieces(number: int, colour: str) -> list[tuple[str, str]]:
-    """Return a number as the digits that stay and the last one, which goes on."""
+    """Return a number as two pieces: its last digit, which the next step uses, and the digits before it."""
     return [(str(number)[:-1], INK), (str(number)[-1], colour)]
 
 
 def _highlight(poster: Surface, place: Box, colour: str) -> Box:
-    """Frame a digit that goes on; its text is written over the frame afterwards."""
+    """Draw the frame of a digit that the next step uses, and return it. The digit is written over it later."""
     box = place.centred(place.width + 1.2, place.height * 0.98)
     poster.rectangle(box, HIGHLIGHT, Stroke(colour, 0.4), radius=1.6)
     return box
 
 
 def _draw_sums(poster: Surface, digits: str, sums: Sums) -> tuple[Box, Box]:
-    """Draw the two sums; returns the frames of their last digits, the odd group's first."""
+    """Draw the two sums. Return the frames of their last digits, of the odd group first."""
     frames = []
     for y, first, colour, total in zip(SUM_ROWS, (0, 1), (ODD, EVEN), (sums.odd, sums.even), strict=True):
         pieces = [(" + ".join(digits[first::2]) + " = ", colour), *_sum_pieces(total, colour)]
@@ -114,7 +117,7 @@ def _draw_sums(poster: Surface, digits: str, sums: Sums) -> tuple[Box, Box]:
 
 
 def _write_framed(poster: Surface, start: Point, pieces: Sequence[tuple[str, str]], size: float) -> Box:
-    """Write a line whose last digit goes on; returns that digit's frame."""
+    """Write a line whose last digit the next step uses. Return the frame of that digit."""
     *before, last = pieces
     x = _write(poster, start, before, size)[-1].right + FRAME_GAP
     width = poster.text_width(last[0], size, role="hand")
@@ -123,11 +126,12 @@ def _write_framed(poster: Surface, start: Point, pieces: Sequence[tuple[str, str
     return frame
 
 
-def _draw_calculation(poster: Surface, sums: Sums, heavy: Box, light: Box, square: Box) -> None:
-    """Draw the four lines of the calculation; each digit that goes on is joined to where it is used."""
-    weigh, other = (ODD, EVEN) if heavy.y < light.y else (EVEN, ODD)
-    first = [("3", PURPLE), (" × ", INK), (str(sums.tripled), weigh), (" = ", INK), *_sum_pieces(sums.product, PINK)]
-    second = [(str(sums.product % 10), PINK), (" + ", INK), (str(sums.added), other), (" = ", INK)]
+def _draw_calculation(poster: Surface, sums: Sums, tripled_frame: Box, added_frame: Box, square: Box) -> None:
+    """Draw the four lines of the calculation, and lines from each digit to the place where it is used."""
+    tripled_colour, added_colour = (ODD, EVEN) if tripled_frame.y < added_frame.y else (EVEN, ODD)
+    first = [("3", PURPLE), (" × ", INK), (str(sums.tripled), tripled_colour), (" = ", INK)]
+    first += _sum_pieces(sums.product, PINK)
+    second = [(str(sums.product % 10), PINK), (" + ", INK), (str(sums.added), added_colour), (" = ", INK)]
     second += _sum_pieces(sums.total, PURPLE)
     product = _write_framed(poster, (ROW_X, ROWS[0]), first, ROW_SIZE)
     total = _write_framed(poster, (ROW_X, ROWS[1]), second, ROW_SIZE)
@@ -146,25 +150,35 @@ def _draw_calculation(poster: Surface, sums: Sums, heavy: Box, light: Box, squar
         poster.paragraph(Box(x, y - 8, width, 16), poster.translate(hint), size, middle=True)
     tripled, carried, added = (_used(poster, row, i) for row, i in ((first, 2), (second, 0), (second, 2)))
     above, gap = ROWS[0] - 10.5, (ROWS[0] + ROWS[1]) / 2
-    _lead_down(poster, [_side(heavy), (165, heavy.centre[1]), (165, above), (tripled, above)], ROWS[0], weigh)
+    _draw_lead_down(
+        poster,
+        [_side(tripled_frame), (165, tripled_frame.centre[1]), (165, above), (tripled, above)],
+        ROWS[0],
+        tripled_colour,
+    )
     lane = 173.0
-    _lead_down(poster, [_side(light), (lane, light.centre[1]), (lane, gap + 2), (added, gap + 2)], ROWS[1], other)
-    _lead_down(poster, [_foot(product), (product.centre[0], gap - 2.5), (carried, gap - 2.5)], ROWS[1], PINK)
+    _draw_lead_down(
+        poster,
+        [_side(added_frame), (lane, added_frame.centre[1]), (lane, gap + 2), (added, gap + 2)],
+        ROWS[1],
+        added_colour,
+    )
+    _draw_lead_down(poster, [_foot(product), (product.centre[0], gap - 2.5), (carried, gap - 2.5)], ROWS[1], PINK)
     gap = (ROWS[1] + ROWS[2]) / 2
-    _lead_down(poster, [_foot(total), (total.centre[0], gap), (used.centre[0], gap)], ROWS[2], PURPLE)
-    # The check digit goes back to its place in the code.
+    _draw_lead_down(poster, [_foot(total), (total.centre[0], gap), (used.centre[0], gap)], ROWS[2], PURPLE)
+    # A line leads from the check digit back to its place in the code.
     end = HEIGHT - 5
-    way = [(answer.centre[0], answer.bottom - 0.5), (answer.centre[0], end), (RIGHT_LANE, end), (RIGHT_LANE, CODE_Y)]
-    _lead(poster, [*way, (square.right + 1.5, CODE_Y)], GREEN)
+    path = [(answer.centre[0], answer.bottom - 0.5), (answer.centre[0], end), (RIGHT_LANE, end), (RIGHT_LANE, CODE_Y)]
+    _draw_lead(poster, [*path, (square.right + 1.5, CODE_Y)], GREEN)
 
 
-def _lead_down(poster: Surface, points: list[Point], row: float, colour: str) -> None:
-    """Draw a path that ends above a figure of a row."""
-    _lead(poster, [*points, (points[-1][0], row - 5.5)], colour)
+def _draw_lead_down(poster: Surface, points: list[Point], row: float, colour: str) -> None:
+    """Draw a line that ends above a digit of a row."""
+    _draw_lead(poster, [*points, (points[-1][0], row - 5.5)], colour)
 
 
 def _used(poster: Surface, row: Sequence[tuple[str, str]], index: int) -> float:
-    """Return x of the middle of a row's piece."""
+    """Return the x coordinate of the centre of a piece of a row."""
     before = sum(poster.text_width(text, ROW_SIZE, role="hand") for text, _ in row[:index])
     return ROW_X + before + poster.text_width(row[index][0], ROW_SIZE, role="hand") / 2
 
@@ -178,7 +192,7 @@ def _foot(frame: Box) -> Point:
 
 
 def check(choices: Choices) -> None:
-    """Raise OptionError when the digits are not one fewer than the length."""
+    """Raise OptionError unless the number of digits is one less than the length of the barcode."""
     length, digits = choices.number("barcode_length"), choices.text("barcode")
     if digits and len(digits) != length - 1:
         raise OptionError("barcode", digits, f"{length - 1} digits for a barcode_length of {length}")

@@ -1,4 +1,4 @@
-"""Number hunt: guess where the other one hides a number, in a list that is sorted or is not."""
+"""Number hunt, a game for two: guess where the opponent's number is, in a sorted or an unsorted list."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from resources.resource import Resource
 
 HIGHEST = {"easy": 99, "medium": 999, "hard": 9999}
 SIDE_WIDTH = 46.0  # mm of each column of boxes
-TITLE = 9.0
+TITLE_HEIGHT = 9.0  # mm
 
 
 def numbers(document: Document, choices: Choices) -> list[str]:
-    """Return the numbers of one copy in the order they are printed; empty texts for blank."""
+    """Return the numbers of one copy as texts, in the order in which they are printed, or empty texts for blank."""
     highest = HIGHEST.get(choices.text("prefilled_values"))
     if highest is None:
         return [""] * COUNT
@@ -25,7 +25,7 @@ def numbers(document: Document, choices: Choices) -> list[str]:
 
 
 def draw(document: Document, choices: Choices) -> None:
-    """Draw my boxes to the left, the opponent's to the right, and how to play between them."""
+    """Draw my boxes on the left, the opponent's on the right, and the rules between them."""
     values = numbers(document, choices)
     with document.page() as page:
         left, rest = page.area.split_left(SIDE_WIDTH)
@@ -44,7 +44,7 @@ def draw(document: Document, choices: Choices) -> None:
 
 
 def _draw_boxes(page: Surface, area: Box, title: str, values: list[str]) -> None:
-    head, rest = area.split_top(TITLE)
+    head, rest = area.split_top(TITLE_HEIGHT)
     page.text(head, title, 4.6, role="strong")
     for index, (row, value) in enumerate(zip(rest.rows(COUNT, gap=0.8), values, strict=True)):
         symbol, box = row.split_left(row.height * 1.5)
@@ -55,7 +55,7 @@ def _draw_boxes(page: Surface, area: Box, title: str, values: list[str]) -> None
 
 
 def _draw_counters(page: Surface, area: Box) -> None:
-    """Places to write down the number looked for, and the guesses."""
+    """Draw boxes for the number to find and the number of guesses."""
     for row, words in zip(area.rows(2, gap=4), (N_("The number I look for"), N_("Guesses I needed")), strict=True):
         label, box = row.split_top(7)
         page.text(label, page.translate(words), 4.8, align="left", colour=GREY)
@@ -63,7 +63,7 @@ def _draw_counters(page: Surface, area: Box) -> None:
 
 
 def subtitle(choices: Choices, paper: str) -> str:
-    """Return order, range and paper."""
+    """Return the order, the range and the paper size."""
     highest = HIGHEST.get(choices.text("prefilled_values"))
     if highest is None:
         return f"blank - {paper}"

@@ -1,4 +1,4 @@
-"""The 31 symbols of number hunt: seven shapes in four styles, and three of them chequered."""
+"""The 31 symbols of number hunt: seven shapes in four styles, and three shapes in a fifth, cross-hatched."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from collections.abc import Callable
 
 from resources.drawing import BLUE, GREEN, PINK, RED, WHITE, Box, Path, Point, Stroke, Surface
 
-YELLOW_INK = "#b8860b"  # yellow that shows on white, and prints as a middle grey
+YELLOW_INK = "#b8860b"  # a yellow that is visible on white, and prints as medium grey
 
 
 def _regular(box: Box, corners: int, inner: float = 1.0) -> Path:
-    """Return a polygon or, with `inner` below 1, a star, its first corner on top."""
+    """Return a regular polygon with a corner at the top or, if `inner` is below 1, a star.
+
+    `inner`: radius of the inner corners, as a part of the outer radius.
+    """
     x, y = box.centre
     radius, points = box.width / 2, corners if inner == 1 else corners * 2
     outline: list[Point] = []
@@ -52,15 +55,15 @@ SHAPES: tuple[Callable[[Box], Path], ...] = (
     lambda box: _regular(box, 8, 0.5),
     _moon,
 )
-FULL_STYLES = 4  # hatched, outlined thick, outlined thin and dashed, solid
-CHEQUERED = (0, 1, 2)  # shapes of the last three
-COUNT = len(SHAPES) * FULL_STYLES + len(CHEQUERED)
+FULL_STYLES = 4  # hatched; thick outline; thin, dashed outline; solid
+CROSS_HATCHED = (0, 1, 2)  # the shapes of the last three symbols
+COUNT = len(SHAPES) * FULL_STYLES + len(CROSS_HATCHED)
 
 
 def draw_symbol(page: Surface, index: int, box: Box) -> None:
-    """Draw symbol number `index` (0-30) in a square box; each is a shape and a style of its own."""
+    """Draw symbol `index` (0–30) in a square box. Each is a different combination of shape and style."""
     style, number = divmod(index, len(SHAPES))
-    shape = SHAPES[CHEQUERED[number] if style == FULL_STYLES else number]
+    shape = SHAPES[CROSS_HATCHED[number] if style == FULL_STYLES else number]
     path = shape(box)
     with page.decoration():
         if style == 0:
@@ -71,7 +74,7 @@ def draw_symbol(page: Surface, index: int, box: Box) -> None:
         elif style == 2:
             page.paint(path, WHITE, Stroke(PINK, 0.3, (0.7, 0.8)))
         elif style == 3:
-            if page.ink_saver:  # not an outline alone, which the second style is
+            if page.ink_saver:  # an outline alone would look like the second style
                 page.hatch(path, box, GREEN, spacing=0.9, angle=0)
             page.paint(path, GREEN, Stroke(GREEN, 0.3))
         else:

@@ -1,4 +1,4 @@
-"""Pixel painter: a large picture painted square by square, each page by somebody else, from codes of bits."""
+"""Pixel painter: a class paints a large picture from bit codes, square by square, each pupil a page."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from resources.catalogue.pixel_painter.sheets import (
     draw_legends,
     draw_lists,
     draw_reference,
+    page_label,
     places_of,
-    reference_of,
 )
 from resources.content import pixels
 from resources.content.pixels import PAGE_COLUMNS, PAGE_ROWS, PixelPicture
@@ -31,13 +31,13 @@ NAMES = {
     "boat": N_("Boat"),
     "parrots": N_("Parrots"),
 }
-HEAD = 13.0  # mm above a page's grid
-ROW_NUMBERS = 7.0  # mm beside the grid, where rows are looked up in a list
-CODE_SIZES = {1: 5.0, 2: 4.6, 5: 3.4}  # mm, by the bits of a code: five of them fill a square
+HEAD = 13.0  # mm above the grid of a page
+ROW_NUMBERS = 7.0  # mm to the left of the grid, for the numbers of the rows in the lists of run lengths
+CODE_SIZES = {1: 5.0, 2: 4.6, 5: 3.4}  # mm, by the number of bits: five of them fill a square
 
 
 def draw(document: Document, choices: Choices) -> None:
-    """Draw what the picture is and how it is laid together; its pages; and what the codes mean."""
+    """Draw the reference page, the pages to paint, and the legends or lists of run lengths."""
     method, name = choices.text("method"), document.translate(NAMES[choices.text("image")])
     picture = pixels.load(choices.text("image"))
     draw_reference(document, picture, f"{document.translate(RESOURCE.name)}: {name}", method)
@@ -48,7 +48,7 @@ def draw(document: Document, choices: Choices) -> None:
         codes = [square for line in rows for square in line[left : left + PAGE_COLUMNS]]
         with document.page() as page:
             _draw_head(page, picture, (column, row), name)
-            _draw_squares(page, codes, reference_of(column, row), by_rows=method == RUN_LENGTHS)
+            _draw_squares(page, codes, page_label(column, row), by_rows=method == RUN_LENGTHS)
     if method == RUN_LENGTHS:
         draw_lists(document, picture, name)
     else:
@@ -56,10 +56,10 @@ def draw(document: Document, choices: Choices) -> None:
 
 
 def _draw_head(page: Surface, picture: PixelPicture, place: tuple[int, int], name: str) -> None:
-    """Draw the page's reference, the picture's name, a line for the painter's, and where the page belongs."""
+    """Draw the label of the page, the names of the picture and the painter, and the page's place in the picture."""
     head, _ = page.area.split_top(HEAD - 2)
-    label, rest = head.split_left(page.text_width(reference_of(*place), 11, role="hand") + 4)
-    page.heading(label, reference_of(*place), 11, align="left")
+    label, rest = head.split_left(page.text_width(page_label(*place), 11, role="hand") + 4)
+    page.heading(label, page_label(*place), 11, align="left")
     page.text(Box(rest.x, rest.y, 40, rest.height), name, 5, align="left")
     page.text(Box(rest.x + 42, rest.y, 24, rest.height), page.translate(N_("Painted by")), 3.6, colour=GREY)
     across, down = picture.pages
@@ -75,17 +75,17 @@ def _draw_head(page: Surface, picture: PixelPicture, place: tuple[int, int], nam
         page.cut_lines(cells, Stroke(GREY, 0.25))
 
 
-def _draw_squares(page: Surface, codes: list[str], reference: str, *, by_rows: bool) -> None:
-    """Draw the grid, with a code in each square, or with numbers beside the rows where lists tell their runs."""
-    _, room = page.area.split_top(HEAD)
+def _draw_squares(page: Surface, codes: list[str], label: str, *, by_rows: bool) -> None:
+    """Draw the grid, with a code in each square or, for run lengths, with the numbers of the rows to its left."""
+    _, area = page.area.split_top(HEAD)
     if by_rows:
-        room = room.split_left(ROW_NUMBERS)[1]
-    grid = room.fitted(PAGE_COLUMNS / PAGE_ROWS)
-    grid = grid.moved(y=room.y - grid.y)
+        area = area.split_left(ROW_NUMBERS)[1]
+    grid = area.fitted(PAGE_COLUMNS / PAGE_ROWS)
+    grid = grid.moved(y=area.y - grid.y)
     squares = page.symbol("squares", grid.width, grid.height, _draw_grid)
     description = N_("Page {page}: {columns} by {rows} squares to paint")
-    shown = page.translate(description).format(page=reference, columns=PAGE_COLUMNS, rows=PAGE_ROWS)
-    with page.figure(shown):
+    values = {"page": label, "columns": PAGE_COLUMNS, "rows": PAGE_ROWS}
+    with page.figure(page.translate(description).format(**values)):
         page.place(squares, grid)
     if by_rows:
         numbers = Box(grid.x - ROW_NUMBERS, grid.y, ROW_NUMBERS - 1.5, grid.height).rows(PAGE_ROWS)
@@ -106,7 +106,7 @@ def _draw_grid(surface: Surface) -> None:
 
 
 def pages(choices: Choices) -> int:
-    """Return one page of reference, those of the picture, and the sheets of legends or code lists."""
+    """Return the number of pages of one copy: the reference, the picture, and the sheets of legends or lists."""
     across, down = pixels.load(choices.text("image")).pages
     columns, rows = LISTS if choices.text("method") == RUN_LENGTHS else LEGENDS
     return 1 + across * down + -(-across * down // (columns * rows))

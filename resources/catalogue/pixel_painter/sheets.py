@@ -1,4 +1,4 @@
-"""The sheets around pixel painter's pages: what the picture is, what codes mean, and which runs its rows have."""
+"""The other sheets of pixel painter: the reference page, the legends of codes, and the lists of run lengths."""
 
 from __future__ import annotations
 
@@ -9,53 +9,53 @@ from resources.drawing.document import Document
 from resources.drawing.text_sheet import set_sheet
 from resources.language import N_
 
-LEGENDS = (3, 3)  # on a sheet, to cut apart: columns, rows
+LEGENDS = (3, 3)  # columns and rows on a sheet, to cut apart
 LISTS = (2, 2)
 LENGTHS_SIZE = 5.2  # mm
-WORDS_HEIGHT = 92.0  # mm of the reference page
-# Where ink is saved, each colour is a hatching of its own, light ones wider: mm between lines, degrees.
+TEXT_HEIGHT = 92.0  # mm, of the text on the reference page
+# To save ink, each colour has its own hatching, wider for light ones: mm between the lines, degrees.
 HATCHINGS = ((0.7, 45), (1.3, -45), (2.0, 45), (2.6, 0), (1.6, -70), (1.2, 20), (1.8, 90))
 
 
-def reference_of(column: int, row: int) -> str:
-    """Return what a page is called: A1 is the first of the first row, B1 lies below it."""
+def page_label(column: int, row: int) -> str:
+    """Return the label of a page: A1 is the first page of the first row, and B1 is below it."""
     return f"{'ABCDEFGHIJKLMNOPQRSTUVWXYZ'[row]}{column + 1}"
 
 
 def places_of(picture: PixelPicture) -> list[tuple[int, int]]:
-    """Return column and row of each page, row by row."""
+    """Return the column and row of each page, row by row, counted from 0."""
     across, down = picture.pages
     return [(column, row) for row in range(down) for column in range(across)]
 
 
 def draw_reference(document: Document, picture: PixelPicture, title: str, method: str) -> None:
-    """Draw how to go about it, and the finished picture with the references of its pages."""
+    """Draw the instructions, and the finished picture with the labels of its pages."""
     across, down = picture.pages
-    words = document.sheet(
+    blocks = document.sheet(
         "pixel_painter",
         method=method,
         pages=across * down,
-        last=reference_of(across - 1, down - 1),
+        last=page_label(across - 1, down - 1),
     )
     with document.page() as page:
         head, rest = page.area.split_top(17)
         page.heading(head, title, 11)
-        used = set_sheet(page, rest.split_top(WORDS_HEIGHT)[0].inset(3, 0), words, 4.6)
-        _, shown = rest.split_top(used + 4)
-        frame = shown.fitted(across * PAGE_COLUMNS / (down * PAGE_ROWS))
+        used = set_sheet(page, rest.split_top(TEXT_HEIGHT)[0].inset(3, 0), blocks, 4.6)
+        _, area = rest.split_top(used + 4)
+        frame = area.fitted(across * PAGE_COLUMNS / (down * PAGE_ROWS))
         cells = frame.grid(across, down)
         with page.figure(document.translate(N_("The finished picture, with the edges of its pages"))):
             _paint_picture(page, frame, picture, method)
             edges = Path()
             for cell in cells:
                 edges.rectangle(cell)
-            page.paint(edges, None, Stroke(WHITE, 0.9))  # so that the edges show on black squares too
+            page.paint(edges, None, Stroke(WHITE, 0.9))  # so that the edges also show on black squares
             page.paint(edges, None, Stroke(GREY, 0.35))
         if across * down > 1:
             for cell, place in zip(cells, places_of(picture), strict=True):
                 label = Box(cell.x + 0.8, cell.y + 0.8, 7.5, 5)
                 page.rectangle(label, WHITE, Stroke(GREY, 0.2), radius=1)
-                page.text(label.inset(0.6), reference_of(*place), 3.6, role="strong")
+                page.text(label.inset(0.6), page_label(*place), 3.6, role="strong")
 
 
 def _paint_picture(page: Surface, frame: Box, picture: PixelPicture, method: str) -> None:
@@ -71,7 +71,7 @@ def _paint_picture(page: Surface, frame: Box, picture: PixelPicture, method: str
 
 
 def _shade(surface: Surface, path: Path, bounds: Box, code: Code, method: str) -> None:
-    """Fill with the code's colour, or hatch where ink is saved."""
+    """Fill a path with the colour of the code, or hatch it where `ink_saver` is set."""
     if code.colour == WHITE:
         return
     if surface.ink_saver:
@@ -79,12 +79,12 @@ def _shade(surface: Surface, path: Path, bounds: Box, code: Code, method: str) -
         spacing, angle = HATCHINGS[dark.index(code)]
         surface.hatch(path, bounds, INK, spacing=spacing, angle=angle)
     else:
-        # A thin line of the same colour closes the seams that screens show between rows.
+        # A thin line in the same colour hides the gaps that antialiasing shows between rows on screens.
         surface.paint(path, code.colour, Stroke(code.colour, 0.05))
 
 
 def draw_legends(document: Document, picture: PixelPicture, name: str, method: str) -> None:
-    """Draw a legend for each page of the picture, nine to a sheet, to cut apart; a sheet is always full."""
+    """Draw at least one legend for each page of the picture, nine per sheet, to cut apart. Every sheet is full."""
     columns, rows = LEGENDS
     across, down = picture.pages
     for _ in range(-(-across * down // (columns * rows))):
@@ -117,24 +117,24 @@ def _draw_code(legend: Surface, row: Box, code: Code, method: str) -> None:
 
 
 def draw_lists(document: Document, picture: PixelPicture, name: str) -> None:
-    """Draw the run lengths of each page's rows, four lists to a sheet, to cut apart; a picture of one page has four."""
+    """Draw a list of run lengths for each page, four per sheet, to cut apart; four times if there is only one page."""
     columns, rows = LISTS
     places = places_of(picture)
     if len(places) == 1:
         places *= columns * rows
     for first in range(0, len(places), columns * rows):
-        shown = places[first : first + columns * rows]
+        on_sheet = places[first : first + columns * rows]
         with document.page() as page:
-            cells = page.area.grid(columns, rows)[: len(shown)]
+            cells = page.area.grid(columns, rows)[: len(on_sheet)]
             page.cut_lines(cells, FOLD)
-            for cell, place in zip(cells, shown, strict=True):
+            for cell, place in zip(cells, on_sheet, strict=True):
                 _draw_list(page, cell, picture, place, name)
 
 
 def _draw_list(page: Surface, cell: Box, picture: PixelPicture, place: tuple[int, int], name: str) -> None:
     head, rest = cell.inset(4, 2).split_top(12)
-    reference, title = head.split_left(17)
-    page.heading(reference, reference_of(*place), 9, align="left")
+    label, title = head.split_left(17)
+    page.heading(label, page_label(*place), 9, align="left")
     page.text(title, name, 4.4, align="left")
     hint = Box(title.x + 24, title.y, title.width - 24, title.height)
     page.text(hint, page.translate(N_("white, black, white …")), 3.4, align="right", colour=GREY)
@@ -145,5 +145,5 @@ def _draw_list(page: Surface, cell: Box, picture: PixelPicture, place: tuple[int
 
 
 def lengths_of(picture: PixelPicture, column: int, row: int) -> list[list[int]]:
-    """Return the run lengths of each row of one page, white first."""
+    """Return the run lengths of each row on one page, white first."""
     return [pixels.run_lengths([letter in picture.black for letter in line]) for line in picture.page(column, row)]

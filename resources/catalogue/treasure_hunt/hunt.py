@@ -1,4 +1,4 @@
-"""Treasure hunt: 26 chests hide numbers; two pirates ask each other for letters until both have found their loot."""
+"""Treasure hunt, a game for two with 26 chests each: name the opponent's chests by letter until the loot is found."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HIGHEST = {"easy": 99, "medium": 999, "hard": 9999}
 
 
 def numbers(document: Document, choices: Choices) -> list[str]:
-    """Return the numbers of one copy, chest A first; empty texts for blank."""
+    """Return the numbers of one copy as texts, chest A first, or empty texts for blank chests."""
     highest = HIGHEST.get(choices.text("prefilled_values"))
     if highest is None:
         return [""] * len(LETTERS)
@@ -22,7 +22,7 @@ def numbers(document: Document, choices: Choices) -> list[str]:
 
 
 def draw(document: Document, choices: Choices) -> None:
-    """Draw the sheet and, where it is wanted, a worked example of a game."""
+    """Draw the sheet and, if chosen, a worked example of a game."""
     is_sorted, in_colour = choices.text("number_order") == "sorted", choices.text("art") == "colour"
     with document.page() as page, page.part(page.area, WIDTH, HEIGHT) as design:
         draw_sheet(design, numbers(document, choices), is_sorted=is_sorted, in_colour=in_colour)
@@ -31,7 +31,7 @@ def draw(document: Document, choices: Choices) -> None:
 
 
 def subtitle(choices: Choices, paper: str) -> str:
-    """Return order and range, art, instructions and paper."""
+    """Return the order and range, the art, whether there are instructions, and the paper size."""
     highest = HIGHEST.get(choices.text("prefilled_values"))
     order = choices.text("number_order").capitalize()
     return " - ".join(

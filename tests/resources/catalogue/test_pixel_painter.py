@@ -1,4 +1,4 @@
-"""What is painted by the codes is the picture."""
+"""Painting by the codes and lists of pixel painter produces the picture."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from resources.catalogue.pixel_painter.pages import NAMES
-from resources.catalogue.pixel_painter.sheets import LENGTHS_SIZE, lengths_of, places_of, reference_of
+from resources.catalogue.pixel_painter.sheets import LENGTHS_SIZE, lengths_of, page_label, places_of
 from resources.content import assets, pixels
 from resources.drawing import fonts
 from resources.registry import CATALOGUE
@@ -26,7 +26,7 @@ def rows_of(picture: pixels.PixelPicture, method: str, column: int, row: int) ->
 
 
 @pytest.mark.parametrize("image", EXPECTED_PAGES)
-def test_a_picture_fills_its_pages_and_keeps_its_names(image: str) -> None:
+def test_a_picture_fills_its_pages_and_has_a_name(image: str) -> None:
     picture = pixels.load(image)
     across, down = picture.pages
     assert across * down == EXPECTED_PAGES[image]
@@ -38,16 +38,16 @@ def test_a_picture_fills_its_pages_and_keeps_its_names(image: str) -> None:
 
 @pytest.mark.parametrize("method", BITS)
 @pytest.mark.parametrize("image", ["cat", "fish", "balloon"])
-def test_the_codes_on_the_pages_are_those_of_the_picture(method: str, image: str) -> None:
+def test_the_pages_show_the_codes_of_the_picture(method: str, image: str) -> None:
     picture = pixels.load(image)
     pages = text_of("pixel_painter", method=method, image=image)
     for (column, row), text in zip(places_of(picture), pages[1:], strict=False):
-        assert re.findall(r"(?<!\S)[A-Z]\d+(?!\S)", text) == [reference_of(column, row)]
+        assert re.findall(r"(?<!\S)[A-Z]\d+(?!\S)", text) == [page_label(column, row)]
         codes = re.findall(rf"(?<!\S)[01]{{{BITS[method]}}}(?!\S)", text)
         assert codes == [code for line in rows_of(picture, method, column, row) for code in line]
 
 
-def test_the_codes_are_those_of_the_colours() -> None:
+def test_each_colour_has_its_code() -> None:
     picture = pixels.load("parrots")
     letters = "".join(picture.rows)
     codes = [code for line in picture.in_bits("colour") for code in line]
@@ -65,31 +65,31 @@ def test_the_code_lists_decode_to_the_picture(image: str) -> None:
     across, down = picture.pages
     sheets = text_of("pixel_painter", method="run-length-encoding", image=image)[1 + across * down :]
     printed = re.findall(r"(?<!\S)\d+(?:, \d+)+(?!\S)", " ".join(sheets))
-    wanted = [", ".join(map(str, runs)) for place in places_of(picture) for runs in lengths_of(picture, *place)]
-    several = [line for line in wanted if "," in line]
+    expected = [", ".join(map(str, runs)) for place in places_of(picture) for runs in lengths_of(picture, *place)]
+    several = [line for line in expected if "," in line]
     assert printed == several * (4 if across * down == 1 else 1)
-    for (column, row), lines in zip(places_of(picture), _in_pages(wanted), strict=True):
+    for (column, row), lines in zip(places_of(picture), _in_pages(expected), strict=True):
         decoded = [squares_of([int(length) for length in line.split(", ")]) for line in lines]
         painted = [[letter in picture.black for letter in line] for line in picture.page(column, row)]
         assert decoded == painted
-    assert all(fonts.width("body", line) * LENGTHS_SIZE < 78 for line in wanted)
+    assert all(fonts.width("body", line) * LENGTHS_SIZE < 78 for line in expected)
 
 
 def _in_pages(lines: list[str]) -> list[list[str]]:
     return [lines[first : first + 20] for first in range(0, len(lines), 20)]
 
 
-def test_pages_are_called_by_row_and_column() -> None:
-    assert [reference_of(*place) for place in places_of(pixels.load("fish"))] == ["A1", "A2", "A3", "B1", "B2", "B3"]
-    assert [reference_of(*place) for place in places_of(pixels.load("parrots"))][-1] == "D8"
+def test_a_page_is_labelled_by_row_and_column() -> None:
+    assert [page_label(*place) for place in places_of(pixels.load("fish"))] == ["A1", "A2", "A3", "B1", "B2", "B3"]
+    assert [page_label(*place) for place in places_of(pixels.load("parrots"))][-1] == "D8"
 
 
-def test_everybody_gets_a_legend() -> None:
+def test_there_is_a_legend_for_every_page() -> None:
     text = text_of("pixel_painter", method="colour", image="boat")[-1]
     assert text.count("10001") == text.count("purple") == 9
 
 
-def test_pages_are_what_the_pictures_and_sheets_add_up_to() -> None:
+def test_the_page_count_includes_the_reference_and_the_sheets() -> None:
     counted = {
         (chosen["method"], chosen["image"]): CATALOGUE["pixel_painter"].page_count(
             request_for("pixel_painter", **chosen)
@@ -104,29 +104,29 @@ def test_pages_are_what_the_pictures_and_sheets_add_up_to() -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A static directory of its own, with no pictures yet."""
+    """Return the empty pixels/ folder of a new static directory."""
     monkeypatch.setattr(assets, "static_directory", lambda: tmp_path)
     (tmp_path / "pixels").mkdir()
     return tmp_path / "pixels"
 
 
 @pytest.mark.parametrize(
-    ("text", "complaint"),
+    ("text", "message"),
     [
         ("pages: 1x1\n\n" + ("." * 15 + "\n") * 19, "15 by 19 squares; pages 1x1 need 15 by 20"),
         ("pages: many\n\n" + ("." * 15 + "\n") * 20, "pages is 'many'; allowed: pages across x down"),
-        ("black: #\n\n..#\n.#\n", "rows must be of one length"),
+        ("black: #\n\n..#\n.#\n", "rows must have the same length"),
         ("black: #\n\n..#\n.z.\n", "of the letters"),
-        ("", "rows must be of one length"),
+        ("", "rows must have the same length"),
     ],
 )
-def test_a_picture_edited_wrongly_says_what_is_wrong(folder: Path, text: str, complaint: str) -> None:
+def test_an_invalid_picture_file_is_reported_with_the_reason(folder: Path, text: str, message: str) -> None:
     (folder / "mine.txt").write_text(text, encoding="utf-8")
-    with pytest.raises(pixels.PixelError, match=complaint):
+    with pytest.raises(pixels.PixelError, match=message):
         pixels.load("mine")
 
 
-def test_a_picture_that_is_not_there_is_named(folder: Path) -> None:
+def test_a_missing_picture_is_named(folder: Path) -> None:
     for name in ("unknown", "../pixels/fish"):
         with pytest.raises(pixels.PixelError, match=re.escape(name)):
             pixels.load(name)

@@ -1,4 +1,4 @@
-"""What the resources say is true: numbers, orders, counts."""
+"""The content of the resources is correct: numbers, orders and counts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.requests import document_for, request_for
 
 
 def sort_by(wiring: sorting_network.Wiring, numbers: list[int]) -> list[int]:
-    """Return the numbers as they come out of the network, by walking along its lines."""
+    """Return the output of the network for these inputs, by following its lines."""
     waiting: dict[sorting_network.Place, list[int]] = {}
     out: dict[int, int] = {}
     for i, number in enumerate(numbers):
@@ -47,7 +47,7 @@ def sort_by(wiring: sorting_network.Wiring, numbers: list[int]) -> list[int]:
 
 
 def squares_of(lengths: Sequence[int]) -> list[bool]:
-    """Return the row that run lengths stand for: whether each square is black."""
+    """Return the row that the run lengths encode: for each square, whether it is black."""
     return [bool(index % 2) for index, length in enumerate(lengths) for _ in range(length)]
 
 
@@ -60,7 +60,7 @@ def text_of(view: str, **values: object) -> list[str]:
 
 
 def numbers_of(text: str) -> list[int]:
-    """Return the numbers that stand on a page, without the one of the footer's ruler."""
+    """Return the numbers on a page, without the number of the ruler in the footer."""
     return [int(word) for word in re.findall(r"(?<!\S)\d+(?!\S)", text.replace("50 mm", ""))]
 
 
@@ -71,55 +71,55 @@ def test_the_network_sorts_every_order() -> None:
         assert sort_by(sorting_network.WIRING, list(order)) == [1, 2, 3, 4, 5, 6]
 
 
-def test_a_network_with_a_crossed_wire_would_not_sort() -> None:
+def test_a_network_with_a_crossed_wire_does_not_sort() -> None:
     wiring = sorting_network.WIRING | {(4, 0): (3, 2)}
     assert sort_by(wiring, [1, 2, 3, 4, 5, 6]) != [1, 2, 3, 4, 5, 6]
 
 
-def test_binary_cards_have_as_many_dots_as_they_say() -> None:
+def test_binary_cards_have_the_number_of_dots_that_they_show() -> None:
     document = produce(request_for("binary_cards"), lambda: None)
     with pikepdf.open(io.BytesIO(document.pdf)) as pdf:
         for page, (columns, rows), text in zip(pdf.pages, binary_cards.GRIDS, text_of("binary_cards"), strict=True):
             alt = f"{columns * rows} dots".encode("utf-16-be").hex()
             content = page.Contents.read_bytes().decode()
             inside = content.split(alt)[1].split("EMC")[0]
-            # A dot is a short line with round ends.
+            # A dot is a short line with round caps.
             assert len(re.findall(r"^\S+ \S+ m \S+ \S+ l$", inside, re.MULTILINE)) == columns * rows
             assert str(columns * rows) in text
     assert [columns * rows for columns, rows in binary_cards.GRIDS] == [1, 2, 4, 8, 16, 32, 64, 128]
 
 
 @pytest.mark.parametrize(("level", "lowest", "highest"), [("easy", 1, 9), ("medium", 10, 99), ("hard", 100, 999)])
-def test_the_network_holds_numbers_of_its_range(level: str, lowest: int, highest: int) -> None:
+def test_the_inputs_of_the_network_are_in_their_range(level: str, lowest: int, highest: int) -> None:
     for seed in range(20):
         numbers = numbers_of(text_of("sorting_network", prefilled_values=level, seed=seed)[0])
         assert len(set(numbers)) == 6
         assert all(lowest <= number <= highest for number in numbers)
 
 
-@pytest.mark.parametrize("most", [99, 999])
-def test_searching_cards_are_sorted(most: int) -> None:
-    pages = text_of("searching_cards", number_cards=31, max_number=most)
+@pytest.mark.parametrize("maximum", [99, 999])
+def test_searching_cards_are_sorted(maximum: int) -> None:
+    pages = text_of("searching_cards", number_cards=31, max_number=maximum)
     numbers = [number for page in pages[:-1] for number in numbers_of(page)]
     assert len(numbers) == 31
     assert numbers == sorted(set(numbers))
-    assert numbers[-1] <= most
+    assert numbers[-1] <= maximum
 
 
 @pytest.mark.parametrize("count", [15, 31])
-def test_the_helper_sheet_marks_what_a_binary_search_asks(count: int) -> None:
+def test_the_helper_sheet_marks_the_steps_of_a_binary_search(count: int) -> None:
     steps = search_steps(count)
     assert [position for position, step in steps.items() if step == 1] == [count // 2]
     assert sorted(step for step in steps.values()) == [1, 2, 2, 3, 3, 3, 3]
 
 
 def checksum_of(code: str) -> int:
-    """Return the check digit by the standards' own words: weights 3 and 1 in turn from the right."""
+    """Return the check digit as the standard defines it: weights 3 and 1 in turn, from the right."""
     total = sum(int(digit) * (3 if i % 2 == 0 else 1) for i, digit in enumerate(reversed(code)))
     return -total % 10
 
 
-def test_check_digits_are_right() -> None:
+def test_check_digits_are_correct() -> None:
     assert calculate("75318295342").check_digit == 7
     assert calculate("940054700987").check_digit == 9
     source = random.Random(1)
@@ -128,7 +128,7 @@ def test_check_digits_are_right() -> None:
         assert calculate(code).check_digit == checksum_of(code)
 
 
-def test_a_barcode_of_one_s_own_must_have_the_right_length() -> None:
+def test_a_custom_barcode_must_have_the_right_length() -> None:
     assert "1 + 1 + 1 + 1 + 1 + 1 = 6" in text_of("barcode_checksum_poster", barcode="1" * 11)[0]
     with pytest.raises(RequestError, match="11 digits for a barcode_length of 12"):
         request_for("barcode_checksum_poster", barcode="1" * 12)
@@ -148,7 +148,7 @@ def test_run_lengths_decode_to_the_picture(name: str) -> None:
 
 
 @pytest.mark.parametrize(("level", "highest"), [("easy", 99), ("medium", 999), ("hard", 9999)])
-def test_number_hunts_are_of_their_range_and_order(level: str, highest: int) -> None:
+def test_the_numbers_of_number_hunt_have_their_range_and_order(level: str, highest: int) -> None:
     for order in ("sorted", "unsorted"):
         request = request_for("number_hunt", prefilled_values=level, number_order=order, seed=order)
         with fonts.POOL.borrowed() as font_set:
@@ -159,7 +159,7 @@ def test_number_hunts_are_of_their_range_and_order(level: str, highest: int) -> 
         assert (numbers == sorted(numbers)) == (order == "sorted")
 
 
-def test_the_alphabet_is_counted_in_binary() -> None:
+def test_only_the_teachers_version_of_the_alphabet_shows_binary() -> None:
     teacher = text_of("binary_to_alphabet", worksheet_version="teacher")[0]
     student = text_of("binary_to_alphabet", worksheet_version="student")[0]
     for value in range(27):
@@ -168,7 +168,7 @@ def test_the_alphabet_is_counted_in_binary() -> None:
 
 
 @pytest.mark.parametrize("tracks", ["circular", "twisted"])
-def test_stations_stand_apart_beside_a_closed_track(tracks: str) -> None:
+def test_stations_do_not_overlap_each_other_or_the_closed_track(tracks: str) -> None:
     line = train_stations.line_of(tracks)
     places = train_stations.places_of(line)
     assert len(places) == 10
@@ -189,7 +189,7 @@ def test_no_two_searching_cards_look_alike() -> None:
 
 
 @pytest.mark.parametrize("ink_saver", [False, True])
-def test_the_worked_letter_stands_out_from_its_grid(ink_saver: bool) -> None:
+def test_the_letter_of_the_worked_example_is_visible_in_its_grid(ink_saver: bool) -> None:
     request = request_for("run_length_encoding", worksheet_type="teacher", ink_saver=ink_saver)
     pdf = pypdfium2.PdfDocument(produce(request, lambda: None).pdf)
     picture = pdf[0].render(scale=2, grayscale=True).to_pil()

@@ -1,4 +1,4 @@
-"""What stands on the cards is what the catalogue lists."""
+"""The cards show the texts that the specification of the resource lists."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from resources.registry import CATALOGUE
 from tests.requests import request_for
 from tests.resources.catalogue.test_semantics import text_of
 
-# As the catalogue has them, each deck in its order.
+# The specification: the texts of each deck, in order.
 DECKS = {
     "small_numbers": "1, 2, 3, 4, 5, 6",
     "fractions": "½, ⅓, ⅔, ⅜, ¾, ⅝",
@@ -25,9 +25,9 @@ DECKS = {
 
 
 def cards_of(kind: str, **values: object) -> list[str]:
-    """Return what is written on the pages, without the frame's words and without spaces: one text a page.
+    """Return the text of each page, without the header and footer and without spaces.
 
-    How far apart two lines of huge letters are, an extractor can't tell from a missing space.
+    Text extraction can't distinguish the line distance of very large letters from a missing space.
     """
     request = request_for("sorting_network_cards", type=kind)
     frame = (request.name, request.url, "Printable resource", "50 mm")
@@ -37,12 +37,12 @@ def cards_of(kind: str, **values: object) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", DECKS)
-def test_a_deck_has_its_texts_two_a_page_in_order(kind: str) -> None:
+def test_a_deck_has_two_texts_per_page_in_order(kind: str) -> None:
     cards = DECKS[kind].replace(" ", "").split(",")
     assert cards_of(kind) == [first + second for first, second in zip(cards[::2], cards[1::2], strict=True)]
 
 
-def test_large_numbers_are_six_different_ones_with_commas_and_others_for_another_seed() -> None:
+def test_large_numbers_are_distinct_have_commas_and_depend_on_the_seed() -> None:
     decks = [re.findall(r"\d,\d{3},\d{3}", "".join(cards_of("large_numbers", seed=seed))) for seed in ("a", "b")]
     for deck in decks:
         assert len(deck) == len(set(deck)) == 6
@@ -58,7 +58,7 @@ def test_a_deck_has_as_many_pages_as_its_cards_need(kind: str, pages: int) -> No
     assert CATALOGUE[request.view].page_count(request) == pages
 
 
-def test_the_file_is_called_after_the_deck_with_spaces() -> None:
+def test_the_file_name_contains_the_name_of_the_deck() -> None:
     request = request_for("sorting_network_cards", type="riding_hood", paper_size="letter")
     assert CATALOGUE[request.view].filename(request) == "Sorting Network Cards (riding hood - letter).pdf"
 
@@ -69,9 +69,9 @@ def test_a_deck_with_macrons_or_thirds_is_drawn_in_one_face() -> None:
 
 
 @pytest.mark.parametrize(("width", "height"), [(170.0, 113.5), (175.9, 104.7)])
-def test_texts_are_as_large_as_the_card_lets_the_widest_word_be(width: float, height: float) -> None:
+def test_the_widest_word_of_a_deck_determines_its_text_size(width: float, height: float) -> None:
     for texts in TEXTS.values():
         size = size_for(texts, "plain", width, height)
         widest = max(fonts.width("plain", word) for text in texts for word in text.split())
         assert size * widest <= width
-        assert size > 35, "huge: read from the far end of a hall"
+        assert size > 35, "mm: legible from the far end of a hall"

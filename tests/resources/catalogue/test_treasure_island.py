@@ -1,4 +1,4 @@
-"""The islands' automaton: as the catalogue gives it, as the posters say it, and with a way to the treasure."""
+"""The automaton of the islands matches its specification, the posters show it, and the treasure can be reached."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from resources.catalogue.treasure_island import ISLANDS
 from tests.resources.catalogue.test_semantics import text_of
 
-# As the catalogue has it, names shortened.
+# The specification, with shortened names.
 VOYAGES = """
 Dead Man's A→Musket Hill, B→Shipwreck; Musket A→Pirates', B→Mutineers'; Mutineers' A→Smugglers', B→Dead Man's;
 Pirates' A→Shipwreck, B→Musket; Shipwreck A→Musket, B→Dead Man's; Smugglers' A→Pirates', B→Treasure
@@ -26,8 +26,8 @@ def full(short: str) -> str:
     return name
 
 
-def listed() -> dict[str, tuple[str, str]]:
-    """Return the catalogue's voyages: island → where A and B sail."""
+def specified() -> dict[str, tuple[str, str]]:
+    """Return the specified voyages: island → the islands that A and B sail to."""
     found = {}
     for entry in VOYAGES.strip().split(";"):
         match = re.fullmatch(r"\s*(.+) A→(.+), B→(.+)", entry)
@@ -36,32 +36,32 @@ def listed() -> dict[str, tuple[str, str]]:
     return found
 
 
-def test_the_table_is_the_catalogues() -> None:
+def test_the_table_matches_the_specification() -> None:
     table = {
         island.name: tuple(ISLANDS[goal].name for goal in island.sails_to)
         for island in ISLANDS.values()
         if island.sails_to is not None
     }
-    assert table == listed()
+    assert table == specified()
     assert [island.name for island in ISLANDS.values() if island.sails_to is None] == ["Treasure Island"]
 
 
 @pytest.mark.parametrize("ink_saver", [False, True])
-def test_the_posters_say_what_the_catalogue_lists(ink_saver: bool) -> None:
+def test_the_posters_show_the_specified_voyages(ink_saver: bool) -> None:
     pages = text_of("treasure_island", type="island", ink_saver=ink_saver)
     assert len(pages) == 7
-    said = {}
+    shown = {}
     for page in pages:
         lines = [line.strip() for line in page.splitlines()]
         (island,) = {name for name in NAMES if name in lines[: lines.index(fold_hint(lines))]}
-        said[island] = re.findall(r"Ship ([AB]) sails to\s+(.+?)\s*$", page, re.MULTILINE)
-    assert said.pop("Treasure Island") == []
-    assert said == {island: [("A", a), ("B", b)] for island, (a, b) in listed().items()}
+        shown[island] = re.findall(r"Ship ([AB]) sails to\s+(.+?)\s*$", page, re.MULTILINE)
+    assert shown.pop("Treasure Island") == []
+    assert shown == {island: [("A", a), ("B", b)] for island, (a, b) in specified().items()}
     assert "You have found the treasure!" in pages[-1]
 
 
 def fold_hint(lines: list[str]) -> str:
-    """Return the line that ends the front of a poster."""
+    """Return the line at the end of the front of a poster."""
     return next(line for line in lines if line.startswith("Fold this part back"))
 
 
@@ -76,7 +76,7 @@ def test_the_treasure_can_be_reached_from_every_island() -> None:
         assert "treasure" in seen, start
 
 
-def test_the_map_names_every_island_once_and_tells_no_voyage() -> None:
+def test_the_map_names_every_island_once_and_shows_no_voyage() -> None:
     (page,) = text_of("treasure_island", type="map")
     drawn = page.split("Find Treasure Island")[1]
     assert all(drawn.count(name) == 1 for name in NAMES)

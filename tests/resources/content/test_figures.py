@@ -1,4 +1,4 @@
-"""Every figure keeps to the house's manner (static/artwork/README.md), and says what it shows."""
+"""Every figure follows the rules of static/artwork/README.md and has a description."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ARTWORK = static_directory() / "artwork"
 FIGURES = sorted(ARTWORK.glob("*/*.svg"))
 SVG = "{http://www.w3.org/2000/svg}"
 ELEMENTS = {"svg", "title", "g", "path", "circle", "ellipse", "rect", "polygon", "polyline", "line"}
-LARGEST = 8_000  # bytes
+MAX_SIZE = 8_000  # bytes
 
 
 def name_of(path: Path) -> str:
@@ -27,7 +27,7 @@ def name_of(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", FIGURES, ids=name_of)
-def test_a_figure_is_plain_shapes_with_a_title(path: Path) -> None:
+def test_a_figure_consists_of_plain_shapes_and_a_title(path: Path) -> None:
     root = ElementTree.parse(path).getroot()
     elements = list(root.iter())
     assert {element.tag.removeprefix(SVG) for element in elements} <= ELEMENTS
@@ -35,11 +35,11 @@ def test_a_figure_is_plain_shapes_with_a_title(path: Path) -> None:
     titles = [element.text or "" for element in elements if element.tag == f"{SVG}title"]
     assert len(titles) == 1
     assert re.fullmatch(r"[A-Z].{3,90}[^.]", titles[0]), titles
-    assert path.stat().st_size <= LARGEST
+    assert path.stat().st_size <= MAX_SIZE
 
 
 @pytest.mark.parametrize("path", FIGURES, ids=name_of)
-def test_a_figure_in_outline_keeps_its_lines_and_loses_its_colours(path: Path) -> None:
+def test_an_outline_has_the_lines_of_a_figure_but_not_its_colours(path: Path) -> None:
     coloured, plain = (artwork.load(name_of(path), plain=plain) for plain in (False, True))
     fills = [tuple(map(float, fill.split()[:3])) for fill in re.findall(r"[\d.]+ [\d.]+ [\d.]+ rg", plain.operators)]
     assert all(fill == (1, 1, 1) or max(fill) < 0.5 for fill in fills)
@@ -48,7 +48,7 @@ def test_a_figure_in_outline_keeps_its_lines_and_loses_its_colours(path: Path) -
 
 
 @pytest.mark.parametrize("story", STORIES)
-def test_a_story_tells_its_six_pictures_in_the_language_of_the_document(
+def test_the_six_pictures_of_a_story_are_described_in_the_language_of_the_document(
     story: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(document, "translator", lambda language, folder: lambda text: f"translated {text}")
@@ -59,6 +59,6 @@ def test_a_story_tells_its_six_pictures_in_the_language_of_the_document(
     assert found == [f"translated {title}" for title in titles]
 
 
-def test_each_story_has_no_other_pictures_than_its_six() -> None:
+def test_a_story_has_no_other_pictures_than_its_six() -> None:
     for story, pictures in STORIES.items():
         assert [path.stem for path in sorted((ARTWORK / story).iterdir())] == list(pictures)
