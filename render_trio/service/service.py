@@ -114,7 +114,7 @@ class Service:
         )
 
     def app(self, queue: TaskQueue) -> tuple[Asgi, WebTasks]:
-        """Return the web application, and its tasks, whose `sweep_for_ever` must run beside it."""
+        """Return the web application, and its tasks, whose `sweep_for_ever` must run concurrently."""
         web_tasks = WebTasks(queue, math.ceil(self.settings.web_result_seconds), self._store)
         operator = status_page.Operator(
             StatusSource(self.health, self._recent_activity, queue.stats),

@@ -237,7 +237,7 @@ class Settings:
     admin_token: str = _setting(
         "",
         secret("[!-~]{16,200}|", "16 to 200 printable ASCII characters without spaces, or nothing"),
-        "Token that allows restarting a worker on `/status`. Without one, nobody can.",
+        "Token that allows restarting a worker on `/status`. Without one, this is disabled.",
     )
     web_body_limit: int = _setting("64 KiB", size(0, 64 * MIB), "Largest request body accepted.")
     web_renders: int = _setting("1", whole(1, 256), "Documents drawn at the same time for web requests.")
@@ -327,7 +327,7 @@ def unknown_names(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 def markdown_table() -> str:
     """Return the table of all settings in Markdown, as the README shows it."""
-    rows = ["| variable | default | allowed | what it is |", "|---|---|---|---|"]
+    rows = ["| variable | default | allowed | description |", "|---|---|---|---|"]
     for setting in TABLE:
         default = f"`{setting.default}`" if setting.default else "–"
         rows.append(f"| `{setting.name}` | {default} | {setting.reader.allowed} | {setting.help} |")

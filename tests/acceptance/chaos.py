@@ -29,15 +29,15 @@ EVERYWHERE = (
     "queue killed",
     "connections reset",
     "connections silent",
-    "answers swallowed",
-    "answers cut",
-    "queue talks rubbish",
+    "responses lost",
+    "responses cut",
+    "queue responses invalid",
     "queue is busy",
     "document store broken",
     "date jumps",
 )
 ONLY_WITH = {
-    "redis": ("redis killed", "redis answers swallowed"),
+    "redis": ("redis killed", "redis responses lost"),
     "sqlite": (),
     "process": ("drawing process killed",),
     "thread": (),
@@ -138,7 +138,7 @@ class World:
             self._redis.stop(kill=True)
             time.sleep(fault.seconds)
             self._redis.start()
-        elif fault.kind == "redis answers swallowed":
+        elif fault.kind == "redis responses lost":
             assert self._redis_network is not None
             self._misbehave(self._redis_network, SWALLOW, fault.seconds)
         elif fault.kind == "drawing process killed":
@@ -188,9 +188,9 @@ def _behaviour(fault: Fault) -> Behaviour:
     return {
         "connections reset": RESET,
         "connections silent": STALL,
-        "answers swallowed": SWALLOW,
-        "answers cut": Behaviour("cut", size=round(fault.chance * 2000)),
-        "queue talks rubbish": http_answer(200, b"<html>Sign in to our network</html>"),
+        "responses lost": SWALLOW,
+        "responses cut": Behaviour("cut", size=round(fault.chance * 2000)),
+        "queue responses invalid": http_answer(200, b"<html>Sign in to our network</html>"),
         "queue is busy": http_answer(busy, b"later", Retry_After="1"),
     }[fault.kind]
 
