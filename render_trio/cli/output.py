@@ -15,6 +15,7 @@ from rich.table import Table
 
 from render_trio.queue.messages import LinkResult
 from render_trio.queue.producer import Received
+from resources.language import languages
 from resources.parsing import COMMON_OPTIONS
 from resources.resource import Resource
 
@@ -29,12 +30,12 @@ TITLES: tuple[tuple[str, Literal["left", "right"]], ...] = (
 
 
 # The common options that are plain text; resources/parsing.py checks them.
-TEXT_OPTIONS = """\
+TEXT_OPTIONS = f"""\
 Every document also has these, all optional:
   header_text  text at the top of each page
-  url          address at the bottom of each page
-  language     language of the text, such as en
-  seed         any text; a document that is drawn at random differs with each seed
+  url          web address at the bottom of each page
+  language     language of the words: {", ".join(languages())}
+  seed         any text; random content differs with each seed
 """
 
 

@@ -46,4 +46,4 @@ def test_listeners_are_bounded_and_dropped_and_the_service_ends_in_time(tmp_path
                 response.read()
                 time.sleep(0.02)
         assert service.end(signal.SIGTERM) == 0, "70 would say that the listeners held it up"
-        assert '"ended"' in (tmp_path / "log").read_text()
+        assert '"stopped"' in (tmp_path / "log").read_text()
