@@ -72,6 +72,7 @@ def demo(out: Path, stay: bool, as_json: bool) -> None:
     configuration and ignores environment variables.
     """
     logs.configure("console", "warning")
+    out.mkdir(parents=True, exist_ok=True)  # reports an unusable folder before anything is started
 
     def stayed(rendered: list[Rendered], address: str, queue_url: str) -> None:
         bar.close()
