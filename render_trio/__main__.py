@@ -1,4 +1,4 @@
-"""`python -m render_trio`."""
+"""The command line, as `python -m render_trio`."""
 
 from render_trio.cli.commands import main
 

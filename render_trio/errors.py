@@ -1,48 +1,50 @@
-"""Everything that can go wrong, and what becomes of the task then.
+"""The service's exceptions, and what happens to the task when one is raised.
 
 RenderTrioError
-├── RejectError             verdict reject: the task can never work; answered with a failure, deleted
-│   ├── InvalidTaskError        it can't be read, or asks for what doesn't exist
-│   └── TooLargeError           its document is larger than anything here can deliver
-├── RetryError              verdict retry: given back, and tried again up to the limit
-│   ├── RenderFailedError       drawing or finishing raised, or the check of the bytes failed
-│   ├── RenderTimedOutError     it took longer than its time limit
-│   ├── RenderCrashedError      its process died: killed, out of memory, a fault in C
-│   ├── AttemptsExhaustedError  it was leased too often and never settled
-│   ├── DeliveryError           the document store didn't take it
-│   └── BusyError               too many ask on the web at once; says when to come again
-├── LeaseLostError          verdict leave: another worker has the task, or will; touch nothing
-├── QueueError              verdict leave: the queue didn't do as asked; leases run out by themselves
-│   ├── QueueUnavailableError   not reached, or not in time; trying again helps
-│   └── QueueRefusedError       it says that the request is wrong
-└── FatalError              verdict fatal: this process can't go on; the platform starts another
+├── RejectError                 the task can never succeed: a failure result is delivered, the task is deleted
+│   ├── InvalidTaskError            the payload can't be read, or it requests something that doesn't exist
+│   └── TooLargeError               the document is larger than any configured way of delivery allows
+├── RetryError                  this attempt failed: the task is released and retried, up to TASK_RETRY_LIMIT
+│   ├── RenderFailedError           drawing or finishing raised, or the check of the finished bytes failed
+│   ├── RenderTimedOutError         the time limit was exceeded
+│   ├── RenderCrashedError          the render process died: killed, out of memory, a fault in C code
+│   ├── AttemptsExhaustedError      the task was leased TASK_RETRY_LIMIT times without being settled
+│   ├── DeliveryError               the document store refused the document
+│   └── BusyError                   web only: too many documents are being requested; carries a retry delay
+├── LeaseLostError              another worker has the task, or will lease it: nothing is delivered or changed
+├── QueueError                  the task is left alone; its lease expires and it is leased again
+│   ├── QueueUnavailableError       the queue can't be reached or didn't answer in time; retrying helps
+│   └── QueueRefusedError           the queue rejected the request; retrying doesn't help
+└── FatalError                  the process can't continue: leases are released, and it exits to be restarted
 """
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
-
-Verdict = Literal["reject", "retry", "leave", "fatal"]
+from typing import ClassVar
 
 
 class RenderTrioError(Exception):
-    """Something went wrong."""
+    """The base class of this package's exceptions.
 
-    verdict: ClassVar[Verdict] = "fatal"
+    `code` is a short, stable name for programs: a failed task's result carries it. Without a message, the
+    first line of the class's docstring is used.
+    """
+
     code: str = "internal"
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(message or " ".join((type(self).__doc__ or "").split()))
+        super().__init__(message or (type(self).__doc__ or "").partition("\n")[0])
 
 
 class RejectError(RenderTrioError):
-    """The task can never work."""
-
-    verdict = "reject"
+    """The task can never succeed."""
 
 
 class InvalidTaskError(RejectError):
-    """The task can't be read, or asks for what doesn't exist."""
+    """The task can't be read, or requests something that doesn't exist.
+
+    `field` is the task's key with the invalid value; empty if the payload as a whole is at fault.
+    """
 
     def __init__(self, code: str, message: str, field: str = "") -> None:
         super().__init__(message)
@@ -51,17 +53,16 @@ class InvalidTaskError(RejectError):
 
 
 class TooLargeError(RejectError):
-    """The document is larger than anything here can deliver."""
+    """The document is too large to be delivered."""
 
     code = "too_large"
 
 
 class RetryError(RenderTrioError):
-    """The attempt failed; another may not."""
+    """The attempt failed; another one may succeed."""
 
-    verdict = "retry"
     retry_delay: ClassVar[float] = 0.0
-    """Seconds before anybody may try again, doubled with each attempt; 0: at once."""
+    """Seconds before the first retry, doubled for each further one; 0 means at once."""
 
 
 class RenderFailedError(RetryError):
@@ -77,13 +78,13 @@ class RenderTimedOutError(RetryError):
 
 
 class RenderCrashedError(RetryError):
-    """The process that drew the document died."""
+    """The process that was drawing the document died."""
 
     code = "crashed"
 
 
 class AttemptsExhaustedError(RetryError):
-    """The task was leased as often as is allowed, and no attempt came to an end."""
+    """The task was leased as often as TASK_RETRY_LIMIT allows, and no attempt finished."""
 
     code = "attempts_exhausted"
 
@@ -92,52 +93,49 @@ class DeliveryError(RetryError):
     """The document could not be stored."""
 
     code = "delivery_failed"
-    # The store is at fault, not the task: tried again at once, all attempts would be used up within a second.
+    # The store is at fault, not the task: immediate retries would use up all attempts within a second.
     retry_delay = 4.0
 
 
 class BusyError(RetryError):
-    """Too many ask at once; `retry_after` says in how many seconds to come again."""
+    """Too many documents are being requested. `retry_after`: seconds, for the Retry-After header."""
 
     code = "busy"
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__(f"too many documents are asked for at once; try again in {retry_after} s")
+        super().__init__(f"too many documents are being requested; try again in {retry_after} s")
         self.retry_after = retry_after
 
 
 class LeaseLostError(RenderTrioError):
-    """The task is no longer ours: its lease has ended."""
-
-    verdict = "leave"
+    """The task's lease expired or was taken over by another worker."""
 
 
 class QueueError(RenderTrioError):
-    """The queue did not do as it was asked."""
-
-    verdict = "leave"
+    """A request to the queue failed."""
 
 
 class QueueUnavailableError(QueueError):
-    """The queue can't be reached now."""
+    """The queue can't be reached at the moment. `pause`: seconds from the queue's Retry-After, 0 if there is none."""
 
     def __init__(self, message: str = "", pause: float = 0.0) -> None:
         super().__init__(message)
-        self.pause = pause  # s that the queue itself asks us to wait
+        self.pause = pause
 
 
 class QueueRefusedError(QueueError):
-    """The queue says that the request is wrong."""
+    """The queue rejected the request as invalid or not permitted."""
 
 
 class FatalError(RenderTrioError):
-    """The service can't go on and must be started anew."""
+    """The service can't continue and must be restarted."""
 
 
 def first_error(error: BaseException) -> BaseException:
-    """Return the first exception that is not a group: the reason, where a group only has a title.
+    """Return the first exception inside `error` that is not a group; `error` itself if it isn't one.
 
-    Groups nest as deep as nurseries do, and Python 3.11 before 3.11.4 wraps once more in `except*`.
+    An exception group's message is only a title; the reason is further inside. Groups nest as deeply as
+    nurseries do, and Python before 3.11.4 adds one more level when `except*` raises.
     """
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

@@ -1,4 +1,4 @@
-"""What all tests share: a Redis server, requests made short."""
+"""Fixtures for all tests: a shared Redis server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ collect_ignore = ["plugin"]  # a package of its own, whose tests need it install
 
 @pytest.fixture(scope="session")
 def running_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A server shared by the tests that only need some Redis."""
+    """A server shared by the tests that don't restart it."""
     server = RedisServer(tmp_path_factory.mktemp("redis"))
     server.start()
     yield server
@@ -25,7 +25,7 @@ def running_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisSer
 
 @pytest.fixture
 def redis_server(running_redis: RedisServer) -> RedisServer:
-    """The shared server, empty: the clock of its queues, too, is where an earlier test may have moved it."""
+    """The shared server, emptied: this also resets the clock of the queues, which a test may have advanced."""
     with redis.Redis(port=running_redis.port) as client:
         client.flushall()
     return running_redis

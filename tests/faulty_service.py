@@ -1,7 +1,7 @@
-"""The service with a renderer whose tasks misbehave when their header says so: python -m tests.faulty_service
+"""The service with a renderer that fails if a task's header requests it: python -m tests.faulty_service
 
-`hang` never ends nor comes to a page, `crash` ends its process, `fault` reads where nothing is, `explode` asks for
-4 GB. It is set up by the environment, as the real one is, which it is in everything else.
+The header `hang` never finishes a page, `crash` exits the process, `fault` reads an invalid address, and `explode`
+allocates 4 GiB. Everything else is the real service, configured by environment variables.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from resources.request import Request
 
 
 def produce_or_not(request: Request, checkpoint: Callable[[], None]) -> FinishedDocument:
-    """Do as the request's header says; a document, when it says nothing of the kind."""
+    """Fail as the header requests, or return the document."""
     if request.header_text == "hang":
         while True:
             time.sleep(0.01)
@@ -38,7 +38,7 @@ def produce_or_not(request: Request, checkpoint: Callable[[], None]) -> Finished
 
 def main() -> int:
     """Run the service."""
-    from tests.faulty_service import produce_or_not as named  # so that drawing processes find it by its name
+    from tests.faulty_service import produce_or_not as named  # importable by this name in render processes
 
     composition.ThreadOffload = functools.partial(ThreadOffload, produce=named, parting_seconds=0.2)  # type: ignore[misc]
     process_isolation.ProcessOffload = functools.partial(ProcessOffload, produce=named)  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Real processes for acceptance tests: the queue, the service, the command line; ended by their own id."""
+"""Real processes for tests: the queue, the service and the command line. Each is stopped by its own process ID."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ START_SECONDS = 30.0
 
 @dataclass
 class Running:
-    """A process of ours, and the address it answers at."""
+    """A running process, and the URL of its server."""
 
     process: subprocess.Popen[str]
     address: str
@@ -35,13 +35,13 @@ class Running:
 
 
 def environment(**settings: str | int) -> dict[str, str]:
-    """Return this environment with settings; none of ours leaks in."""
+    """Return an environment with these settings, and none of those of the test run."""
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "VIRTUAL_ENV")}
     return kept | {name: str(value) for name, value in settings.items()}
 
 
 def render_trio(*arguments: str, **settings: str | int) -> subprocess.CompletedProcess[str]:
-    """Run the command line to its end."""
+    """Run a `render-trio` command until it exits."""
     command = [sys.executable, "-m", "render_trio", *arguments]
     return subprocess.run(
         command, env=environment(**settings), capture_output=True, text=True, check=False, timeout=120
@@ -49,14 +49,14 @@ def render_trio(*arguments: str, **settings: str | int) -> subprocess.CompletedP
 
 
 def _command(module: str, clock: Path | None) -> list[str]:
-    """Return what runs a module, its wall clock following a file if there is one (tests/shifted_clock.py)."""
+    """Return a command that runs a module, with its clock shifted by a file if given (tests/shifted_clock.py)."""
     return [sys.executable, "-m", *(["tests.shifted_clock"] if clock else []), module]
 
 
 def start_queue(
     store: str, *options: str, port: int = 0, log: Path | None = None, clock: Path | None = None
 ) -> Running:
-    """Start the queue service; port 0 takes a free one. Its log goes where ours goes, unless there is a file."""
+    """Start the queue service; port 0 chooses a free one. Without `log`, it shares the stderr of the tests."""
     with log.open("a") if log else nullcontext() as output:
         process = subprocess.Popen(
             [*_command("emulator", clock), "--port", str(port), "--store", store, *options],
@@ -98,7 +98,7 @@ def start_service(
     clock: Path | None = None,
     **settings: str | int,
 ) -> Running:
-    """Start the service, or what stands for it, on a free port and wait until it is alive."""
+    """Start the service, or a program in its place, on a free port and wait until it answers requests."""
     port = free_port()
     with log.open("a") as output:
         process = subprocess.Popen(
@@ -122,13 +122,13 @@ def start_service(
 
 
 def children_of(process: int) -> list[int]:
-    """Return the ids of a process's children; each thread knows only those that it started itself."""
+    """Return the IDs of a process's children. The kernel lists them by the thread that started them."""
     tasks = Path(f"/proc/{process}/task")
     return [int(child) for thread in tasks.iterdir() for child in _read(thread / "children").split()]
 
 
 def _read(path: Path) -> str:
-    """Return what the kernel says; nothing about a thread or a process that has ended just now."""
+    """Return the content of a file in /proc; nothing if its thread or process has just exited."""
     try:
         return path.read_text()
     except (FileNotFoundError, ProcessLookupError):

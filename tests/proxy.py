@@ -1,7 +1,7 @@
-"""A TCP proxy that misbehaves on demand: it stands where a network would, in front of a real server.
+"""A TCP proxy that injects network faults between a client and a real server.
 
-What it does to connections, open and new ones, is its `behaviour`, which can be changed at any moment.
-It runs in threads, so it serves tests of every kind.
+Its `behaviour` applies to open and new connections, and can be changed at any moment. It runs in threads, so that
+both synchronous and asynchronous tests can use it.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-POLL_INTERVAL = 0.02  # how soon a change of behaviour reaches connections that are open
-PEER_SECONDS = 10  # for a peer to take what it is sent
+POLL_INTERVAL = 0.02  # s until a change of behaviour applies to open connections
+PEER_SECONDS = 10  # for a peer to accept data
 CHUNK = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What becomes of what is sent.
+    """What happens to the data.
 
-    pass: handed on
-    delay: handed on, each piece `seconds` late
-    stall: connected, and silence (half open); what was sent into it is lost
+    pass: it is forwarded
+    delay: it is forwarded, each piece `seconds` late
+    stall: connections are accepted, and nothing is forwarded (half open); the data is lost
     reset: connections are reset
-    cut: of an answer the first `size` bytes come, then a reset
-    swallow: the server does as it is asked, but its answer never comes
-    answer: `answer` instead of the server's own
+    cut: the first `size` bytes of a response are forwarded, then the connection is reset
+    swallow: requests are forwarded; instead of a response, the client gets a reset
+    answer: the client gets `answer`, and the server nothing
     """
 
     kind: Literal["pass", "delay", "stall", "reset", "cut", "swallow", "answer"] = "pass"
@@ -48,7 +48,7 @@ SWALLOW = Behaviour("swallow")
 
 
 def http_answer(status: int, body: bytes = b"", **headers: str) -> Behaviour:
-    """Return the behaviour that gives this answer to every request."""
+    """Return the behaviour that answers every request with this response."""
     lines = [f"HTTP/1.1 {status} Some Reason", f"Content-Length: {len(body)}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return Behaviour("answer", answer="\r\n".join(lines).encode() + b"\r\n\r\n" + body)
@@ -71,12 +71,12 @@ class Proxy:
         self.requests = 0
 
     def behave(self, behaviour: Behaviour, times: int | None = None) -> None:
-        """Change what happens; with `times` only to so many answers or connections, then all is passed again."""
+        """Change the behaviour: for good, or for the next `times` responses or connections."""
         with self._lock:
             self._behaviour, self._times = behaviour, times
 
-    def _strike(self) -> None:
-        """Count one more time that the misbehaviour has hit."""
+    def _count_use(self) -> None:
+        """Count one use of the behaviour, and return to PASS after the last one."""
         with self._lock:
             if self._times is not None:
                 self._times -= 1
@@ -84,11 +84,11 @@ class Proxy:
                     self._behaviour, self._times = PASS, None
 
     def start(self) -> None:
-        """Take connections."""
+        """Start accepting connections."""
         self._threads[0].start()
 
     def close(self) -> None:
-        """End every connection, and wait for the threads."""
+        """Close every connection, and wait for the threads."""
         self._closed.set()
         for thread in self._threads:
             thread.join()
@@ -101,11 +101,11 @@ class Proxy:
             except TimeoutError:
                 continue
             self.connections += 1
-            self._threads.append(threading.Thread(target=self._carry, args=(client,)))
+            self._threads.append(threading.Thread(target=self._serve, args=(client,)))
             self._threads[-1].start()
 
-    def _carry(self, client: socket.socket) -> None:
-        """Carry one connection to its end; a peer that goes away ends it."""
+    def _serve(self, client: socket.socket) -> None:
+        """Serve one connection until it is closed."""
         server: socket.socket | None = None
         stalled = False
         try:
@@ -116,7 +116,7 @@ class Proxy:
                     stalled = True
                     self._closed.wait(POLL_INTERVAL)
                 elif behaviour.kind == "reset" or stalled:
-                    self._strike()
+                    self._count_use()
                     _reset(client)
                     return
                 elif behaviour.kind == "answer":
@@ -124,7 +124,7 @@ class Proxy:
                         return
                 else:
                     server = server or socket.create_connection(self._target, PEER_SECONDS)
-                    if not self._hand_on(client, server):
+                    if not self._forward(client, server):
                         return
         except OSError:
             _reset(client)
@@ -133,8 +133,8 @@ class Proxy:
             if server is not None:
                 server.close()
 
-    def _hand_on(self, client: socket.socket, server: socket.socket) -> bool:
-        """Hand on what has come, by the behaviour at that moment; returns whether the connection goes on."""
+    def _forward(self, client: socket.socket, server: socket.socket) -> bool:
+        """Forward the received data by the current behaviour; returns whether the connection remains open."""
         for source in select.select([client, server], [], [], POLL_INTERVAL)[0]:
             behaviour = self._behaviour
             if behaviour.kind in ("stall", "reset", "answer"):
@@ -145,10 +145,10 @@ class Proxy:
             if behaviour.kind == "delay":
                 time.sleep(behaviour.seconds)
             if source is client:
-                self._count(data)
+                self._count_request(data)
                 server.sendall(data)
             elif behaviour.kind in ("cut", "swallow"):
-                self._strike()
+                self._count_use()
                 client.sendall(data[: behaviour.size])
                 _reset(client)
                 return False
@@ -156,13 +156,13 @@ class Proxy:
                 client.sendall(data)
         return True
 
-    def _count(self, data: bytes) -> None:
+    def _count_request(self, data: bytes) -> None:
         if re.match(rb"(GET|POST|PATCH|DELETE) ", data):
             with self._lock:
                 self.requests += 1
 
     def _answer(self, client: socket.socket, answer: bytes) -> bool:
-        """Read one request and give the prepared answer to it; returns whether the client is still there."""
+        """Read one request and send the prepared response; returns whether the client is still connected."""
         request = b""
         while b"\r\n\r\n" not in request:
             request += (data := client.recv(CHUNK))
@@ -174,8 +174,8 @@ class Proxy:
             body += (data := client.recv(CHUNK))
             if not data:
                 return False
-        self._count(request)
-        self._strike()
+        self._count_request(request)
+        self._count_use()
         client.sendall(answer)
         return True
 
@@ -185,7 +185,7 @@ def _readable(connection: socket.socket) -> bool:
 
 
 def _reset(connection: socket.socket) -> None:
-    """Close with a reset: what was not sent yet is dropped."""
+    """Close with a reset; unsent data is discarded."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
 

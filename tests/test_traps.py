@@ -1,7 +1,7 @@
-"""Seven traps of the libraries in use: each is shown to be there in the bare library, and not to be here.
+"""Seven bugs and pitfalls of libraries: one test shows each in the bare library, another its absence here.
 
-Seen with hypercorn 0.18.0, httpx 0.28.1 on httpcore 1.0.9, redis 8.1.0, quart-trio 0.12.0. When a test of a
-bare library fails after an upgrade, the trap is gone, and the remedy may go too.
+Observed with hypercorn 0.18.0, httpx 0.28.1 on httpcore 1.0.9, redis 8.1.0 and quart-trio 0.12.0. If the test of a
+bare library fails after an upgrade, the library has been fixed, and the workaround can be removed.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from tests.render_trio.web.server.test_edge import UPGRADE
 
 @asynccontextmanager
 async def bare_hypercorn(app: Asgi, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[int, trio.Nursery]]:
-    """Serve by hypercorn as it is; gives the port and the nursery of the server."""
+    """Serve with unmodified hypercorn; yields the port and the server's nursery."""
     monkeypatch.setattr(hypercorn_run, "TCPServer", TCPServer)
     config = Config()
     config.bind = ["127.0.0.1:0"]
@@ -56,11 +56,11 @@ async def bare_hypercorn(app: Asgi, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
         nursery.cancel_scope.cancel()
 
 
-# 1. A websocket request followed by rubbish brings hypercorn's nursery down (its issue 225).
+# 1. A WebSocket request followed by invalid bytes crashes hypercorn's nursery (its issue 225).
 
 
-async def test_rubbish_after_a_websocket_request_ends_a_bare_hypercorn(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def send_rubbish() -> None:
+async def test_invalid_bytes_after_a_websocket_request_crash_bare_hypercorn(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def send_invalid_bytes() -> None:
         async with (
             bare_hypercorn(hasty, monkeypatch) as (port, _),
             await trio.open_tcp_stream("127.0.0.1", port) as stream,
@@ -70,21 +70,21 @@ async def test_rubbish_after_a_websocket_request_ends_a_bare_hypercorn(monkeypat
                 await trio.sleep_forever()
 
     with pytest.raises(ExceptionGroup) as raised:
-        await send_rubbish()
+        await send_invalid_bytes()
     assert raised.value.subgroup(h11.LocalProtocolError) is not None
 
 
-async def test_rubbish_after_a_websocket_request_ends_nothing_of_ours() -> None:
+async def test_invalid_bytes_after_a_websocket_request_do_not_affect_the_service() -> None:
     async with edge(hasty) as site:
         for _ in range(3):
             assert b"HTTP/1.1 200" in await site.ask(UPGRADE + b"\xff" * 100 + b"\r\n\r\n")
         assert (await site.ask(get("/200"))).startswith(b"HTTP/1.1 200")
 
 
-# 2. hypercorn shields its sends: a client that does not read holds up even a cancellation.
+# 2. hypercorn shields its sends: a client that does not read blocks even cancellation.
 
 
-async def test_a_client_that_does_not_read_holds_up_the_end_of_a_bare_hypercorn(
+async def test_a_client_that_does_not_read_blocks_the_cancellation_of_bare_hypercorn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with bare_hypercorn(endless, monkeypatch) as (port, nursery):
@@ -95,11 +95,11 @@ async def test_a_client_that_does_not_read_holds_up_the_end_of_a_bare_hypercorn(
         nursery.cancel_scope.cancel()
         with trio.CancelScope(shield=True):
             await wait_all_tasks_blocked(0.05)
-            assert nursery.child_tasks, "cancelled, and still there"
+            assert nursery.child_tasks, "the connection was cancelled, and must still be open"
             await stream.aclose()
 
 
-async def test_a_client_that_does_not_read_holds_up_nothing_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_that_does_not_read_does_not_block_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "SEND_SECONDS", math.inf)
     monkeypatch.setattr(connection, "LAST_SEND_SECONDS", 0.05)
     async with edge(endless) as site:
@@ -109,10 +109,10 @@ async def test_a_client_that_does_not_read_holds_up_nothing_of_ours(monkeypatch:
     await stream.aclose()
 
 
-# 3. An answer that comes before its request's body was read leaves hypercorn's connection behind.
+# 3. hypercorn leaks a connection if the response is sent before the request's body has been read.
 
 
-async def test_an_early_answer_leaks_a_connection_of_a_bare_hypercorn(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_early_response_leaks_a_connection_of_bare_hypercorn(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = trio.Event()
     run = TCPServer.run
 
@@ -129,10 +129,10 @@ async def test_an_early_answer_leaks_a_connection_of_a_bare_hypercorn(monkeypatc
             assert (await stream.receive_some()).startswith(b"HTTP/1.1 401")
             sending.cancel_scope.cancel()
         await wait_all_tasks_blocked(0.05)
-        assert not ended.is_set(), "the client has gone, the connection stays"
+        assert not ended.is_set(), "the client has disconnected, and the connection must still be open"
 
 
-async def test_an_early_answer_leaks_nothing_of_ours() -> None:
+async def test_an_early_response_leaks_no_connection_of_the_service() -> None:
     async with edge(thoughtful) as site:
         for size, status in ((900_000, 401), (4_000_000, 413)):
             async with await site.connect() as stream:
@@ -141,11 +141,11 @@ async def test_an_early_answer_leaks_nothing_of_ours() -> None:
         await site.all_closed()
 
 
-# 4. A pool of httpx that is smaller than its tasks is poisoned by cancellation (httpcore issue 1093).
+# 4. An httpx pool with fewer connections than concurrent requests is corrupted by cancellation (httpcore issue 1093).
 
 
 class RefusingNetwork(httpcore.AsyncNetworkBackend):
-    """Connecting takes until `refuse` is set, and fails then."""
+    """Every connection attempt waits for `refuse`, then fails."""
 
     def __init__(self) -> None:
         self.refuse = trio.Event()
@@ -156,23 +156,23 @@ class RefusingNetwork(httpcore.AsyncNetworkBackend):
 
 
 async def dead_slots(connections: int, rounds: int = 40) -> int:
-    """Return the slots lost in a pool, when a request is cancelled while another one's connection fails.
+    """Return the number of slots a pool loses if a request is cancelled while the connection of another fails.
 
-    Which of the two is seen first is drawn by lot in each round.
+    The order of the two events is random in each round.
     """
     network = RefusingNetwork()
     pool = httpcore.AsyncConnectionPool(max_connections=connections, network_backend=network)
 
-    async def ask(scope: trio.CancelScope) -> None:
+    async def request(scope: trio.CancelScope) -> None:
         with scope, contextlib.suppress(httpcore.ConnectError):
             await pool.request("GET", "http://queue/")
 
     for _ in range(rounds):
         network.refuse, waiting = trio.Event(), trio.CancelScope()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(ask, trio.CancelScope())
+            nursery.start_soon(request, trio.CancelScope())
             await wait_all_tasks_blocked()
-            nursery.start_soon(ask, waiting)
+            nursery.start_soon(request, waiting)
             await wait_all_tasks_blocked()
             network.refuse.set()
             waiting.cancel()
@@ -183,33 +183,33 @@ async def dead_slots(connections: int, rounds: int = 40) -> int:
     return lost
 
 
-async def test_a_bare_pool_that_is_too_small_loses_its_slots_to_cancellation() -> None:
+async def test_a_bare_pool_that_is_too_small_loses_slots_to_cancellation() -> None:
     assert await dead_slots(1) == 1
 
 
-async def test_our_pool_has_a_slot_for_every_request_at_once() -> None:
-    """So none ever waits for one. That a pool which is poisoned all the same is replaced: daemon/test_network.py."""
+async def test_the_pool_of_the_queue_client_has_a_slot_for_every_concurrent_request() -> None:
+    """No request waits for a slot. render_trio/queue/test_network.py tests that a corrupted pool is replaced."""
     assert await dead_slots(CONNECTIONS) == 0
     assert CONNECTIONS >= 2 * (REQUESTS_AT_ONCE + 1)
 
 
-# 5. redis-py tries again by itself, and so runs a script twice whose reply was lost.
+# 5. redis-py retries on its own, and runs a script twice if its reply was lost.
 
 COUNT_UP = "return redis.call('INCR', KEYS[1])"
 
 
-def test_a_bare_client_runs_a_script_twice_whose_reply_was_lost(redis_server: RedisServer) -> None:
+def test_a_bare_client_runs_a_script_twice_if_its_reply_is_lost(redis_server: RedisServer) -> None:
     with proxy(redis_server.url) as between, redis.Redis(port=between.port) as client:
         client.ping()
         between.behave(SWALLOW, times=1)
         assert client.eval(COUNT_UP, 1, "trap") == 2
 
 
-def test_our_store_runs_it_once_and_says_so(redis_server: RedisServer) -> None:
+def test_the_store_runs_a_script_once_and_reports_a_lost_reply(redis_server: RedisServer) -> None:
     queue, order = QueueKey("traps", "redis"), LeaseOrder(1, 60)
     with proxy(redis_server.url) as between:
         store = RedisStore(f"redis://127.0.0.1:{between.port}/0")
-        assert store.lease(queue, order) == []  # the script is known to Redis from here on
+        assert store.lease(queue, order) == []  # loads the script into Redis
         store.insert(queue, NewTask("one", "eA=="))
         between.behave(SWALLOW, times=1)
         with pytest.raises(StoreUnavailableError):
@@ -218,15 +218,15 @@ def test_our_store_runs_it_once_and_says_so(redis_server: RedisServer) -> None:
         store.close()
 
 
-# 6. A task that fails in quart-trio's app.nursery takes its siblings along, and nobody is told.
+# 6. A task that fails in quart-trio's app.nursery cancels its siblings, and nothing is reported.
 
 
-async def test_a_failure_in_the_nursery_of_a_bare_application_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failure_in_app_nursery_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     app, failing, sibling_ended = QuartTrio(__name__), trio.Event(), trio.Event()
 
     async def fail() -> None:
         await failing.wait()
-        raise RuntimeError("nobody hears of it")
+        raise RuntimeError("not reported")
 
     async def work() -> None:
         try:
@@ -251,17 +251,17 @@ async def test_a_failure_in_the_nursery_of_a_bare_application_is_silent(monkeypa
             assert (await client.get(f"http://127.0.0.1:{port}/")).text == "all is well"
 
 
-def test_nothing_of_ours_runs_in_the_application() -> None:
-    """Workers live in the service's own nursery, where the supervisor hears of every failure."""
+def test_no_module_uses_app_nursery() -> None:
+    """Workers run in the service's own nursery, and the supervisor handles every failure."""
     for path in [*(ROOT / "render_trio").rglob("*.py"), *(ROOT / "emulator").rglob("*.py")]:
         names = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
         assert not names & {"nursery", "add_background_task", "before_serving", "while_serving"}, path
 
 
-# 7. Quart cancels its request when the answer is out, and hypercorn with it, before it has closed the connection.
+# 7. Quart cancels a request after sending the response, and thereby hypercorn before it closes the connection.
 
 
-async def test_a_connection_that_is_to_be_closed_stays_open_in_a_bare_hypercorn(
+async def test_a_connection_to_be_closed_stays_open_in_bare_hypercorn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     app = QuartTrio(__name__)
@@ -280,10 +280,10 @@ async def test_a_connection_that_is_to_be_closed_stays_open_in_a_bare_hypercorn(
             received += await stream.receive_some()
         with trio.move_on_after(0.3) as waiting:
             await stream.receive_some()
-        assert waiting.cancelled_caught, "no end comes"
+        assert waiting.cancelled_caught, "the connection was closed"
 
 
-async def test_a_connection_that_is_to_be_closed_is_closed_here() -> None:
+async def test_a_connection_to_be_closed_is_closed_by_the_service() -> None:
     app = QuartTrio(__name__)
 
     @app.get("/")

@@ -1,13 +1,12 @@
-"""The command line: wiring only. What a program may read goes to standard output, everything else to the other."""
+"""The commands of `render-trio`. Machine-readable output goes to stdout, the rest to stderr."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -15,118 +14,118 @@ from typing import Any
 import click
 import trio
 
-from emulator.command import openness, with_emulator_options
-from emulator.server import processes, serving
+from emulator.__main__ import main as emulator
+from emulator.server import serving
 from emulator.stores.interface import StoreUnavailableError
 from render_trio.cli import output
-from render_trio.cli.demo import Printed
+from render_trio.cli.demo import Rendered
 from render_trio.cli.demo import run as run_demo
-from render_trio.errors import RenderTrioError, first_error
+from render_trio.cli.errors import report_errors
+from render_trio.cli.options import as_json, option_pairs, options_given, with_settings
 from render_trio.observation.versions import __version__
 from render_trio.queue.producer import Received, submit, take_results, task_values
 from render_trio.queue.task_queue.client import TaskQueue
-from render_trio.rendering.pipeline import produce
-from render_trio.service import composition, logs, process, service
+from render_trio.rendering.pipeline import render as render_document
+from render_trio.service import composition, logs, process
 from render_trio.service.shutdown import Signals
 from render_trio.settings import settings
-from render_trio.settings.settings import SettingError, Settings
-from resources.parsing import RequestError, find_resource
+from render_trio.settings.settings import Settings
+from resources.parsing import find_resource
 from resources.registry import CATALOGUE
 
-EXPECTED = (
-    RenderTrioError,
-    RequestError,
-    SettingError,
-    StoreUnavailableError,
-    processes.ChildFailedError,
-    OSError,
-    ValueError,
-)
-FOLLOW_WAIT = 20
-
-
-def report_errors(command: Callable[..., None]) -> Callable[..., None]:
-    """Return the command with what a user can mend told in one line, not in a traceback."""
-
-    @functools.wraps(command)
-    def run(*arguments: Any, **options: Any) -> None:
-        try:
-            command(*arguments, **options)
-        except* EXPECTED as group:
-            raise click.ClickException(str(first_error(group))) from None
-
-    return run
-
-
-def with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Return the command with an option for every setting; it is given the `Settings` as `chosen`."""
-
-    @functools.wraps(command)
-    def run(**options: Any) -> None:
-        given = {setting.field: options.pop(setting.field) for setting in settings.TABLE}
-        command(chosen=settings.read(os.environ, given), **options)
-
-    wrapped: Callable[..., None] = run
-    for setting in reversed(settings.TABLE):
-        wrapped = click.option(setting.option, setting.field, help=setting.help, metavar="VALUE")(wrapped)
-    return wrapped
-
-
-def options_given(pairs: tuple[str, ...]) -> Mapping[str, object]:
-    """Return the key=value pairs as a mapping."""
-    values: dict[str, object] = {}
-    for pair in pairs:
-        name, separator, value = pair.partition("=")
-        if not separator:
-            raise click.BadParameter(f"{pair[:60]!r} is not key=value", param_hint="-o")
-        values[name] = value
-    return values
-
-
-option_pairs = click.option("-o", "pairs", multiple=True, metavar="KEY=VALUE", help="An option of the resource.")
-as_json = click.option("--json", "as_json", is_flag=True, help="For programs: JSON on standard output.")
+FOLLOW_WAIT = 20  # s that the queue may hold each request of `results --follow`
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="render-trio")
 def main() -> None:
-    """Printable classroom resources: from a task on a queue to a PDF."""
+    """Draw printable classroom resources as PDFs: at once, or as a service that works through a task queue.
+
+    \b
+    First steps:
+      render-trio demo                         draw every resource into ./out
+      render-trio resources                    list the resources
+      render-trio resources grid               list the options of one
+      render-trio render grid --out grid.pdf   draw one document
+      render-trio up                           run a queue and a service
+
+    Exit codes: 0 for success, 1 for an error (the reason is on stderr), 2 for wrong usage. `serve` has more; see
+    `render-trio serve --help`.
+    """
 
 
 @main.command()
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("out"), show_default=True)
-@click.option("--stay", is_flag=True, help="Let queue and service go on until Ctrl-C, for a look with a browser.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("out"),
+    show_default=True,
+    help="Folder for the PDFs. It is created if necessary.",
+)
+@click.option("--stay", is_flag=True, help="Keep queue and service running until Ctrl-C, to explore in a browser.")
 @as_json
-@report_errors
+@report_errors(OSError, StoreUnavailableError)
 def demo(out: Path, stay: bool, as_json: bool) -> None:
-    """Start a queue and a service, print one document per resource into --out, and end."""
-    logs.configure("console", "warning")
+    """Draw every resource once, through a queue and a service.
 
-    def stayed(printed: list[Printed], address: str, queue_url: str) -> None:
+    Starts both on free ports, submits one task per resource, writes the PDFs to --out and stops. It needs no
+    configuration and ignores environment variables.
+    """
+    logs.configure("console", "warning")
+    out.mkdir(parents=True, exist_ok=True)  # reports an unusable folder before anything is started
+
+    def stayed(rendered: list[Rendered], address: str, queue_url: str) -> None:
         bar.close()
-        output.show_printed(_rows(printed), as_json)
-        click.echo(f"service: {address}\nqueue:   {queue_url}\nCtrl-C ends both.", err=as_json)
+        output.show_rendered(_rows(rendered), as_json)
+        click.echo(_running(address, queue_url), err=as_json)
 
     with ExitStack() as bar:
-        advance = bar.enter_context(output.progress(len(CATALOGUE), "Printing"))
-        printed = trio.run(run_demo, out, lambda _: advance(), stayed if stay else None)
+        advance = bar.enter_context(output.progress(len(CATALOGUE), "Drawing"))
+        rendered = trio.run(run_demo, out, lambda _: advance(), stayed if stay else None)
     if not stay:
-        output.show_printed(_rows(printed), as_json)
-    if any(not one.received.result.success for one in printed):
-        raise click.ClickException("not every resource could be printed")
+        output.show_rendered(_rows(rendered), as_json)
+    failed = [one.view for one in rendered if not one.received.result.success]
+    if failed:
+        raise click.ClickException(f"could not be drawn: {', '.join(sorted(failed))}")
 
 
-def _rows(printed: list[Printed]) -> list[tuple[str, Received, float]]:
-    return [(one.view, one.received, one.seconds) for one in sorted(printed, key=lambda one: one.view)]
+def _rows(rendered: list[Rendered]) -> list[tuple[str, Received, float]]:
+    return [(one.view, one.received, one.seconds) for one in sorted(rendered, key=lambda one: one.view)]
+
+
+def _running(address: str, queue_url: str) -> str:
+    return f"service: {address}\nqueue:   {queue_url}\nPress Ctrl-C to stop both."
 
 
 @main.command()
-@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="Of the service.")
-@click.option("--queue-port", default=5052, show_default=True, type=click.IntRange(0, 65535), help="Of the queue.")
-@click.option("--data", type=click.Path(file_okay=False, path_type=Path), default=Path("data"), show_default=True)
-@report_errors
+@click.option(
+    "--port",
+    default=8080,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port of the service; 0 chooses a free one.",
+)
+@click.option(
+    "--queue-port",
+    default=5052,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port of the queue; 0 chooses a free one.",
+)
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("data"),
+    show_default=True,
+    help="Folder for tasks (queue.sqlite3) and large documents (documents/). It is created if necessary.",
+)
+@report_errors(OSError, StoreUnavailableError)
 def up(port: int, queue_port: int, data: Path) -> None:
-    """Run queue and service until Ctrl-C; tasks and large documents lie in --data."""
+    """Run a queue and a service together, until Ctrl-C.
+
+    Tasks that are left are kept in --data for the next run. All other settings come from environment variables;
+    `render-trio serve --help` lists them. QUEUE_URL, PORT and DOCUMENT_STORE are ignored.
+    """
     data.mkdir(parents=True, exist_ok=True)
     store = f"sqlite:///{data / 'queue.sqlite3'}"
     given = {"port": str(port), "document_store": str(data / "documents")}
@@ -142,53 +141,69 @@ async def _run_both(chosen: Settings, queue_settings: serving.EmulatorSettings, 
         chosen = dataclasses.replace(chosen, queue_url=queue_url, api_discovery_url="")
 
         async def run_service(task_status: trio.TaskStatus[str]) -> None:
-            await service.run(chosen, signals=signals, task_status=task_status)
-            nursery.cancel_scope.cancel()  # the queue goes last: leases are given back to it
+            await process.run_until_signal(chosen, signals, task_status=task_status)
+            nursery.cancel_scope.cancel()  # the queue stops last, because the service releases its leases to it
 
         address = await nursery.start(run_service)
-        click.echo(f"service: {address}\nqueue:   {queue_url}\nCtrl-C ends both.")
+        click.echo(_running(address, queue_url))
 
 
 @main.command()
-@report_errors
+@report_errors(OSError)
 @with_settings
 def serve(chosen: Settings) -> None:
-    """Run the service alone, set up by environment variables or the options below."""
+    """Run the service: lease tasks from a queue, draw them, deliver the results, and serve web pages.
+
+    Every option can also be set by the environment variable of the same name: --task-count by TASK_COUNT. If both are
+    set, the option wins. Times are in seconds and sizes in bytes, unless they have a unit: 250 ms, 2 min, 680 KiB.
+
+    SIGTERM or Ctrl-C stops the service: it leases no more tasks, finishes those in progress within a time limit, and
+    releases the rest. A second signal makes it exit immediately.
+
+    \b
+    Exit codes:
+      0    stopped by a signal
+      1    could not start, or could not recover from a failure; the reason is logged
+      2    wrong usage
+      70   shutdown took longer than SHUTDOWN_SECONDS
+      130  exited immediately, after a second signal
+    """
     code = process.main(chosen)
     if code:
         raise SystemExit(code)
 
 
-@main.command()
-@report_errors
-@with_emulator_options
-def emulator(settings: serving.EmulatorSettings) -> None:
-    """Run the queue alone: pull queues (Task Queue v1beta2, Cloud Tasks v2beta2) on SQLite or Redis."""
-    logs.configure("console", "info")
-    click.echo(openness(settings), err=True)
-    processes.run(settings, lambda address: click.echo(f"listening on {address}"))
+main.add_command(emulator, "emulator")
 
 
 @main.command()
 @click.argument("view")
 @option_pairs
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The PDF to write.")
-@report_errors
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="PDF file to write; an existing file is replaced. Folders are created if necessary.",
+)
+@report_errors(OSError)
 def render(view: str, pairs: tuple[str, ...], out: Path) -> None:
-    """Draw one document, without a queue. What is not chosen takes its default."""
-    request, _ = task_values(view, options_given(pairs))
-    document = produce(request, lambda: None)
+    """Draw one document to a file, without a queue or a service.
+
+    VIEW is a resource, such as binary-cards; `render-trio resources` lists them. Options that are not given have
+    their defaults.
+    """
+    document = render_document(view, **options_given(pairs))
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(document.pdf)
-    click.echo(f"{out}: {document.pages} pages, {len(document.pdf)} bytes", err=True)
+    click.echo(f"{out}: {output.count(document.pages, 'page')}, {len(document.pdf)} bytes", err=True)
 
 
 @main.command()
 @click.argument("view", required=False)
 @as_json
-@report_errors
+@report_errors()
 def resources(view: str | None, as_json: bool) -> None:
-    """List the resources, or the options of one."""
+    """List the resources, or the options of one (VIEW)."""
     chosen = list(CATALOGUE.values()) if view is None else [find_resource(view)]
     output.show_resources(chosen, with_options=view is not None, as_json=as_json)
 
@@ -196,11 +211,27 @@ def resources(view: str | None, as_json: bool) -> None:
 @main.command(name="submit")
 @click.argument("view")
 @option_pairs
-@click.option("--count", default=1, show_default=True, type=click.IntRange(1, 1_000_000), help="Tasks to submit.")
+@click.option(
+    "--count",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 1_000_000),
+    help="Number of tasks to submit, all with the same options.",
+)
 @as_json
-@report_errors
+@report_errors()
 def submit_command(view: str, pairs: tuple[str, ...], count: int, as_json: bool) -> None:
-    """Put tasks on the queue (QUEUE_URL, PROJECT_NAME, QUEUE_NAME); prints their ids."""
+    """Submit tasks to a queue, and print their IDs, one per line.
+
+    VIEW is a resource, such as binary-cards; `render-trio resources` lists them. A running service draws the
+    documents, and `render-trio results` fetches them.
+
+    \b
+    Environment variables:
+      QUEUE_URL      URL of the queue service   [default: http://127.0.0.1:5052]
+      PROJECT_NAME   project of the queue       [default: render]
+      QUEUE_NAME     name of the queue          [default: render]
+    """
     _, values = task_values(view, options_given(pairs))
 
     async def submit_all(queue: TaskQueue) -> list[str]:
@@ -216,13 +247,36 @@ def submit_command(view: str, pairs: tuple[str, ...], count: int, as_json: bool)
 
 
 @main.command(name="results")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("out"), show_default=True)
-@click.option("--follow", is_flag=True, help="Go on until Ctrl-C.")
-@click.option("--wait", default=5, show_default=True, type=click.IntRange(0, 60), help="Seconds to wait for the first.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("out"),
+    show_default=True,
+    help="Folder for the PDFs. It is created if necessary.",
+)
+@click.option("--follow", is_flag=True, help="Keep waiting for results until Ctrl-C.")
+@click.option(
+    "--wait",
+    default=5,
+    show_default=True,
+    type=click.IntRange(0, 60),
+    help="Seconds to wait for the first result. Not used with --follow.",
+)
 @as_json
-@report_errors
+@report_errors(OSError)
 def results_command(out: Path, follow: bool, wait: int, as_json: bool) -> None:
-    """Take results off the queue and write their PDFs to --out."""
+    """Fetch results from a queue, and write their PDFs to --out.
+
+    Prints one line per result: the task's ID, then the file, the link or the error. A result is deleted from the
+    queue after its file has been written. Stops when there are no more results. A failed task doesn't change the
+    exit code; with --json, "success" is false.
+
+    \b
+    Environment variables:
+      QUEUE_URL      URL of the queue service   [default: http://127.0.0.1:5052]
+      PROJECT_NAME   project of the queue       [default: render]
+      QUEUE_NAME     name of the queue          [default: render]
+    """
 
     async def take_all(queue: TaskQueue) -> None:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
@@ -243,12 +297,14 @@ async def _cancel_on_signal(signals: Any, scope: trio.CancelScope) -> None:
         scope.cancel()
 
 
-def _with_queue(ask: Callable[[TaskQueue], Any]) -> Any:
-    """Run `ask` with the queue that the environment names."""
+def _with_queue(use: Callable[[TaskQueue], Any]) -> Any:
+    """Return what `use` returns for the queue that the environment variables name."""
     chosen = settings.read(os.environ)
+    for warning in settings.former_names(os.environ):
+        click.echo(f"Warning: {warning}", err=True)
 
     async def run() -> Any:
         async with composition.open_queue(chosen) as queue:
-            return await ask(queue)
+            return await use(queue)
 
     return trio.run(run)

@@ -1,4 +1,4 @@
-"""The whole way once, with nothing set up: a queue and a service on free ports, one task per resource, the PDFs."""
+"""The demo: a queue and a service on free ports, one task per resource → one PDF per resource."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from render_trio.settings.settings import Settings
 from resources.registry import CATALOGUE
 
 HEADER = "Made to measure"
-PATIENCE_SECONDS = 120.0  # for all documents: they take well under a second, an overloaded machine more
-RESULT_WAIT = 5
+PATIENCE_SECONDS = 120.0  # for all documents: they take well under a second, longer on an overloaded machine
+RESULT_WAIT = 5  # s
 
 
 @dataclass(frozen=True, slots=True)
-class Printed:
-    """A document that came back: how long after its task was put on the queue."""
+class Rendered:
+    """The result for one resource, and the seconds from submitting its task to receiving the result."""
 
     view: str
     received: Received
@@ -34,18 +34,18 @@ class Printed:
 
 
 class DemoError(RenderTrioError):
-    """Not every document came back in time."""
+    """Not every result arrived in time."""
 
 
 async def run(
     folder: Path,
-    on_printed: Callable[[Printed], None],
-    stay: Callable[[list[Printed], str, str], None] | None = None,
-) -> list[Printed]:
-    """Print one document per resource into `folder`. Raises DemoError, OSError.
+    on_rendered: Callable[[Rendered], None],
+    stay: Callable[[list[Rendered], str, str], None] | None = None,
+) -> list[Rendered]:
+    """Render one document per resource into `folder`, and return the results.
 
-    With `stay` it is then told what was printed and where service and queue answer, and both go on until
-    SIGINT or SIGTERM.
+    `stay`, if given, is called with the results and the URLs of service and queue; then both keep running until
+    SIGINT or SIGTERM. Raises DemoError, and OSError if a document can't be written.
     """
     with tempfile.TemporaryDirectory(prefix="render-trio-", ignore_cleanup_errors=True) as data:
         async with trio.open_nursery() as nursery:
@@ -53,34 +53,34 @@ async def run(
             queue_url = await nursery.start(serve_queue, queue_settings)
             settings = Settings(queue_url=queue_url, port=0)
             address = await nursery.start(service.run, settings)
-            printed = await _print_all(settings, folder, on_printed)
+            rendered = await _render_all(settings, folder, on_rendered)
             if stay is not None:
                 with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-                    stay(printed, address, queue_url)
+                    stay(rendered, address, queue_url)
                     async for _ in signals:
                         break
             nursery.cancel_scope.cancel()
-    return printed
+    return rendered
 
 
-async def _print_all(settings: Settings, folder: Path, on_printed: Callable[[Printed], None]) -> list[Printed]:
+async def _render_all(settings: Settings, folder: Path, on_rendered: Callable[[Rendered], None]) -> list[Rendered]:
     queue = TaskQueue(settings.queue_url, settings.project_name, settings.queue_name, timeout=settings.queue_timeout)
     submitted: dict[str, tuple[str, float]] = {}
-    printed: list[Printed] = []
+    rendered: list[Rendered] = []
     try:
         for view, resource in CATALOGUE.items():
             options = {"header_text": HEADER, "url": f"https://example.org/resources/{resource.slug}", "seed": "demo"}
             begun = trio.current_time()
             submitted[await submit(queue, task_values(view, options)[1])] = (view, begun)
         with trio.move_on_after(PATIENCE_SECONDS):
-            while len(printed) < len(submitted):
+            while len(rendered) < len(submitted):
                 for received in await take_results(queue, folder, wait=RESULT_WAIT):
                     view, begun = submitted[received.result.task_id]
-                    printed.append(Printed(view, received, trio.current_time() - begun))
-                    on_printed(printed[-1])
+                    rendered.append(Rendered(view, received, trio.current_time() - begun))
+                    on_rendered(rendered[-1])
     finally:
         with trio.CancelScope(shield=True):
             await queue.aclose()
-    if len(printed) < len(submitted):
-        raise DemoError(f"{len(printed)} of {len(submitted)} documents came back within {PATIENCE_SECONDS:.0f} s")
-    return printed
+    if len(rendered) < len(submitted):
+        raise DemoError(f"only {len(rendered)} of {len(submitted)} results arrived within {PATIENCE_SECONDS:.0f} s")
+    return rendered

@@ -1,4 +1,4 @@
-"""What the command line shows: progress and tables for people, JSON for programs."""
+"""Results and resources → progress bars and tables for a terminal, or JSON for programs."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rich.table import Table
 
 from render_trio.queue.messages import LinkResult
 from render_trio.queue.producer import Received
+from resources.language import languages
 from resources.parsing import COMMON_OPTIONS
 from resources.resource import Resource
 
@@ -28,9 +29,24 @@ TITLES: tuple[tuple[str, Literal["left", "right"]], ...] = (
 )
 
 
+# The common options that are plain text; resources/parsing.py checks them.
+TEXT_OPTIONS = f"""\
+Every document also has these, all optional:
+  header_text  text at the top of each page
+  url          web address at the bottom of each page
+  language     language of the words: {", ".join(languages())}
+  seed         any text; random content differs with each seed
+"""
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun: 1 page, 2 pages."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 @contextmanager
 def progress(total: int, what: str) -> Iterator[Callable[[], None]]:
-    """Show a bar on standard error; gives what moves it on by one."""
+    """Show a progress bar on stderr; yields a function that advances it by one."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=total)
@@ -38,7 +54,7 @@ def progress(total: int, what: str) -> Iterator[Callable[[], None]]:
 
 
 def received_as_json(received: Received) -> dict[str, Any]:
-    """Return a result without its document."""
+    """Return a result as JSON values, without its document."""
     result = received.result
     row: dict[str, Any] = {"task_id": result.task_id, "success": result.success, "filename": result.filename}
     if isinstance(result, LinkResult):
@@ -50,22 +66,25 @@ def received_as_json(received: Received) -> dict[str, Any]:
 
 def _error(received: Received) -> dict[str, str]:
     error = getattr(received.result, "error", None)
-    return {"code": getattr(error, "code", "unknown"), "message": getattr(error, "message", "no reason was given")}
+    return {
+        "code": getattr(error, "code", "unknown"),
+        "message": getattr(error, "message", "the result has no error message"),
+    }
 
 
 def show_received(received: Received, as_json: bool) -> None:
-    """Show one result, as one line."""
+    """Print one result as one line."""
     row = received_as_json(received)
     if as_json:
         click.echo(json.dumps(row))
     elif "error" in row:
         click.echo(f"{row['task_id']}: {row['error']['code']}: {row['error']['message']}")
     else:
-        click.echo(f"{row['task_id']}: {row.get('path') or row.get('url')} ({row['pages']} pages)")
+        click.echo(f"{row['task_id']}: {row.get('path') or row.get('url')} ({count(row['pages'], 'page')})")
 
 
-def show_printed(rows: Sequence[tuple[str, Received, float]], as_json: bool) -> None:
-    """Show documents: resource, pages, size, and how long each took from submission to receipt."""
+def show_rendered(rows: Sequence[tuple[str, Received, float]], as_json: bool) -> None:
+    """Print the results of the demo; the seconds are those from submitting a task to receiving its result."""
     if as_json:
         shown = [
             {"resource": view, "milliseconds": round(seconds * 1000, 1)} | received_as_json(received)
@@ -85,27 +104,27 @@ def show_printed(rows: Sequence[tuple[str, Received, float]], as_json: bool) -> 
 
 
 def show_resources(resources: Sequence[Resource], *, with_options: bool, as_json: bool) -> None:
-    """Show resources; with their options when there is one to look at."""
+    """Print the resources, or a table of the options of each."""
     if as_json:
         click.echo(json.dumps([_resource_as_json(resource) for resource in resources], indent=2, ensure_ascii=False))
         return
     console = Console()
     if not with_options:
-        table = Table("View", "Name", "What it is for")
+        table = Table("View", "Name", "Description")
         for resource in resources:
             table.add_row(resource.view, resource.name, resource.summary)
         console.print(table)
         return
     for resource in resources:
         console.print(f"[bold]{escape(resource.name)}[/bold]: {escape(resource.summary)}")
-        table = Table("Option", "Default", "Allowed", "A task must name it")
+        table = Table("Option", "Default", "Allowed", "Required in a task")
         for option in (*resource.options, *COMMON_OPTIONS):
-            default = _as_spelt(option.default)
-            table.add_row(option.name, default, option.allowed(), "yes" if option.required else "no")
+            table.add_row(option.name, _text(option.default), option.allowed(), "yes" if option.required else "no")
         console.print(table)
+        console.print(TEXT_OPTIONS)
 
 
-def _as_spelt(value: object) -> str:
+def _text(value: object) -> str:
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 

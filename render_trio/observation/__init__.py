@@ -1,0 +1,1 @@
+"""Events of workers and supervisor → metrics, recent activity, versions."""

@@ -1,104 +1,66 @@
-"""What a worker tells about its work; `metrics` counts it, `journal` keeps the latest, tests watch it."""
+"""The events that workers and the offload report. All durations are in seconds."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 
 class Observer:
-    """Told of everything worth counting; this one lets it pass, others keep what they are for. All times in seconds."""
+    """Ignores every event; subclasses override the methods they need."""
 
     def leased(self, tasks: int) -> None:
-        """Tasks were leased."""
+        """`tasks` tasks were leased in one request."""
 
     def queue_wait(self, seconds: float) -> None:
-        """A task had waited so long between its insertion and its first lease."""
+        """A task was leased for the first time, `seconds` after its insertion."""
 
     def retried(self) -> None:
-        """A task was begun that had been leased before."""
+        """An attempt began at a task that had been leased before."""
 
     def rendered(self, resource: str, outcome: str) -> None:
-        """A task ended: `done`, `rejected`, `failed`; it comes back: `retried`, `unsettled`; or it was `lost`."""
+        """An attempt ended.
+
+        Final outcomes: `done`, `rejected`, `failed`. The task will be leased again after `retried` and
+        `unsettled`; another worker has it after `lost`.
+        """
 
     def failure(self, task: str, code: str, reason: str, outcome: str) -> None:
-        """An attempt at a task failed, with the outcome that `rendered` counts."""
+        """An attempt failed; `outcome` as in `rendered`."""
 
     def stage(self, name: str, seconds: float) -> None:
-        """A stage of a task took so long."""
+        """A stage of a task (`render`, `deliver`, `settle`) took `seconds`."""
 
     def lost_lease(self) -> None:
-        """A lease ended while the work went on; nothing was delivered."""
+        """A lease was lost during the work; nothing is delivered."""
 
     def abandoned(self) -> None:
-        """A hung drawing thread was left behind."""
+        """A render thread that hangs was abandoned."""
 
     def killed(self) -> None:
-        """A drawing process was killed or died."""
+        """A render process was killed, or died."""
 
     def result_bytes(self, count: int) -> None:
-        """A document of so many bytes was delivered."""
+        """A document of `count` bytes was delivered."""
 
     def in_flight(self, change: int) -> None:
-        """One more (1) or one less (-1) task is being worked on."""
+        """The number of tasks in progress changed by 1 or -1."""
 
 
 class Observers(Observer):
-    """Tells several observers the same."""
+    """Forwards every event to several observers, in their order."""
 
     def __init__(self, *observers: Observer) -> None:
-        self._observers: Sequence[Observer] = observers
+        self._observers = observers
 
-    def leased(self, tasks: int) -> None:
-        """Tell all."""
-        for observer in self._observers:
-            observer.leased(tasks)
 
-    def queue_wait(self, seconds: float) -> None:
-        """Tell all."""
+def _forward(event: str) -> Callable[..., None]:
+    def forward(self: Observers, *arguments: object) -> None:
         for observer in self._observers:
-            observer.queue_wait(seconds)
+            getattr(observer, event)(*arguments)
 
-    def retried(self) -> None:
-        """Tell all."""
-        for observer in self._observers:
-            observer.retried()
+    return forward
 
-    def rendered(self, resource: str, outcome: str) -> None:
-        """Tell all."""
-        for observer in self._observers:
-            observer.rendered(resource, outcome)
 
-    def failure(self, task: str, code: str, reason: str, outcome: str) -> None:
-        """Tell all."""
-        for observer in self._observers:
-            observer.failure(task, code, reason, outcome)
-
-    def stage(self, name: str, seconds: float) -> None:
-        """Tell all."""
-        for observer in self._observers:
-            observer.stage(name, seconds)
-
-    def lost_lease(self) -> None:
-        """Tell all."""
-        for observer in self._observers:
-            observer.lost_lease()
-
-    def abandoned(self) -> None:
-        """Tell all."""
-        for observer in self._observers:
-            observer.abandoned()
-
-    def killed(self) -> None:
-        """Tell all."""
-        for observer in self._observers:
-            observer.killed()
-
-    def result_bytes(self, count: int) -> None:
-        """Tell all."""
-        for observer in self._observers:
-            observer.result_bytes(count)
-
-    def in_flight(self, change: int) -> None:
-        """Tell all."""
-        for observer in self._observers:
-            observer.in_flight(change)
+# Generated from Observer, so that a new event can't be forgotten here; the types are Observer's own.
+for _event in [name for name in vars(Observer) if not name.startswith("_")]:
+    setattr(Observers, _event, _forward(_event))

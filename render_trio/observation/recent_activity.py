@@ -1,6 +1,6 @@
-"""What happened lately, for people to look at: ends by the minute, times by stage, the last failures.
+"""Recent activity for the status page: documents per minute, durations by stage, the last failures.
 
-Bounded, whatever comes: numbers that count for ever are the business of `metrics`.
+Its size is bounded whatever is reported. `metrics` has the counters that grow for the life of the process.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from render_trio.observation.observer import Observer
 
 MINUTES = 60
 SECONDS = MINUTES * 60
-SAMPLES = 500  # latest times of a stage that its figures are taken from
+SAMPLES = 500  # durations kept for each stage
 MAX_STAGES = 20
 FAILURES = 25
 TASK_CHARACTERS = 20
@@ -33,7 +33,7 @@ class FailureNote(msgspec.Struct, frozen=True):
 
 
 class StageTimes(msgspec.Struct, frozen=True):
-    """Figures of a stage's latest runs, s. `high`: 95 of 100 took no longer."""
+    """The latest durations of a stage, s: median (`middle`), 95th percentile (`high`) and maximum (`longest`)."""
 
     name: str
     count: int
@@ -43,53 +43,50 @@ class StageTimes(msgspec.Struct, frozen=True):
 
 
 class RecentActivity(Observer):
-    """Keeps the latest. `clock` only goes forward, s; `date` gives s since the epoch."""
+    """Records recent events. `clock` is monotonic, in s; `date` returns s since the epoch."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, date: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._date = date
         self._second = int(clock())
-        self._done = [0] * SECONDS  # documents of each second of the last hour; a ring
+        self._done = [0] * SECONDS  # documents per second over the last hour: a ring buffer
         self._stages: dict[str, deque[float]] = {}
         self._failures: deque[FailureNote] = deque(maxlen=FAILURES)
 
     def rendered(self, resource: str, outcome: str) -> None:
-        """Count a document."""
         if outcome == "done":
-            self._turn()
+            self._advance()
             self._done[self._second % SECONDS] += 1
 
     def failure(self, task: str, code: str, reason: str, outcome: str) -> None:
-        """Note a failed attempt."""
         note = FailureNote(self._date(), _abridged(task), _short(code, 40), _short(reason, REASON_CHARACTERS), outcome)
         self._failures.appendleft(note)
 
     def queue_wait(self, seconds: float) -> None:
-        """Note how long a task waited, as a stage like others."""
+        """Record the wait as one more stage."""
         self.stage("wait in the queue", max(0.0, seconds))
 
     def stage(self, name: str, seconds: float) -> None:
-        """Note how long a stage took."""
         if name in self._stages or len(self._stages) < MAX_STAGES:
             self._stages.setdefault(name, deque(maxlen=SAMPLES)).append(seconds)
 
     def failures(self) -> tuple[FailureNote, ...]:
-        """Return the last failures, the latest first."""
+        """Return the last FAILURES failures, the latest first."""
         return tuple(self._failures)
 
     def stages(self) -> tuple[StageTimes, ...]:
-        """Return the figures of each stage, in the order in which they first came."""
+        """Return the durations of each stage, in the order in which the stages were first reported."""
         return tuple(_figures(name, sorted(times)) for name, times in self._stages.items())
 
     def minutes(self) -> tuple[int, ...]:
-        """Return the documents of each of the last sixty minutes, the last one last; it ends now."""
-        self._turn()
+        """Return the number of documents in each of the last 60 minutes, oldest first; the last minute ends now."""
+        self._advance()
         first = self._second + 1
         seconds = [self._done[(first + i) % SECONDS] for i in range(SECONDS)]
         return tuple(sum(seconds[i : i + 60]) for i in range(0, SECONDS, 60))
 
-    def _turn(self) -> None:
-        """Move the ring on to this second; what lies an hour back is forgotten."""
+    def _advance(self) -> None:
+        """Advance the ring buffer to the current second, and clear the entries that are now an hour old."""
         now = int(self._clock())
         for second in range(max(self._second + 1, now - SECONDS + 1), now + 1):
             self._done[second % SECONDS] = 0
@@ -102,12 +99,12 @@ def _figures(name: str, times: list[float]) -> StageTimes:
 
 
 def _abridged(task: str) -> str:
-    """Return enough of a task's id to find it in the log; the whole of it opens a web task's document."""
-    seen = _short(task, len(task))
-    return seen if len(seen) <= TASK_CHARACTERS else f"{seen[:8]}…{seen[-8:]}"
+    """Return enough of a task's ID to find it in the log. The whole ID would give access to a web task's document."""
+    text = _short(task, len(task))
+    return text if len(text) <= TASK_CHARACTERS else f"{text[:8]}…{text[-8:]}"
 
 
-def _short(text: str, most: int) -> str:
-    """Return the text on one line, at most so many characters of it, none that can't be seen."""
-    seen = "".join(character if character.isprintable() else " " for character in text[: most + 1])
-    return seen if len(seen) <= most else seen[: most - 1] + "…"
+def _short(text: str, limit: int) -> str:
+    """Return the text on one line, shortened to `limit` characters, with unprintable ones replaced by spaces."""
+    line = "".join(character if character.isprintable() else " " for character in text[: limit + 1])
+    return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -1,4 +1,7 @@
-"""Which C accelerations are loaded: without one everything works, only slower, so a missing one is told."""
+"""The versions of the service and its libraries, and the C accelerations that are loaded.
+
+Without an acceleration everything works, only slower; the service logs a warning when it starts.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ try:
 except importlib.metadata.PackageNotFoundError:  # run from a checkout that was not installed
     __version__ = "0+unknown"
 
-# module → (package to install, what it makes faster)
+# module → (package to install, what it accelerates)
 ACCELERATIONS = {
     "_rl_accel": ("reportlab[accel]", "drawing"),
     "hiredis": ("redis[hiredis]", "the queue on Redis"),
@@ -21,7 +24,7 @@ ACCELERATIONS = {
     "lxml.etree": ("lxml", "artwork"),
     "markupsafe._speedups": ("MarkupSafe", "web pages"),
 }
-# rl_accel's extension module has had both names.
+# The extension module of rl_accel has been renamed between its releases.
 _ALTERNATIVES = {"_rl_accel": ("rl_accel", "_rl_accel", "reportlab.lib._rl_accel")}
 
 
@@ -36,21 +39,21 @@ def _loads(module: str) -> bool:
 
 
 def loaded() -> dict[str, bool]:
-    """Return each acceleration's name (its module's) and whether it is loaded."""
+    """Return whether each acceleration is loaded, by the name of its module."""
     return {module.lstrip("_").split(".")[0]: _loads(module) for module in ACCELERATIONS}
 
 
 def warnings() -> list[str]:
-    """Return a line for each acceleration that is missing, naming the package that brings it."""
+    """Return one line for each missing acceleration, with the command that installs it."""
     return [
-        f"{module} is missing, so {what} is slower: pip install '{package}'"
+        f"{module} is not installed, so {what} is slower; to install it: pip install '{package}'"
         for module, (package, what) in ACCELERATIONS.items()
         if not _loads(module)
     ]
 
 
 def versions() -> dict[str, object]:
-    """Return the versions of the service and of what its documents depend on."""
+    """Return the versions of the service and of the libraries that its documents depend on."""
     return {
         "render-trio": __version__,
         "python": platform.python_version(),

@@ -1,4 +1,4 @@
-"""Settings → the parts of a service: queue client, document store, offload, on_demand, limits."""
+"""Settings → the parts of a service: queue client, document store, offload, on-demand renderer, limits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from render_trio.worker.worker import Limits
 
 @asynccontextmanager
 async def open_queue(settings: Settings) -> AsyncIterator[TaskQueue]:
-    """Give a queue client that is closed whatever cancels us."""
+    """Open a queue client, and close it even when the block is cancelled."""
     queue = TaskQueue(
         settings.queue_url,
         settings.project_name,
@@ -35,7 +35,7 @@ async def open_queue(settings: Settings) -> AsyncIterator[TaskQueue]:
 
 @asynccontextmanager
 async def open_offload(settings: Settings, metrics: Metrics) -> AsyncIterator[Offload]:
-    """Give where documents are made, as RENDER_ISOLATION says. Raises FatalError when no process can be started."""
+    """Open the offload that RENDER_ISOLATION selects. Raises FatalError if no render process can be started."""
     if settings.render_isolation == "thread":
         yield ThreadOffload(metrics, settings.render_workers, settings.abandoned_limit)
         return
@@ -54,14 +54,14 @@ async def open_offload(settings: Settings, metrics: Metrics) -> AsyncIterator[Of
 def open_on_demand_renderer(
     settings: Settings, offload: Offload, metrics: Metrics
 ) -> AbstractAsyncContextManager[OnDemandRenderer]:
-    """Give the on_demand of those who wait for a document on the web; its places are none of the workers'."""
+    """Open the renderer for web requests. Its capacity is separate from that of the workers."""
     s = settings
-    limits = OnDemandLimits(s.web_renders, s.web_waiting, s.web_render_seconds, s.web_shelf)
+    limits = OnDemandLimits(s.web_renders, s.web_waiting, s.web_render_seconds, s.web_cache)
     return open_on_demand(offload.beside(s.web_renders), limits, metrics)
 
 
 def document_store(settings: Settings) -> DirectoryStore | None:
-    """Return the store for documents that are too large for the queue, None when there is none."""
+    """Return the store for documents that are too large for the queue; None if DOCUMENT_STORE is not set."""
     if settings.document_store is None:
         return None
     inner = settings.bucket_save_directory
@@ -74,7 +74,7 @@ def document_store(settings: Settings) -> DirectoryStore | None:
 
 
 def worker_limits(settings: Settings) -> Limits:
-    """Return the limits that a worker keeps."""
+    """Return the limits of each worker."""
     s = settings
     return Limits(
         s.task_count, s.task_seconds, s.task_time_mult, s.task_retry_limit, s.render_sleep_time, s.queue_timeout

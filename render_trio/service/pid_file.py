@@ -1,7 +1,7 @@
-"""The PID file: whose process id stands in it holds its lock, so that nobody signals a stranger.
+"""The PID file, locked for as long as the service runs, so that no other process is signalled by mistake.
 
-The lock goes with the process, however it ends; a file that was left over is not locked. Whoever wants to
-signal us opens the file, sees that it is locked, and signals the id in it (scripts/shutdown-script.sh).
+The kernel releases the lock when the process ends, however it ends; a stale file is not locked. To signal the
+service, open the file, check that it is locked, and signal the process ID in it (scripts/shutdown-script.sh).
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from pathlib import Path
 
 from render_trio.errors import FatalError
 
-PATIENCE_SECONDS = 1.0  # for somebody who only looks whether the file is locked
-POLL_INTERVAL = 0.02
+PATIENCE_SECONDS = 1.0  # for a process that holds the lock only to check whether the file is locked
+POLL_INTERVAL = 0.02  # s
 
 
 @contextmanager
 def held(path: Path) -> Iterator[None]:
-    """Hold the file, with our process id in it, until the block is left; then it is gone.
+    """Write this process's ID to the file and lock it; delete it when the block is left.
 
-    Raises FatalError when another process holds it, OSError when it can't be written.
+    Raises FatalError if another process holds the lock, OSError if the file can't be written.
     """
     descriptor = _locked(path)
     try:
@@ -32,7 +32,7 @@ def held(path: Path) -> Iterator[None]:
         os.ftruncate(descriptor, len(content))
         yield
     finally:
-        path.unlink(missing_ok=True)  # while we hold the lock: it is ours
+        path.unlink(missing_ok=True)  # still locked, so no other process can own the file yet
         os.close(descriptor)
 
 
@@ -42,19 +42,22 @@ def _locked(path: Path) -> int:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is(path, descriptor):
+            if _is_current(path, descriptor):
                 return descriptor
         except BlockingIOError:
             if time.monotonic() > patient_until:
                 holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip()
                 os.close(descriptor)
-                raise FatalError(f"PID_FILE is {str(path)!r}, which process {holder} holds: it runs already") from None
+                raise FatalError(
+                    f"PID_FILE is {str(path)!r}, which is locked by process {holder}: the service is already running. "
+                    "Stop it, or set another PID_FILE"
+                ) from None
         os.close(descriptor)
         time.sleep(POLL_INTERVAL)
 
 
-def _is(path: Path, descriptor: int) -> bool:
-    """Return whether the file is still the one at this path: its last holder removes it."""
+def _is_current(path: Path, descriptor: int) -> bool:
+    """Return whether the open file is still the one at this path; its previous holder may have deleted it."""
     try:
         return os.path.samestat(path.stat(), os.fstat(descriptor))
     except FileNotFoundError:

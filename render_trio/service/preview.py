@@ -64,7 +64,7 @@ async def run(view: str, listener: socket.socket, found: list[Problem]) -> None:
         def health() -> Health:
             return judge([], trio.current_time(), draining=False, abandoned=0, abandoned_limit=1, queue_silence=0)
 
-        probes = Probes(health, lambda: [], metrics.exposition, show_metrics=True)
+        probes = Probes(health, list, metrics.exposition, show_metrics=True)
         app = create_app(probes, on_demand)
         live_reload.enable(app, secrets.token_hex(8), Listeners(settings.web_listeners, trio.Event()))
 

@@ -1,8 +1,11 @@
-"""How the process ends: by signals that ask it to, and by timers when it can't end by itself.
+"""Shutdown: signals that request it, and timers that force it if the process can't exit on its own.
 
-First SIGTERM or SIGINT: drain, within a bound. Second: now. The timers are for what Trio can't end: a task
-behind a shield, a thread that hangs. The watch over the event loop is for what stops Trio itself, and needs
-neither the loop nor the interpreter's lock.
+The first SIGTERM or SIGINT starts a bounded drain; a second one exits immediately. The timers end what Trio can't
+cancel: a task inside a shield, a thread that hangs. The event-loop watchdog covers Trio itself being blocked; it
+needs neither the event loop nor the interpreter's lock.
+
+Exit codes: 0 after a clean shutdown; 1 if the service can't recover, or its event loop was blocked; 70 if the
+shutdown took longer than SHUTDOWN_SECONDS; 130 after a second signal.
 """
 
 from __future__ import annotations
@@ -18,22 +21,25 @@ import structlog
 import trio
 
 EXIT_CLEAN, EXIT_FATAL, EXIT_HUNG, EXIT_SECOND_SIGNAL = 0, 1, 70, 130
-LOOP_SECONDS = 60.0  # for which the event loop may stand still; a page that is drawn holds it for milliseconds
-OBEYED = (signal.SIGTERM, signal.SIGINT)
+LOOP_SECONDS = 60.0  # that the event loop may be blocked; drawing a page in a thread blocks it for milliseconds
+SHUTDOWN_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 log = structlog.get_logger(__name__)
 
 
 def begin_hard_exit(seconds: float, code: int) -> None:
-    """End the process in `seconds` whatever hangs, unless it has ended by then; the earliest timer wins."""
+    """Exit with `code` after `seconds`, whatever hangs, unless the process has ended by then.
+
+    With several timers, the earliest wins.
+    """
     timer = threading.Timer(seconds, os._exit, (code,))
     timer.daemon = True
     timer.start()
 
 
 async def watch_loop(seconds: float = LOOP_SECONDS) -> None:
-    """End the process, telling where each thread stands, when the event loop stands still for `seconds`.
+    """Exit with code 1 and a traceback of every thread if the event loop is blocked for `seconds`.
 
-    A process that was frozen from outside for longer ends as well: its leases have run out meanwhile.
+    This includes a process that was suspended for longer (SIGSTOP, a paused machine): its leases have expired.
     """
     try:
         while True:
@@ -44,41 +50,47 @@ async def watch_loop(seconds: float = LOOP_SECONDS) -> None:
 
 
 class Signals:
-    """SIGTERM and SIGINT from the moment the block is entered; what comes before `obey` runs is kept for it."""
+    """Receives SIGTERM and SIGINT from the moment the block is entered; one that arrives before `receive` is kept."""
 
     def __init__(self) -> None:
-        self.told = trio.Event()
+        self.shutdown_requested = trio.Event()
         self._early: int | None = None
-        self._before: dict[int, object] = {}
+        self._previous: dict[int, object] = {}
 
     def __enter__(self) -> Signals:
-        for number in OBEYED:
-            self._before[number] = signal.signal(number, self._note)
+        for number in SHUTDOWN_SIGNALS:
+            self._previous[number] = signal.signal(number, self._note)
         return self
 
-    def __exit__(self, *ended: object) -> None:
-        for number, handler in self._before.items():
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._previous.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        """Outside of `obey`: at the start the first one is kept, at the end one more changes nothing."""
-        if self._early is not None and not self.told.is_set():
+        """Keep a signal that arrives while `receive` isn't running.
+
+        Before it, the first signal is kept and a second one exits; after it, the process is about to exit anyway.
+        """
+        if self._early is not None and not self.shutdown_requested.is_set():
             os._exit(EXIT_SECOND_SIGNAL)
         self._early = number
 
-    async def obey(self, seconds: float, *, task_status: trio.TaskStatus[None]) -> None:
-        """Set `told` at the first signal, and see to it that the process ends within `seconds` of it."""
-        with trio.open_signal_receiver(*OBEYED) as received:
+    async def receive(self, seconds: float, *, task_status: trio.TaskStatus[None]) -> None:
+        """Set `shutdown_requested` at the first signal, and exit with EXIT_HUNG if shutdown exceeds `seconds`.
+
+        Exits with EXIT_SECOND_SIGNAL at the second signal.
+        """
+        with trio.open_signal_receiver(*SHUTDOWN_SIGNALS) as received:
             task_status.started()
             if self._early is not None:
-                self._begin_end(self._early, seconds)
+                self._request_shutdown(self._early, seconds)
             async for number in received:
-                if self.told.is_set():
-                    log.warning("a second signal: ending now", signal=signal.Signals(number).name)
+                if self.shutdown_requested.is_set():
+                    log.warning("second signal, exiting immediately", signal=signal.Signals(number).name)
                     os._exit(EXIT_SECOND_SIGNAL)
-                self._begin_end(number, seconds)
+                self._request_shutdown(number, seconds)
 
-    def _begin_end(self, number: int, seconds: float) -> None:
-        log.info("told to end", signal=signal.Signals(number).name)
+    def _request_shutdown(self, number: int, seconds: float) -> None:
+        log.info("shutdown requested", signal=signal.Signals(number).name)
         begin_hard_exit(seconds, EXIT_HUNG)
-        self.told.set()
+        self.shutdown_requested.set()

@@ -1,0 +1,1 @@
+"""Environment variables and command-line options → one checked, frozen `Settings` value."""

@@ -1,4 +1,4 @@
-"""How many CPUs this process may use: its affinity mask, and the quota of its control group."""
+"""The number of CPUs that this process may use, from its affinity mask and its control group's quota."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 def allowed_cpus(cgroup: Path = CGROUP) -> int:
-    """The number of CPUs to plan for, at least 1.
+    """Return the number of CPUs to plan for, at least 1.
 
-    A container with a quota of 1.5 CPUs on a host of 64 gets 2: rounded up, since a worker also waits for
-    the network now and then.
+    A quota is rounded up, because a worker spends part of its time waiting for the network: a container with a
+    quota of 1.5 CPUs on a host with 64 gets 2.
     """
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = cgroup_quota(cgroup)
@@ -21,7 +21,7 @@ def allowed_cpus(cgroup: Path = CGROUP) -> int:
 
 
 def cgroup_quota(cgroup: Path = CGROUP) -> float | None:
-    """CPUs that the control group grants (v2: `cpu.max`, v1: `cpu.cfs_*`); None without a quota."""
+    """Return the control group's CPU quota (v2: `cpu.max`, v1: `cpu.cfs_*`), in CPUs; None if there is none."""
     try:
         allowance, period = (cgroup / "cpu.max").read_text().split()
     except (OSError, ValueError):
@@ -32,6 +32,6 @@ def cgroup_quota(cgroup: Path = CGROUP) -> float | None:
             return None
     try:
         quota = int(allowance) / int(period)
-    except (ValueError, ZeroDivisionError):  # "max": no quota
+    except (ValueError, ZeroDivisionError):  # the quota is "max": unlimited
         return None
     return quota if quota > 0 else None

@@ -1,17 +1,19 @@
-"""Environment and options → one frozen `Settings` value, read once and passed down.
+"""Environment variables and command-line options → one frozen `Settings` value, read once and passed down.
 
-The fields below are the only table of settings: name, default, help and what is allowed stand together, and
-the README's table, the command line's options and the messages are all made from it. A field `task_count`
-is read from the variable `TASK_COUNT` or the option `--task-count`; the option wins.
+The fields of `Settings` are the only table of settings: each has its name, default, help text and allowed values
+in one place. The README's table, the command line's options and the error messages are generated from it. The
+field `task_count` is read from the variable TASK_COUNT or the option --task-count; the option wins.
+
+To rename a setting, name the old one in `former`. It keeps working, with a warning, until REMOVAL_VERSION.
 """
 
-# ruff: noqa: RUF009  (the field function below gives a default factory, never a shared value)
+# ruff: noqa: RUF009  (the field function below passes a default factory, never a shared value)
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from render_trio.settings.values import (
     MIB,
     Reader,
     factor,
+    host,
     inner_path,
     one_of,
     path_of,
@@ -35,12 +38,13 @@ from render_trio.settings.values import (
     yes_no,
 )
 
+REMOVAL_VERSION = "0.3"  # the version in which former names stop working
 VALUE_SHOWN = 40
-"""Characters of a bad value that a message repeats: enough to recognise it, too few to fill a log."""
+"""Characters of an invalid value that a message repeats: enough to recognise it, too few to flood a log."""
 
 
 class SettingError(ValueError):
-    """A setting has a value that is not allowed; the text is one line for the operator."""
+    """A setting has a value that is not allowed. The message is one line for the operator."""
 
     def __init__(self, name: str, value: str, allowed: str) -> None:
         shown = value if len(value) <= VALUE_SHOWN else value[: VALUE_SHOWN - 1] + "…"
@@ -50,25 +54,26 @@ class SettingError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One row of the table. `default` is written as an operator would write it."""
+    """One row of the table. `default` is text, as an operator would write it; `former` is an old name, or empty."""
 
     name: str
     default: str
     help: str
     reader: Reader[Any]
+    former: str = ""
 
     @property
     def field(self) -> str:
-        """The attribute of `Settings`: `task_count`."""
+        """The attribute of `Settings`, such as `task_count`."""
         return self.name.lower()
 
     @property
     def option(self) -> str:
-        """The command line's option: `--task-count`."""
-        return "--" + self.field.replace("_", "-")
+        """The command-line option, such as `--task-count`."""
+        return option_name(self.name)
 
     def read(self, text: str) -> Any:
-        """The value of `text`; raises `SettingError`."""
+        """Return the value. Raises SettingError."""
         try:
             return self.reader.read(text.strip())
         except (ValueError, OverflowError) as error:
@@ -76,185 +81,253 @@ class Setting:
             raise SettingError(self.name, shown, self.reader.allowed) from (None if self.reader.secret else error)
 
 
-def _setting(default: str, reader: Reader[Any], help: str) -> Any:
+def option_name(name: str) -> str:
+    """Return the command-line option of a setting's name: TASK_COUNT → --task-count."""
+    return "--" + name.lower().replace("_", "-")
+
+
+def _setting(default: str, reader: Reader[Any], help: str, former: str = "") -> Any:
     return dataclasses.field(
         default_factory=lambda: reader.read(default),
-        metadata={"default": default, "reader": reader, "help": help},
+        metadata={"default": default, "reader": reader, "help": help, "former": former},
     )
 
 
 _QUEUE_WORD = word("[a-zA-Z0-9-]{1,100}", "1 to 100 letters, digits and hyphens")
 _PROJECT_WORD = word("[a-z]?~?[a-zA-Z0-9.:_-]{1,100}", "1 to 100 letters, digits and . : _ -")
-_HOST_WORD = word(r"[0-9a-zA-Z.:_\[\]-]{1,253}", "a host name or an address, such as 127.0.0.1, 0.0.0.0 or ::")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything that can be set, checked. `Settings()` is all defaults; tests name what they change."""
+    """Every setting, checked. `Settings()` has the defaults; times are in seconds, sizes in bytes."""
 
     # The queue.
     project_name: str = _setting("render", _PROJECT_WORD, "Project that the queue belongs to.")
-    queue_name: str = _setting("render", _QUEUE_WORD, "Pull queue that tasks are leased from.")
-    queue_url: str = _setting("http://127.0.0.1:5052", web_address(), "Address of the queue service, without a path.")
+    queue_name: str = _setting("render", _QUEUE_WORD, "Pull queue to lease tasks from.")
+    queue_url: str = _setting(
+        "http://127.0.0.1:5052",
+        web_address(),
+        "URL of the queue service, without a path. Not used with a discovery URL.",
+    )
     api_discovery_url: str = _setting(
         "",
         web_address(),
-        "Where the queue's discovery document is, `{api}` and `{apiVersion}` being filled in. Wins over `QUEUE_URL`.",
+        "URL of the queue API's discovery document, used instead of `QUEUE_URL`. `{api}` and `{apiVersion}` are "
+        "replaced by the API's name and version.",
     )
-    queue_timeout: float = _setting("10 s", seconds(0.1, 300), "Time for one answer of the queue.")
-    task_count: int = _setting("20", whole(1, 1000), "Tasks leased at once, at most.")
-    task_seconds: float = _setting("50 s", seconds(1, 86_400), "Lease and time limit of a task's first attempt.")
+    queue_timeout: float = _setting("10 s", seconds(0.1, 300), "Time limit for one response from the queue.")
+    task_count: int = _setting("20", whole(1, 1000), "Maximum number of tasks leased in one request.")
+    task_seconds: float = _setting(
+        "50 s", seconds(1, 86_400), "Time limit for a task's first attempt. Its lease lasts 10 s longer."
+    )
     task_time_mult: float = _setting(
         "1.33",
         factor(0, 100),
-        "Growth of that limit: `TASK_SECONDS × (1 + TASK_TIME_MULT × attempts before)`.",
+        "Increase of the time limit with each retry: it is `TASK_SECONDS × (1 + TASK_TIME_MULT × retries)`.",
     )
-    task_retry_limit: int = _setting("5", whole(1, 100), "Attempts after which a task is answered with a failure.")
+    task_retry_limit: int = _setting(
+        "5", whole(1, 100), "Number of attempts at a task. After the last one, a failure result is delivered."
+    )
     render_sleep_time: float = _setting(
-        "2 s", seconds(0.01, 3600), "Longest pause between two looks at an empty queue."
+        "2 s",
+        seconds(0.01, 3600),
+        "Longest pause between polls of an empty queue that doesn't support long polling.",
     )
 
     # The work.
-    render_workers: int = _setting("auto", workers(256), "Workers side by side; auto: one per CPU allowed.")
+    render_workers: int = _setting(
+        "auto", workers(256), "Number of workers. auto: one per CPU that the service may use."
+    )
     render_isolation: str = _setting(
         "thread",
         one_of("thread", "process"),
-        "Where pages are drawn: a thread, or a process that can be killed.",
+        "Where documents are drawn. thread: in the service, no start-up cost, but a hung thread can't be killed. "
+        "process: in worker processes, which are killed at the time limit.",
     )
     render_memory_limit: int = _setting(
         "1 GiB",
         size(128 * MIB, 1024 * GIB, zero="no limit"),
-        "Memory that one drawing process may use (process only).",
+        "Memory limit of each render process. Only with `RENDER_ISOLATION=process`.",
     )
     render_jobs_per_process: int = _setting(
-        "500", whole(1, 1_000_000), "Tasks after which a drawing process is replaced (process only)."
+        "500",
+        whole(1, 1_000_000),
+        "Number of documents after which a render process is replaced. Only with `RENDER_ISOLATION=process`.",
     )
     render_recycle_memory: int = _setting(
         "400 MiB",
         size(64 * MIB, 1024 * GIB, zero="never"),
-        "Resident memory after which a drawing process is replaced (process only).",
+        "Resident memory above which a render process is replaced. Only with `RENDER_ISOLATION=process`.",
     )
     abandoned_limit: int = _setting(
         "4",
         whole(1, 1000),
-        "Hung drawing threads after which the service exits to be restarted (thread only).",
+        "Number of hung render threads at which the service exits, to be restarted. Only with "
+        "`RENDER_ISOLATION=thread`.",
     )
 
     # The results.
     max_queue_task_size: int = _setting(
         "680 KiB",
         size(KIB, 760 * KIB),
-        "Largest document sent in the queue, whose tasks hold 1 MiB in Base64; larger ones become a link.",
+        "Largest document delivered inside a result task (a queue task holds 1 MiB, in Base64). A larger one is "
+        "delivered as a link to `DOCUMENT_STORE`.",
     )
-    document_store: Path | None = _setting("", path_of("folder"), "Folder for documents that are delivered as a link.")
-    document_url_prefix: str = _setting("", web_address(), "Public address of that folder, which the links begin with.")
+    document_store: Path | None = _setting(
+        "",
+        path_of("folder"),
+        "Folder for documents delivered as links. Without one, a task whose document is too large fails.",
+    )
+    document_url_prefix: str = _setting(
+        "",
+        web_address(),
+        "Public URL of `DOCUMENT_STORE`, with which links begin. Without it, and without a bucket, links are file:// "
+        "URLs.",
+    )
     cloud_storage_bucket_name: str = _setting(
         "",
         word("[a-z0-9._-]{3,222}|", "a bucket's name, or nothing"),
-        "Bucket that is mounted at `DOCUMENT_STORE`; gives the links' address if there is no prefix.",
+        "Cloud Storage bucket mounted at `DOCUMENT_STORE`. Links begin with its public URL unless "
+        "`DOCUMENT_URL_PREFIX` is set.",
     )
-    bucket_save_directory: str = _setting("", inner_path(), "Folder inside the store.")
+    bucket_save_directory: str = _setting(
+        "", inner_path(), "Folder inside `DOCUMENT_STORE` in which documents are stored."
+    )
 
     # Files.
-    static_directory: Path | None = _setting("", path_of("folder"), "Static files instead of the packaged ones.")
-    template_directory: Path | None = _setting("", path_of("folder"), "Templates instead of the packaged ones.")
+    static_directory: Path | None = _setting("", path_of("folder"), "Static files to use instead of the packaged ones.")
+    template_directory: Path | None = _setting("", path_of("folder"), "Templates to use instead of the packaged ones.")
 
     # Supervision.
     restart_limit: int = _setting(
         "10",
         whole(1, 10_000),
-        "Restarts of one worker within `RESTART_WINDOW` after which the service gives up.",
+        "Restarts of one worker within `RESTART_WINDOW` after which the service exits, to be restarted.",
     )
-    restart_window: float = _setting("60 s", seconds(1, 86_400), "Time over which restarts are counted.")
+    restart_window: float = _setting("60 s", seconds(1, 86_400), "Time window in which restarts are counted.")
     queue_silence: float = _setting(
         "30 s",
         seconds(1, 86_400),
-        "Time without a good answer of the queue after which the service is not ready.",
+        "Time without a successful response from the queue after which `/readyz` reports not ready.",
     )
     shutdown_seconds: float = _setting(
         "25 s",
         seconds(1, 3600),
-        "Time from SIGTERM to the end, whatever happens; below what the platform grants.",
+        "Hard limit for shutdown. Set it below your platform's grace period.",
     )
-    pid_file: Path | None = _setting("", path_of("file"), "File that holds the process id while the service runs.")
+    pid_file: Path | None = _setting(
+        "", path_of("file"), "File to write the process ID to. It is locked while the service runs."
+    )
 
     # The web side.
-    host: str = _setting("127.0.0.1", _HOST_WORD, "Address to listen on.")
-    port: int = _setting("8080", whole(0, 65_535), "Port to listen on; 0 takes a free one.")
+    host: str = _setting(
+        "127.0.0.1", host(), "Address to listen on. 0.0.0.0 or :: accepts connections from other hosts."
+    )
+    port: int = _setting("8080", whole(0, 65_535), "Port to listen on. 0 chooses a free port.")
     web_listeners: int = _setting(
-        "100", whole(1, 10_000), "Pages and programs that may follow the status or a task at once."
+        "100",
+        whole(1, 10_000),
+        "Maximum number of event streams (of the status page and of tasks) open at the same time.",
     )
     web_result_seconds: float = _setting(
         "1 h",
         seconds(1, 604_800),
-        "Time for which the result of a task put on the queue over the web is kept.",
+        "How long the result of a task submitted over the web is kept.",
     )
     admin_token: str = _setting(
         "",
         secret("[!-~]{16,200}|", "16 to 200 printable ASCII characters without spaces, or nothing"),
-        "Token with which a worker can be restarted on `/status`; nobody can without one.",
+        "Token that allows restarting a worker on `/status`. Without one, this is disabled.",
     )
-    web_body_limit: int = _setting("64 KiB", size(0, 64 * MIB), "Largest request body taken.")
-    web_renders: int = _setting("1", whole(1, 256), "Documents drawn at once for those who ask on the web.")
-    web_waiting: int = _setting("64", whole(0, 100_000), "Further ones that may wait; beyond that the answer is 503.")
-    web_render_seconds: float = _setting("20 s", seconds(1, 300), "Time limit of a document that is asked for there.")
-    web_shelf: int = _setting(
-        "32 MiB", size(0, 64 * GIB), "Finished documents and previews that are kept at hand for the web."
+    web_body_limit: int = _setting("64 KiB", size(0, 64 * MIB), "Largest request body accepted.")
+    web_renders: int = _setting("1", whole(1, 256), "Documents drawn at the same time for web requests.")
+    web_waiting: int = _setting(
+        "64", whole(0, 100_000), "Web requests that may wait for their document. Any more are answered with 503."
     )
-    metrics: bool = _setting("yes", yes_no(), "Whether `/metrics` is served.")
+    web_render_seconds: float = _setting("20 s", seconds(1, 300), "Time limit for drawing a document for the web.")
+    web_cache: int = _setting(
+        "32 MiB",
+        size(0, 64 * GIB),
+        "Memory for the cache of documents and previews drawn for the web.",
+        former="WEB_SHELF",
+    )
+    metrics: bool = _setting("yes", yes_no(), "Whether to serve Prometheus metrics at `/metrics`.")
 
     # Logs.
-    log_format: str = _setting("json", one_of("json", "console"), "Shape of the log.")
-    log_level: str = _setting(
-        "info", one_of("debug", "info", "warning", "error"), "Least important line that is logged."
+    log_format: str = _setting(
+        "json", one_of("json", "console"), "Log format: one JSON object per line, or text for a terminal."
     )
+    log_level: str = _setting("info", one_of("debug", "info", "warning", "error"), "Minimum log level.")
 
     notices: tuple[str, ...] = ()
-    """What the operator should be told at start, such as a variable that looks like a misspelt setting."""
+    """Warnings for the operator, such as a variable that looks like a misspelt setting, to log at start."""
 
 
 TABLE: tuple[Setting, ...] = tuple(
-    Setting(field.name.upper(), field.metadata["default"], field.metadata["help"], field.metadata["reader"])
-    for field in dataclasses.fields(Settings)
-    if field.metadata
+    Setting(field.name.upper(), **field.metadata) for field in dataclasses.fields(Settings) if field.metadata
 )
 
 
 def read(environment: Mapping[str, str], options: Mapping[str, str | None] | None = None) -> Settings:
-    """The settings of this process.
+    """Return the settings of this process.
 
-    `environment`: variables by name (`TASK_COUNT`); an empty one counts as not given. `options`: texts by
-    field (`task_count`), None for an option that was not given; they win.
-    Raises `SettingError` for the first value that is not allowed, and for an option that does not exist.
+    `environment` maps variables (`TASK_COUNT`) to texts; an empty one counts as not set. `options` maps fields
+    (`task_count`) to texts, or to None for an option that was not given. An option wins over a variable, and a
+    setting's name over its former name.
+
+    Raises SettingError for the first value that is not allowed, and for an unknown option.
     """
     chosen = {name: text for name, text in (options or {}).items() if text is not None}
-    for unknown in chosen.keys() - {setting.field for setting in TABLE}:
+    for unknown in chosen.keys() - {name.lower() for setting in TABLE for name in (setting.name, setting.former)}:
         raise SettingError(unknown, chosen[unknown], "no such option")
     values: dict[str, Any] = {}
     for setting in TABLE:
-        text = chosen.get(setting.field, environment.get(setting.name, ""))
+        text = next(_given(setting, environment, chosen), "")
         if text.strip():
             values[setting.field] = setting.read(text)
-    return Settings(**values, notices=unknown_names(environment))
+    return Settings(**values, notices=(*former_names(environment, chosen), *unknown_names(environment)))
+
+
+def _given(setting: Setting, environment: Mapping[str, str], options: Mapping[str, str]) -> Iterator[str]:
+    """Yield the texts given for a setting, the one that wins first."""
+    names = [name for name in (setting.name, setting.former) if name]
+    yield from (options[name.lower()] for name in names if name.lower() in options)
+    yield from (environment[name] for name in names if environment.get(name, "").strip())
+
+
+def former_names(environment: Mapping[str, str], options: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """Return a warning for each former name in use, as a variable or as an option."""
+    lines = []
+    for setting in TABLE:
+        if setting.former and environment.get(setting.former, "").strip():
+            lines.append(_renamed(setting.former, setting.name))
+        if setting.former and setting.former.lower() in (options or {}):
+            lines.append(_renamed(option_name(setting.former), setting.option))
+    return tuple(lines)
+
+
+def _renamed(old: str, new: str) -> str:
+    return f"{old} is now {new}; the old name will stop working in {REMOVAL_VERSION}"
 
 
 def unknown_names(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """A line for each variable that begins with RENDER_ but is no setting, with the nearest one that is.
+    """Return a warning for each variable that begins with RENDER_ but is not a setting, with the closest name.
 
-    Told, not refused: hosting platforms set RENDER_… names of their own.
+    It is not an error, because hosting platforms set RENDER_… variables of their own.
     """
     known = [setting.name for setting in TABLE]
+    accepted = {*known, *(setting.former for setting in TABLE)}
     lines = []
     for name in sorted(environment):
-        if name.startswith("RENDER_") and name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-            lines.append(f"{name[:VALUE_SHOWN]} is not a setting; the nearest is {near[0]}")
+        if name.startswith("RENDER_") and name not in accepted:
+            closest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+            lines.append(f"{name[:VALUE_SHOWN]} is not a setting; the closest name is {closest[0]}")
     return tuple(lines)
 
 
 def markdown_table() -> str:
-    """The table of all settings in Markdown, as the README shows it."""
-    rows = ["| variable | default | allowed | what it is |", "|---|---|---|---|"]
+    """Return the table of all settings in Markdown, as the README shows it."""
+    rows = ["| variable | default | allowed | description |", "|---|---|---|---|"]
     for setting in TABLE:
         default = f"`{setting.default}`" if setting.default else "–"
         rows.append(f"| `{setting.name}` | {default} | {setting.reader.allowed} | {setting.help} |")

@@ -1,7 +1,7 @@
-"""Text of a setting → its value: the readers that the table in `settings` is made of.
+"""The text of a setting → its value: the readers used by the table in `settings`.
 
-Each reader says in `allowed` what it takes, in words that finish the sentence "allowed: …", and raises
-`ValueError` for anything else. `settings` turns that into the one line an operator sees.
+A reader raises ValueError for text that it doesn't accept; `settings` turns that into a one-line message for the
+operator, which ends with "allowed: " and the reader's `allowed`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Generic, TypeVar
 from urllib.parse import unquote, urlsplit
+
+import httpx
 
 from render_trio.settings.cpus import allowed_cpus
 
@@ -38,9 +40,9 @@ _YES_NO = {
 
 @dataclass(frozen=True, slots=True)
 class Reader(Generic[T]):
-    """How a setting is read: `read` gives the value or raises `ValueError`, `allowed` says what it takes.
+    """Parses one kind of setting. `read` returns the value or raises ValueError; `allowed` describes valid texts.
 
-    The value of a `secret` one is repeated nowhere.
+    Messages never contain the value of a `secret` setting.
     """
 
     allowed: str
@@ -61,7 +63,7 @@ def _quantity(text: str, units: dict[str, float] | dict[str, int]) -> float:
 
 
 def size_text(count: float) -> str:
-    """A number of bytes as people write it: `680 KiB`."""
+    """Return a number of bytes in its largest binary unit: `680 KiB`."""
     for unit, bytes_each in (("GiB", GIB), ("MiB", MIB), ("KiB", KIB)):
         if count >= bytes_each:
             return f"{count / bytes_each:g} {unit}"
@@ -69,7 +71,7 @@ def size_text(count: float) -> str:
 
 
 def whole(lowest: int, highest: int) -> Reader[int]:
-    """A whole number from `lowest` to `highest`."""
+    """Accept a whole number from `lowest` to `highest`."""
 
     def read(text: str) -> int:
         if not re.fullmatch(r"[0-9]{1,9}", text):
@@ -81,7 +83,7 @@ def whole(lowest: int, highest: int) -> Reader[int]:
 
 
 def factor(lowest: float, highest: float) -> Reader[float]:
-    """A plain number from `lowest` to `highest`."""
+    """Accept a number, with or without a fraction, from `lowest` to `highest`."""
 
     def read(text: str) -> float:
         value = _quantity(text, {"": 1.0})
@@ -92,7 +94,7 @@ def factor(lowest: float, highest: float) -> Reader[float]:
 
 
 def seconds(lowest: float, highest: float) -> Reader[float]:
-    """A time in seconds; `250 ms`, `2 min` and `1 h` are understood."""
+    """Accept a duration, in seconds unless it has a unit: `90`, `250 ms`, `2 min`, `1 h`. The value is in seconds."""
 
     def read(text: str) -> float:
         value = _quantity(text, _TIMES)
@@ -103,7 +105,7 @@ def seconds(lowest: float, highest: float) -> Reader[float]:
 
 
 def size(lowest: int, highest: int, *, zero: str = "") -> Reader[int]:
-    """A number of bytes; `680 KiB` and `1 GB` are understood. `zero`: what 0 stands for, if it is allowed."""
+    """Accept a number of bytes, with an optional unit: `1024`, `680 KiB`. `zero`: the meaning of 0, if allowed."""
 
     def read(text: str) -> int:
         value = int(_quantity(text, _SIZES))
@@ -116,7 +118,7 @@ def size(lowest: int, highest: int, *, zero: str = "") -> Reader[int]:
 
 
 def one_of(*choices: str) -> Reader[str]:
-    """One of a few words; capitals do not matter."""
+    """Accept one of several words, in upper or lower case."""
 
     def read(text: str) -> str:
         if text.lower() not in choices:
@@ -127,7 +129,7 @@ def one_of(*choices: str) -> Reader[str]:
 
 
 def yes_no() -> Reader[bool]:
-    """yes or no; true, false, on, off, 1 and 0 are understood."""
+    """Accept yes or no, and as synonyms true, false, on, off, 1 and 0."""
 
     def read(text: str) -> bool:
         if text.lower() not in _YES_NO:
@@ -138,7 +140,7 @@ def yes_no() -> Reader[bool]:
 
 
 def word(pattern: str, allowed: str) -> Reader[str]:
-    """A text that matches the whole of `pattern`."""
+    """Accept text that matches the whole `pattern`."""
 
     def read(text: str) -> str:
         if not re.fullmatch(pattern, text):
@@ -149,12 +151,12 @@ def word(pattern: str, allowed: str) -> Reader[str]:
 
 
 def secret(pattern: str, allowed: str) -> Reader[str]:
-    """A text that matches the whole of `pattern`, and that no message may repeat."""
+    """Accept text that matches the whole `pattern`, and keep it out of messages."""
     return Reader(allowed, word(pattern, allowed).read, secret=True)
 
 
 def web_address() -> Reader[str]:
-    """An http or https address, without the slash at its end; empty for none."""
+    """Accept an http or https URL, or nothing. The value has no trailing slash."""
 
     def read(text: str) -> str:
         if not text:
@@ -162,14 +164,35 @@ def web_address() -> Reader[str]:
         parts = urlsplit(text)
         if parts.scheme not in {"http", "https"} or not parts.hostname or re.search(r"\s", text):
             raise ValueError(text)
-        _ = parts.port  # raises ValueError when it is no port number
+        _ = parts.port  # raises ValueError if it is not a valid port number
+        try:
+            _check_name(httpx.URL(text).host)
+        except httpx.InvalidURL as error:
+            raise ValueError(text) from error
         return text.rstrip("/")
 
-    return Reader("an address that begins with http:// or https://, or nothing", read)
+    return Reader("a URL that begins with http:// or https://, or nothing", read)
 
 
-def path_of(what: str) -> Reader[Path | None]:
-    """A `what` (file, folder), as a path or a file:// address; empty for none. It need not exist yet."""
+def host() -> Reader[str]:
+    """Accept a host name or an IP address; an IPv6 address may be in brackets."""
+
+    def read(text: str) -> str:
+        if not re.fullmatch(r"[0-9a-zA-Z.:_\[\]-]{1,253}", text):
+            raise ValueError(text)
+        _check_name(text)
+        return text
+
+    return Reader("a host name or an address, such as 127.0.0.1, 0.0.0.0 or ::", read)
+
+
+def _check_name(name: str) -> None:
+    """Raise UnicodeError, a ValueError, for a name that the resolver would fail to encode: `a..b`."""
+    name.encode("idna")
+
+
+def path_of(kind: str) -> Reader[Path | None]:
+    """Accept the path or file:// URL of a `kind` (file, folder), or nothing. It need not exist yet."""
 
     def read(text: str) -> Path | None:
         if not text:
@@ -185,14 +208,14 @@ def path_of(what: str) -> Reader[Path | None]:
             raise ValueError(text)
         try:
             return Path(text).expanduser()
-        except RuntimeError as error:  # the home of a user that does not exist
+        except RuntimeError as error:  # ~name: there is no such user
             raise ValueError(text) from error
 
-    return Reader(f"a {what}'s path or file:// address, or nothing", read)
+    return Reader(f"the path or file:// URL of a {kind}, or nothing", read)
 
 
 def inner_path() -> Reader[str]:
-    """A relative path that stays inside its folder; empty for the folder itself."""
+    """Accept a relative path that stays inside its folder. The value is empty for the folder itself."""
 
     def read(text: str) -> str:
         path = PurePosixPath(text)
@@ -204,7 +227,7 @@ def inner_path() -> Reader[str]:
 
 
 def workers(highest: int) -> Reader[int]:
-    """How many workers: a number, or `auto` for one per CPU that this process may use."""
+    """Accept a whole number, or `auto` for the number of CPUs that this process may use."""
 
     def read(text: str) -> int:
         if text.lower() == "auto":

@@ -1,7 +1,7 @@
-"""A world to break things in: the real service, a real queue on a real store, a bad network between them.
+"""Chaos testing: the real service and a real queue on a real store, connected by proxies that inject faults.
 
-A schedule of faults is drawn from a seed: the same seed, the same faults at the same points of the work. The
-platform's part, to start again what has died, is played here too.
+A schedule of faults is generated from a seed: the same seed yields the same faults at the same points of the work.
+`World` also plays the part of the platform, which restarts processes that were killed.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from tests.processes import Running, children_of, start_queue, start_service
 from tests.proxy import PASS, RESET, STALL, SWALLOW, Behaviour, Proxy, http_answer, proxy
 from tests.redis_server import RedisServer, free_port
 
-LAST_FAULT = 0.8  # of the results: after that the world heals
+LAST_FAULT = 0.8  # of the results; after that, no fault is injected
 DAY = 86_400
-QUEUE_JUMP = 300  # s; leases end by the queue's own clock, and names of deleted tasks are kept for an hour of it
+QUEUE_JUMP = 300  # s; leases expire by the queue's clock, and the IDs of deleted tasks are reserved for an hour of it
 
 EVERYWHERE = (
     "service killed",
     "queue killed",
     "connections reset",
     "connections silent",
-    "answers swallowed",
-    "answers cut",
-    "queue talks rubbish",
+    "responses lost",
+    "responses cut",
+    "queue responses invalid",
     "queue is busy",
     "document store broken",
     "date jumps",
 )
 ONLY_WITH = {
-    "redis": ("redis killed", "redis answers swallowed"),
+    "redis": ("redis killed", "redis responses lost"),
     "sqlite": (),
     "process": ("drawing process killed",),
     "thread": (),
@@ -46,7 +46,7 @@ ONLY_WITH = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What breaks when `at` results have come, for how many seconds; `chance` (0-1) decides what is left open."""
+    """A fault that is injected after `at` results, for `seconds`. `chance` (0-1) selects among its variants."""
 
     at: int
     kind: str
@@ -55,7 +55,7 @@ class Fault:
 
 
 def schedule(seed: int, tasks: int, faults: int, store: str, isolation: str) -> list[Fault]:
-    """Return faults in their order; every kind comes before any comes again."""
+    """Return faults in their order; every kind occurs before any is repeated."""
     source = random.Random(f"{seed}:{store}:{isolation}")
     kinds = [*EVERYWHERE, *ONLY_WITH[store], *ONLY_WITH[isolation]]
     drawn: list[str] = []
@@ -69,7 +69,7 @@ def schedule(seed: int, tasks: int, faults: int, store: str, isolation: str) -> 
 
 
 class World:
-    """Everything that runs. `stack` ends it; what a fault changes is healed before the next one."""
+    """All processes of a run; `stack` stops them. Each fault is repaired before the next one."""
 
     def __init__(self, stack: ExitStack, folder: Path, store: str, isolation: str) -> None:
         self._queue_clock, self._service_clock = folder / "queue clock", folder / "service clock"
@@ -85,7 +85,7 @@ class World:
             "RENDER_WORKERS": 4,
             "TASK_SECONDS": 3,
             "QUEUE_TIMEOUT": 2,
-            "MAX_QUEUE_TASK_SIZE": "14 KiB",  # about half of the documents are larger, and go to the store
+            "MAX_QUEUE_TASK_SIZE": "14 KiB",  # about half of the documents are larger
             "DOCUMENT_STORE": str(self._store_link),
             "DOCUMENT_URL_PREFIX": "https://files.example.org",
         }
@@ -116,7 +116,7 @@ class World:
         return start_service(address, self.log, clock=self._service_clock, **self._settings)
 
     def break_things(self, faults: list[Fault], results: Callable[[], int], over: threading.Event) -> None:
-        """Let each fault strike when its time has come; returns when all have been healed."""
+        """Inject each fault when enough results have arrived; returns when the last one is repaired."""
         for fault in faults:
             while results() < fault.at:
                 if over.wait(0.01):
@@ -125,7 +125,7 @@ class World:
             self.struck.append(fault)
 
     def strike(self, fault: Fault) -> None:
-        """Break one thing, wait, and heal it."""
+        """Inject one fault, wait, and repair it."""
         if fault.kind == "service killed":
             self.service.end(signal.SIGKILL)
             self.service = self._start_service()
@@ -138,7 +138,7 @@ class World:
             self._redis.stop(kill=True)
             time.sleep(fault.seconds)
             self._redis.start()
-        elif fault.kind == "redis answers swallowed":
+        elif fault.kind == "redis responses lost":
             assert self._redis_network is not None
             self._misbehave(self._redis_network, SWALLOW, fault.seconds)
         elif fault.kind == "drawing process killed":
@@ -158,19 +158,19 @@ class World:
         network.behave(PASS)
 
     def _break_store(self, seconds: float) -> None:
-        """Put a file where the folder was: nobody can write there then, not even root."""
+        """Put a file in place of the folder: not even root can write there then."""
         self._point_store_at(self.log)
         time.sleep(seconds)
         self._point_store_at(self.documents)
 
     def _point_store_at(self, target: Path) -> None:
-        """Change the store in one step, so that the service never finds nothing there."""
+        """Replace the link atomically, so that the service always finds one."""
         new = self._store_link.with_name("store to be")
         new.symlink_to(target)
         new.replace(self._store_link)
 
     def _jump(self, chance: float) -> None:
-        """Move the service's date by up to a day either way, or the queue's ahead: its leases then end too early."""
+        """Shift the service's clock by up to a day, or advance the queue's, so that its leases expire too early."""
         if chance < 0.5:
             self._queue_clock.write_text(str(int(self._queue_clock.read_text()) + QUEUE_JUMP))
             self.queue.process.send_signal(signal.SIGUSR1)
@@ -179,7 +179,7 @@ class World:
             self.service.process.send_signal(signal.SIGUSR1)
 
     def end(self) -> int:
-        """Tell the service to end, and return its exit code."""
+        """Stop the service with SIGTERM, and return its exit code."""
         return self.service.end()
 
 
@@ -188,15 +188,15 @@ def _behaviour(fault: Fault) -> Behaviour:
     return {
         "connections reset": RESET,
         "connections silent": STALL,
-        "answers swallowed": SWALLOW,
-        "answers cut": Behaviour("cut", size=round(fault.chance * 2000)),
-        "queue talks rubbish": http_answer(200, b"<html>Sign in to our network</html>"),
+        "responses lost": SWALLOW,
+        "responses cut": Behaviour("cut", size=round(fault.chance * 2000)),
+        "queue responses invalid": http_answer(200, b"<html>Sign in to our network</html>"),
         "queue is busy": http_answer(busy, b"later", Retry_After="1"),
     }[fault.kind]
 
 
 def _draws(process: int) -> bool:
-    """Whether it is a drawing process, not the tracker that Python starts beside them."""
+    """Return whether it is a render process, and not Python's resource tracker."""
     try:
         return b"spawn_main" in Path(f"/proc/{process}/cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
@@ -204,5 +204,5 @@ def _draws(process: int) -> bool:
 
 
 def _kill(process: int) -> None:
-    with suppress(ProcessLookupError):  # it has ended by itself
+    with suppress(ProcessLookupError):  # it has exited meanwhile
         os.kill(process, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Renders that hang, crash and explode, in a real service: each costs its own attempts, and nobody else's."""
+"""Renders that hang, crash or run out of memory in a real service: other tasks are not affected."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def metric(service: Running, name: str) -> float:
     return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name))
 
 
-def test_what_always_crashes_its_renderer_ends_as_one_failure_while_the_others_flow(
+def test_a_task_that_always_crashes_gets_one_failure_result_and_delays_no_other_task(
     stage: Stage, tmp_path: Path
 ) -> None:
     faults = {"hang": "timed_out", "crash": "crashed", "fault": "crashed", "explode": "crashed"}
@@ -58,16 +58,16 @@ def test_what_always_crashes_its_renderer_ends_as_one_failure_while_the_others_f
             assert metric(service, "render_worker_restarts_total") == 0
             assert httpx.get(f"{service.address}/health", trust_env=False).status_code == 200
             assert service.end() == 0
-            assert client.left() == []  # result first, deletion second: now both are done
+            assert client.left() == []  # results are inserted before tasks are deleted; both must be done now
         finally:
             service.end(signal.SIGKILL)
     lines = lines_of(tmp_path / "log")
-    answered = [line for line in lines if line["event"] == "answered with a failure"]
+    answered = [line for line in lines if line["event"] == "failure result delivered"]
     assert {(line["task"], line["attempt"]) for line in answered} == {(fault, RETRY_LIMIT) for fault in faults}
     assert all("render" in line["seconds"] for line in answered)  # type: ignore[operator]
 
 
-def test_threads_that_hang_beyond_the_limit_end_the_service_and_free_its_tasks(stage: Stage, tmp_path: Path) -> None:
+def test_too_many_hung_threads_exit_the_service_and_release_its_tasks(stage: Stage, tmp_path: Path) -> None:
     with queue(f"sqlite:///{tmp_path / 'queue.sqlite3'}") as running:
         client = stage.client(running)
         for number in range(3):
@@ -79,6 +79,6 @@ def test_threads_that_hang_beyond_the_limit_end_the_service_and_free_its_tasks(s
         finally:
             service.end(signal.SIGKILL)
         leased = client.lease_all()
-    assert sorted(leased) == ["hang-0", "hang-1", "hang-2"], "given back at once"
-    (told,) = [line for line in lines_of(tmp_path / "log") if line["event"] == "the service can't recover"]
-    assert "2 drawing threads hang; RENDER_ISOLATION=process could kill them" in str(told["reason"])
+    assert sorted(leased) == ["hang-0", "hang-1", "hang-2"], "the tasks must be free immediately"
+    (failure,) = [line for line in lines_of(tmp_path / "log") if line["event"] == "unrecoverable failure"]
+    assert "RENDER_ISOLATION=process" in str(failure["reason"])

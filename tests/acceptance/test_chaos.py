@@ -1,7 +1,7 @@
-"""Whatever breaks: as many results as tasks, each once, and each with the bytes of a calm day.
+"""Whatever fails, every task has exactly one result, with the same bytes as without failures.
 
-The short run is part of every test run. The long one: CHAOS=long (2,000 tasks, 20 faults a run), its seed:
-CHAOS_SEED=number.
+A short run is part of the test suite. CHAOS=long selects a longer one (2,000 tasks and 20 faults per run), and
+CHAOS_SEED=NUMBER its seed.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ LONG = os.environ.get("CHAOS") == "long"
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
 COUNT, FAULTS, PATIENCE = (2000, 20, 1500.0) if LONG else (150, 6, 150.0)
 TASKS = "/taskqueue/v1beta2/projects/render/taskqueues/render/tasks"
-RESULT_LEASE = 5  # s; an answer that is lost in the queue's death brings its results again after it
-LEASES_OVER = 30.0  # s after which no lease of the service's can still be running
+RESULT_LEASE = 5  # s; if a response is lost when the queue is killed, its results are free again after this time
+LEASES_OVER = 30.0  # s after which every lease of the service has expired
 
 
 def tasks_of(seed: int, count: int) -> dict[str, str]:
-    """Return payloads by task id: every resource, some tasks alike, every fifth without a seed of its own."""
+    """Return payloads by task ID: every resource, some tasks equal, every fifth without a seed."""
     views = list(CATALOGUE)
     payloads = {}
     for number in range(count):
@@ -45,7 +45,7 @@ def tasks_of(seed: int, count: int) -> dict[str, str]:
 
 
 def calm_digests(payloads: dict[str, str]) -> dict[str, str]:
-    """Return what each task's document is on a calm day: its SHA-256 by task id."""
+    """Return the SHA-256 of each task's document, drawn without failures, by task ID."""
     known: dict[Any, str] = {}
     digests = {}
     for task_id, payload in payloads.items():
@@ -57,7 +57,7 @@ def calm_digests(payloads: dict[str, str]) -> dict[str, str]:
 
 
 class Producer:
-    """Puts tasks on the queue and takes results off it, while the queue comes and goes."""
+    """Inserts tasks and fetches results while the queue fails and recovers."""
 
     def __init__(self, address: str) -> None:
         self._http = httpx.Client(base_url=address, trust_env=False, timeout=10)
@@ -70,36 +70,36 @@ class Producer:
     def close(self) -> None:
         self._http.close()
 
-    def _ask(self, method: str, path: str, fine: tuple[int, ...], **arguments: Any) -> httpx.Response | None:
-        """Return the answer; None when the queue is not there, or not well, at the moment."""
+    def _request(self, method: str, path: str, accepted: tuple[int, ...], **arguments: Any) -> httpx.Response | None:
+        """Return the response; None if the queue is unreachable or the status is not accepted."""
         try:
             response = self._http.request(method, f"{TASKS}{path}", **arguments)
         except httpx.TransportError:
             return None
-        return response if response.status_code in fine else None
+        return response if response.status_code in accepted else None
 
     def insert(self, task_id: str, payload: str) -> None:
         body = {"id": task_id, "queueName": "render", "payloadBase64": payload, "tag": "task"}
-        while self._ask("POST", "", (200, 409), json=body) is None:
+        while self._request("POST", "", (200, 409), json=body) is None:
             time.sleep(0.05)
 
     def take(self, documents: Path, wait: int = 1) -> int:
-        """Take some results off the queue; returns how many came."""
+        """Fetch and delete some results; returns their number."""
         query = {"numTasks": "50", "leaseSecs": str(RESULT_LEASE), "groupByTag": "true", "tag": "result"}
-        response = self._ask("POST", "/lease", (200,), params=query, headers={"Prefer": f"wait={wait}"})
+        response = self._request("POST", "/lease", (200,), params=query, headers={"Prefer": f"wait={wait}"})
         if response is None:
             time.sleep(0.05)
             return 0
         items = response.json().get("items", [])
         for item in items:
-            self._note(item, documents)
-            while self._ask("DELETE", f"/{item['id']}", (204, 404)) is None:
+            self._record(item, documents)
+            while self._request("DELETE", f"/{item['id']}", (204, 404)) is None:
                 time.sleep(0.05)
             self._deleted.add(item["id"])
         return len(items)
 
-    def _note(self, item: dict[str, Any], documents: Path) -> None:
-        """Note a result. The same insertion may come again when its deletion was lost; a second one must not."""
+    def _record(self, item: dict[str, Any], documents: Path) -> None:
+        """Record a result. An insertion may be leased again if its deletion was lost; a second one is an error."""
         name, inserted = item["id"], item["enqueueTimestamp"]
         if name in self._deleted or self._inserted.setdefault(name, inserted) != inserted:
             self.again.append(name)
@@ -114,8 +114,8 @@ class Producer:
         self.digests[result.task_id] = hashlib.sha256(content).hexdigest()
 
     def left(self) -> int | None:
-        """Return how many tasks and results are on the queue; None when it can't say."""
-        response = self._ask("GET", "", (200,))
+        """Return the number of tasks and results on the queue; None if it is unreachable."""
+        response = self._request("GET", "", (200,))
         return None if response is None else len(response.json().get("items", []))
 
 
@@ -126,7 +126,7 @@ def stack() -> Iterator[ExitStack]:
 
 
 @pytest.mark.parametrize(("store", "isolation"), [("sqlite", "thread"), ("redis", "process")])
-def test_as_many_results_as_tasks_each_once_and_the_same_bytes(
+def test_every_task_has_exactly_one_result_with_the_same_bytes(
     store: str, isolation: str, stack: ExitStack, tmp_path: Path
 ) -> None:
     payloads = tasks_of(SEED, COUNT)
@@ -148,10 +148,10 @@ def test_as_many_results_as_tasks_each_once_and_the_same_bytes(
     while len(producer.digests) < COUNT and time.monotonic() < deadline:
         producer.take(world.documents)
     if len(producer.digests) < COUNT:
-        over.set()  # our patience is; the faults that are left would wait for ever
+        over.set()  # the remaining faults would wait for results that no longer arrive
     breaker.join()
     print(f"{len(producer.digests)} results after {time.monotonic() - begun:.0f} s")
-    # Tasks whose deletion was lost come back when their leases are over; they must make no second result.
+    # A task whose deletion was lost is leased again when its lease expires; it must not get a second result.
     while producer.left() != 0 and time.monotonic() < deadline + LEASES_OVER:
         producer.take(world.documents)
     assert world.struck == faults
@@ -161,8 +161,10 @@ def test_as_many_results_as_tasks_each_once_and_the_same_bytes(
     assert producer.again == []
     assert producer.digests == calm
     stored = [path for path in world.documents.iterdir() if path.suffix == ".pdf"]
-    assert stored, "some documents go to the store"
-    assert all(path.stem == hashlib.sha256(path.read_bytes()).hexdigest() for path in stored), "no half document"
+    assert stored, "no document was large enough for the store"
+    assert all(path.stem == hashlib.sha256(path.read_bytes()).hexdigest() for path in stored), (
+        "a document is incomplete"
+    )
 
 
 def test_the_same_seed_gives_the_same_faults() -> None:

@@ -48,4 +48,4 @@ def test_streams_are_limited_and_released_and_do_not_delay_the_shutdown(tmp_path
                 response.read()
                 time.sleep(0.02)
         assert service.end(signal.SIGTERM) == 0, "70 would mean that the open streams delayed the shutdown"
-        assert '"ended"' in (tmp_path / "log").read_text()
+        assert '"stopped"' in (tmp_path / "log").read_text()

@@ -1,4 +1,4 @@
-"""The promises, kept by real processes: nothing lost, nothing twice, whoever is killed."""
+"""The guarantees, tested with real processes: no task is lost and none has two results, whichever process is killed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.processes import SERVICE, Running, environment, queue, render_trio, s
 from tests.redis_server import RedisServer
 
 TASKS = "/taskqueue/v1beta2/projects/render/taskqueues/render/tasks"
-PATIENCE = 90.0
+PATIENCE = 90.0  # s
 
 
 class Client:
@@ -43,19 +43,19 @@ class Client:
         return list(self._http.get(TASKS).json().get("items", []))
 
     def lease_all(self) -> list[str]:
-        """Return the tasks that anybody could have now."""
+        """Lease all tasks that are free, and return their IDs."""
         query = {"numTasks": "1000", "leaseSecs": "600", "groupByTag": "true", "tag": "task"}
         return [item["id"] for item in self._http.post(f"{TASKS}/lease", params=query).json().get("items", [])]
 
     def wait_until_leased(self, task_id: str) -> None:
-        """Return once somebody works on the task."""
+        """Return when the task has been leased."""
         deadline = time.monotonic() + PATIENCE
         while self._http.get(f"{TASKS}/{task_id}").json()["retry_count"] == 0:
             assert time.monotonic() < deadline
             time.sleep(0.02)
 
     def take(self, count: int) -> list[tuple[str, Any]]:
-        """Return (task's id, result) of so many results, or fewer when our patience is over."""
+        """Return (entry's ID, result) for `count` results, or for those that arrived within PATIENCE."""
         results: list[tuple[str, Any]] = []
         deadline = time.monotonic() + PATIENCE
         query = {"numTasks": "100", "leaseSecs": "60", "groupByTag": "true", "tag": "result"}
@@ -70,7 +70,7 @@ class Client:
 
 
 class Stage:
-    """Starts what a test needs, and ends what it left."""
+    """Starts the processes that a test needs, and kills those that still run afterwards."""
 
     def __init__(self, stack: ExitStack, folder: Path) -> None:
         self._stack = stack
@@ -115,7 +115,7 @@ def test_a_killed_service_loses_no_task(stage: Stage, running_queue: Running, tm
     for number, task_id in enumerate(ids):
         view = ("binary_cards", "parity_cards", "sorting_network", "searching_cards")[number % 4]
         client.insert(task_id, payload(view))
-    # Short leases, so that what the killed one held comes back soon.
+    # Short leases, so that the tasks of the killed service are free again soon.
     settings = {"RENDER_WORKERS": 4, "TASK_SECONDS": 2, "RENDER_ISOLATION": isolation}
     first = stage.service(running_queue, **settings)
     early = client.take(40)
@@ -128,13 +128,13 @@ def test_a_killed_service_loses_no_task(stage: Stage, running_queue: Running, tm
     assert client.left() == []
 
 
-def test_bad_input_is_answered_and_the_service_goes_on(stage: Stage, tmp_path: Path) -> None:
+def test_invalid_tasks_get_failure_results_and_the_service_continues(stage: Stage, tmp_path: Path) -> None:
     good = {"kind": "task#render", **task_values("parity_cards", {})[1]}
 
     def raw(value: object) -> str:
         return base64.b64encode(value if isinstance(value, bytes) else msgspec.json.encode(value)).decode()
 
-    # 10 MB does not fit a task of the queue (1 MiB); what does is as large as it can be.
+    # A task of the queue holds at most 1 MiB, so the largest payload here is close to that.
     bad = {
         "not_json": raw(b"{not json"),
         "not_an_object": raw([1, 2]),
@@ -166,7 +166,7 @@ def test_bad_input_is_answered_and_the_service_goes_on(stage: Stage, tmp_path: P
         assert service.end() == 0
 
 
-def test_a_large_document_comes_as_a_link(stage: Stage, tmp_path: Path) -> None:
+def test_a_large_document_is_delivered_as_a_link(stage: Stage, tmp_path: Path) -> None:
     with queue(f"sqlite:///{tmp_path / 'queue.sqlite3'}") as running:
         service = stage.service(
             running,
@@ -184,7 +184,7 @@ def test_a_large_document_comes_as_a_link(stage: Stage, tmp_path: Path) -> None:
         assert service.end() == 0
 
 
-def test_the_demo_prints_every_resource(tmp_path: Path) -> None:
+def test_the_demo_draws_every_resource(tmp_path: Path) -> None:
     from resources.registry import CATALOGUE
 
     ended = render_trio("demo", "--out", str(tmp_path / "out"), "--json")
@@ -196,7 +196,7 @@ def test_the_demo_prints_every_resource(tmp_path: Path) -> None:
             assert len(pdf.pages) == row["pages"]
 
 
-def test_the_demo_can_stay_for_a_look_with_a_browser(tmp_path: Path) -> None:
+def test_the_demo_can_keep_its_service_running(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "render_trio", "demo", "--stay", "--out", str(tmp_path / "out")]
     process = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert process.stdout is not None
@@ -209,7 +209,7 @@ def test_the_demo_can_stay_for_a_look_with_a_browser(tmp_path: Path) -> None:
     assert code == 0
 
 
-def test_submit_and_results_are_a_producer_s_side(stage: Stage, tmp_path: Path) -> None:
+def test_submit_and_results_act_as_a_producer(stage: Stage, tmp_path: Path) -> None:
     with queue(f"sqlite:///{tmp_path / 'queue.sqlite3'}") as running:
         service = stage.service(running)
         options = ("-o", "display_numbers=yes", "-o", "black_back=no", "--count", "3", "--json")
@@ -230,19 +230,19 @@ def test_submit_and_results_are_a_producer_s_side(stage: Stage, tmp_path: Path) 
     [
         (("submit", "laundry"), "Error: resource_view is 'laundry'; allowed: "),
         (("render", "binary_cards", "-o", "copies=51", "--out", "x.pdf"), "Error: copies is '51'; allowed: "),
-        (("render", "binary_cards", "-o", "copies", "--out", "x.pdf"), "'copies' is not key=value"),
+        (("render", "binary_cards", "-o", "copies", "--out", "x.pdf"), "'copies' is not KEY=VALUE"),
         (("emulator", "--store", "mysql://x"), "Error: store is 'mysql://x'; allowed: sqlite:///FILE"),
         (("resources", "laundry"), "Error: resource_view is 'laundry'"),
     ],
 )
-def test_what_a_user_can_mend_is_told_in_one_line(arguments: tuple[str, ...], message: str) -> None:
+def test_a_user_s_mistake_is_reported_as_one_line(arguments: tuple[str, ...], message: str) -> None:
     ended = render_trio(*arguments)
     assert ended.returncode != 0
     assert message in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
-def test_one_document_without_a_queue(tmp_path: Path) -> None:
+def test_render_draws_one_document_without_a_queue(tmp_path: Path) -> None:
     out = tmp_path / "a" / "x.pdf"
     ended = render_trio("render", "sorting-network", "-o", "prefilled_values=hard", "--out", str(out))
     assert ended.returncode == 0, ended.stderr

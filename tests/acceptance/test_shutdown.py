@@ -1,7 +1,8 @@
-"""The end of a service: in order, in time, and with every task finished or free for others."""
+"""Shutdown is orderly and bounded in time, and leaves every task finished or free to be leased."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -24,7 +25,7 @@ LIMIT = 15  # s
 
 @pytest.mark.parametrize("isolation", ["thread", "process"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
-def test_under_full_load_every_task_is_finished_or_free_at_once(
+def test_under_full_load_every_task_is_finished_or_free_immediately(
     stage: Stage, tmp_path: Path, isolation: str, number: signal.Signals
 ) -> None:
     ids = {f"task-{index:03}" for index in range(90)}
@@ -39,13 +40,13 @@ def test_under_full_load_every_task_is_finished_or_free_at_once(
         assert time.monotonic() - begun < LIMIT
         free = client.lease_all()
         finished = [result.task_id for _, result in early + client.take(len(ids) - len(free) - len(early))]
-    assert free, "it was under load"
+    assert free, "the service was not under load"
     assert len(free) + len(finished) == len(ids)
     assert set(free) | set(finished) == ids
 
 
-def test_a_signal_to_the_whole_group_kills_no_render(stage: Stage, tmp_path: Path) -> None:
-    """As a supervisor of the operating system sends it: drawing processes and their server let it pass."""
+def test_a_signal_to_the_whole_process_group_kills_no_render(stage: Stage, tmp_path: Path) -> None:
+    """Process managers signal the whole group; render processes and their fork server ignore the signal."""
     own_group = "import os; os.setsid(); from render_trio.cli.commands import main; main(['serve'])"
     with queue(f"sqlite:///{tmp_path / 'queue.sqlite3'}") as running:
         client = stage.client(running)
@@ -64,7 +65,7 @@ def test_a_signal_to_the_whole_group_kills_no_render(stage: Stage, tmp_path: Pat
     assert "attempt failed" not in log
 
 
-def test_what_takes_longer_than_there_is_time_is_given_back(stage: Stage, tmp_path: Path) -> None:
+def test_a_render_that_exceeds_the_drain_time_is_released(stage: Stage, tmp_path: Path) -> None:
     with queue(f"sqlite:///{tmp_path / 'queue.sqlite3'}") as running:
         client = stage.client(running)
         client.insert("hang", payload("parity_cards", header_text="hang"))
@@ -75,8 +76,8 @@ def test_what_takes_longer_than_there_is_time_is_given_back(stage: Stage, tmp_pa
         assert client.lease_all() == ["hang"]
 
 
-def test_clients_that_never_read_hold_nothing_up(stage: Stage, tmp_path: Path) -> None:
-    """Their answers fill every buffer on the way; the server waits in a send that can't be cancelled."""
+def test_clients_that_never_read_do_not_delay_shutdown(stage: Stage, tmp_path: Path) -> None:
+    """Their responses fill every buffer, and the server waits in a send that can't be cancelled."""
     with ExitStack() as stack, queue(f"sqlite:///{tmp_path / 'queue.sqlite3'}") as running:
         service = stage.service(running, SHUTDOWN_SECONDS=LIMIT)
         host, port = service.address.removeprefix("http://").split(":")
@@ -92,7 +93,7 @@ def test_clients_that_never_read_hold_nothing_up(stage: Stage, tmp_path: Path) -
 
 
 def flood(client: socket.socket) -> None:
-    """Ask for more than fits the buffers, and until the server takes no more questions."""
+    """Send requests until the server reads no more, so that the responses exceed all buffers."""
     try:
         while True:
             client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 100)
@@ -100,47 +101,59 @@ def flood(client: socket.socket) -> None:
         return
 
 
-def code_that(does: str, seconds: float) -> list[str]:
-    """Return a command that runs the service with a piece of code run at the beginning of its start."""
+def command_with(patch: str, seconds: float) -> list[str]:
+    """Return a command that executes `patch`, then runs the service with SHUTDOWN_SECONDS set to `seconds`."""
     code = (
         "import os, signal, sys, time, trio\n"
         "from render_trio import errors\n"
         "from render_trio.service import composition, process, service, shutdown\n"
         "from render_trio.supervision import recovery\n"
         "from render_trio.settings.settings import Settings\n"
-        f"{does}\n"
+        f"{patch}\n"
         f"sys.exit(process.main(Settings(port=0, shutdown_seconds={seconds})))"
     )
     return [sys.executable, "-c", code]
 
 
-def ended(does: str, seconds: float = 30) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        code_that(does, seconds), cwd=ROOT, env=environment(), capture_output=True, text=True, check=False, timeout=60
-    )
+def run_patched(patch: str, seconds: float = 30) -> subprocess.CompletedProcess[str]:
+    """Run the service with a patch until it exits."""
+    command = command_with(patch, seconds)
+    return subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False, timeout=60)
+
+
+BEFORE_SIGNALS_ARE_RECEIVED = (
+    "receive = shutdown.Signals.receive\n"
+    "async def receive_late(self, *arguments, **options):\n"
+    "    os.kill(os.getpid(), signal.{number})\n"
+    "    await receive(self, *arguments, **options)\n"
+    "shutdown.Signals.receive = receive_late"
+)
+BEFORE_THE_WEB_SERVER_LISTENS = "service.assets.use = lambda *_: os.kill(os.getpid(), signal.{number})"
 
 
 @pytest.mark.parametrize("number", ["SIGTERM", "SIGINT"])
-def test_a_signal_during_the_start_is_obeyed(number: str) -> None:
-    told = ended(f"service.assets.use = lambda *_: os.kill(os.getpid(), signal.{number})")
-    assert told.returncode == 0, told.stderr
-    assert [text for text in ("told to end", "draining", "started", '"ended"') if text not in told.stderr] == []
-    assert "Traceback" not in told.stderr
+@pytest.mark.parametrize("patch", [BEFORE_SIGNALS_ARE_RECEIVED, BEFORE_THE_WEB_SERVER_LISTENS], ids=["early", "late"])
+def test_a_signal_during_startup_shuts_the_service_down(patch: str, number: str) -> None:
+    ended = run_patched(patch.format(number=number))
+    assert ended.returncode == 0, ended.stderr
+    events = [json.loads(line)["event"] for line in ended.stderr.splitlines()]
+    assert {"shutdown requested", "draining", "started", "stopped"} <= set(events)
+    assert "Traceback" not in ended.stderr
 
 
-def test_a_worker_that_nobody_can_end_does_not_keep_the_process() -> None:
-    told = ended(
+def test_a_worker_that_can_not_be_cancelled_does_not_keep_the_process_alive() -> None:
+    ended = run_patched(
         "async def work(self, heartbeat):\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
         "    with trio.CancelScope(shield=True): await trio.sleep_forever()\n"
         "service.Service._work = work",
         seconds=2,
     )
-    assert told.returncode == 70, told.stderr
+    assert ended.returncode == 70, ended.stderr
 
 
-def test_giving_up_ends_the_process_although_a_worker_blocks_the_way() -> None:
-    told = ended(
+def test_an_unrecoverable_failure_exits_although_a_worker_is_wedged() -> None:
+    ended = run_patched(
         "begun = []\n"
         "async def work(self, heartbeat):\n"
         "    begun.append(1)\n"
@@ -150,33 +163,33 @@ def test_giving_up_ends_the_process_although_a_worker_blocks_the_way() -> None:
         "service.Service._work = work",
         seconds=2,
     )
-    assert told.returncode == 1, told.stderr
-    assert '"reason": "nothing helps"' in told.stderr
+    assert ended.returncode == 1, ended.stderr
+    assert '"reason": "nothing helps"' in ended.stderr
 
 
-def test_an_event_loop_that_stands_still_ends_the_process_and_tells_where() -> None:
-    told = ended(
+def test_a_blocked_event_loop_exits_with_a_traceback() -> None:
+    ended = run_patched(
         "async def work(self, heartbeat): time.sleep(60)\n"
         "service.Service._work = work\n"
-        "service.watch_loop = lambda: shutdown.watch_loop(0.5)"
+        "process.watch_loop = lambda: shutdown.watch_loop(0.5)"
     )
-    assert told.returncode == 1, told.stderr
-    assert "in work" in told.stderr
+    assert ended.returncode == 1, ended.stderr
+    assert "in work" in ended.stderr
 
 
-def test_being_unwell_for_long_ends_the_process() -> None:
-    told = ended(
+def test_being_unhealthy_for_too_long_exits() -> None:
+    ended = run_patched(
         "recovery.RECOVERY_SECONDS, recovery.POLL_INTERVAL = 0.3, 0.1\ncomposition.ThreadOffload.abandoned = 2"
     )
-    assert told.returncode == 1, told.stderr
-    assert "unwell for 0 s: 4 drawing threads hang" in told.stderr
+    assert ended.returncode == 1, ended.stderr
+    assert "for 0 s: 4 " in ended.stderr
 
 
-def test_a_second_signal_ends_it_now(tmp_path: Path) -> None:
-    told = ended(
+def test_a_second_signal_exits_immediately() -> None:
+    ended = run_patched(
         "async def work(self, heartbeat):\n"
         "    for _ in range(2): os.kill(os.getpid(), signal.SIGTERM); await trio.sleep(0.3)\n"
         "    await trio.sleep_forever()\n"
         "service.Service._work = work"
     )
-    assert told.returncode == 130, told.stderr
+    assert ended.returncode == 130, ended.stderr

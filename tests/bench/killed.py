@@ -1,4 +1,4 @@
-"""Renders that time out or are cancelled, in process isolation: what is left of them afterwards.
+"""Renders that time out or are cancelled in process isolation: processes, threads and descriptors that they leak.
 
 usage: scripts/bench killed [--count 1000]
 """
@@ -26,12 +26,12 @@ from tests.requests import request_for
 
 REQUEST = request_for("parity_cards")
 SIDE_BY_SIDE = 4
-SECONDS = 0.02, 0.05, 0.1  # some are killed while their process starts, some in the middle of the loop
+SECONDS = 0.02, 0.05, 0.1  # some are killed while their process starts, others inside the loop
 
 
 @dataclass(frozen=True, slots=True)
 class Remains:
-    """What there is more of than before: processes, threads of ours, open descriptors."""
+    """How many more processes, threads of this process and open descriptors there are than before."""
 
     processes: int
     threads: int
@@ -39,18 +39,18 @@ class Remains:
 
 
 def loop_for_ever(request: Request, checkpoint: Callable[[], None]) -> FinishedDocument:
-    """Neither end nor come to a page."""
+    """Never finish a page."""
     while True:
         pass
 
 
 async def kill_many(count: int) -> Remains:
-    """Have so many renders killed, every other one cancelled by its worker; return what is left then."""
+    """Kill `count` renders, every other one by cancellation, and return what remains."""
     async with process_offload(
         Metrics(), SIDE_BY_SIDE, memory_limit=0, jobs_per_process=500, recycle_memory=0
     ) as offload:
         await _kill(offload, SIDE_BY_SIDE)
-        before = _look()
+        before = _measure()
         await _kill(offload, count)
         after = await _settled(before)
     return Remains(*(max(0, late - early) for late, early in zip(after, before, strict=True)))
@@ -76,10 +76,10 @@ async def _kill(offload: ProcessOffload, count: int) -> None:
         for _ in range(SIDE_BY_SIDE):
             nursery.start_soon(kill_some)
     offload._produce = produce
-    await offload.make(REQUEST, 60)  # it still works; and there is one idle process at each look
+    await offload.make(REQUEST, 60)  # the offload still works; and one process is idle at each measurement
 
 
-def _look() -> tuple[int, int, int]:
+def _measure() -> tuple[int, int, int]:
     gc.collect()
     server = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
     drawing = Path(f"/proc/{server}/task/{server}/children").read_text().split()
@@ -89,15 +89,15 @@ def _look() -> tuple[int, int, int]:
 
 
 async def _settled(before: tuple[int, int, int]) -> tuple[int, int, int]:
-    """Return the counts once they are down; idle threads of Trio's last for 10 s."""
+    """Return the counts once they are no higher than before; Trio keeps idle threads for 10 s."""
     with trio.move_on_after(15):
-        while any(late > early for late, early in zip(_look(), before, strict=True)):  # noqa: ASYNC110
+        while any(late > early for late, early in zip(_measure(), before, strict=True)):  # noqa: ASYNC110
             await trio.sleep(0.1)
-    return _look()
+    return _measure()
 
 
 def main() -> None:
-    """Print what is left."""
+    """Print what remains."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=1000)
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""From submitting a task to having its PDF: one at a time, by an idle service with its queue, median of many.
+"""Latency from submitting a task to receiving its PDF: one task at a time, with an idle service and queue.
 
 usage: scripts/bench latency [--count 30] [--view binary_cards]
 """
@@ -21,7 +21,7 @@ from render_trio.settings.settings import Settings
 
 
 async def measure(view: str, count: int, isolation: str) -> list[float]:
-    """Return the milliseconds of each task."""
+    """Return the latency of each task in milliseconds."""
     times: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         async with trio.open_nursery() as nursery:
@@ -41,7 +41,7 @@ async def measure(view: str, count: int, isolation: str) -> list[float]:
 
 
 def main() -> None:
-    """Print the first, the median and the slowest, in both kinds of isolation."""
+    """Print the first, median and slowest latency for both kinds of isolation."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=30)
     parser.add_argument("--view", default="binary_cards")

@@ -1,4 +1,4 @@
-"""Thousands of tasks through one service process: what its memory, descriptors and threads do meanwhile.
+"""Thousands of tasks in one service process: its memory, descriptors and threads over time.
 
 usage: scripts/bench soak [--count 10000] [--isolation thread|process|both]
 """
@@ -23,14 +23,14 @@ from resources.registry import CATALOGUE
 from tests.processes import children_of, queue, start_service
 
 TASKS = "/taskqueue/v1beta2/projects/render/taskqueues/render/tasks"
-AHEAD = 60  # tasks on the queue at once, so that the service never waits
+AHEAD = 60  # tasks on the queue at any time, so that the service is never idle
 TAKEN_AT_ONCE = 20
-WARM = 0.2  # of the tasks, after which memory is measured first
+WARM = 0.2  # of the tasks, before the first measurement of memory
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The service after `done` tasks: bytes resident, descriptors, threads, drawing processes and their bytes."""
+    """The service after `done` tasks: resident bytes, descriptors, threads, child processes and their bytes."""
 
     done: int
     resident: int
@@ -41,7 +41,7 @@ class Sample:
 
 
 def sample(process: int, done: int) -> Sample:
-    """Look at a process."""
+    """Measure a process."""
     proc = Path(f"/proc/{process}")
     status = dict(line.split(":", 1) for line in (proc / "status").read_text().splitlines())
     children = children_of(process)
@@ -56,13 +56,13 @@ def sample(process: int, done: int) -> Sample:
 
 
 def _resident(process: int) -> int:
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it may have ended just now
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it may have exited
         return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * resource.getpagesize()
     return 0
 
 
 def payloads() -> Iterator[str]:
-    """Give tasks of every resource in turn, no two alike: each with a header and a seed of its own."""
+    """Yield tasks of every resource in turn, all different: each has its own header and seed."""
     for number, view in zip(itertools.count(), itertools.cycle(CATALOGUE), strict=False):
         options = {"header_text": f"Room {number}, whose name is {number * 7919:x}", "seed": f"soak-{number}"}
         paper = ("a4", "letter")[number // len(CATALOGUE) % 2]
@@ -77,7 +77,7 @@ def soak(
     on_sample: Callable[[Sample], None] = lambda sample: None,
     **settings: str | int,
 ) -> list[Sample]:
-    """Return samples taken after each `every` of `count` tasks, all done by one service process."""
+    """Run `count` tasks in one service process, and return a sample after every `every` tasks."""
     samples: list[Sample] = []
     source = enumerate(itertools.islice(payloads(), count))
     with queue(f"sqlite:///{folder / 'queue.sqlite3'}") as running:
@@ -104,7 +104,7 @@ def soak(
                     done += taken
             code = service.end()
             if code:
-                raise RuntimeError(f"the service ended with {code}: {(folder / 'log').read_text()[-2000:]}")
+                raise RuntimeError(f"the service exited with {code}: {(folder / 'log').read_text()[-2000:]}")
         finally:
             service.end(signal.SIGKILL)
     return samples
@@ -127,13 +127,13 @@ def _take(http: httpx.Client) -> int:
 
 
 def growth(samples: list[Sample], count: int) -> float:
-    """Return by what share the memory has grown from after the warm-up to the end."""
+    """Return the growth of memory from the warm-up to the end, as a fraction."""
     warm = next(sample for sample in samples if sample.done >= count * WARM)
     return samples[-1].resident / warm.resident - 1
 
 
 def show(sample: Sample) -> None:
-    """Print a sample on a line."""
+    """Print a sample as one line."""
     mib = 1024 * 1024
     print(
         f"{sample.done:6} tasks: {sample.resident / mib:.1f} MiB, {sample.descriptors} descriptors, "
@@ -143,7 +143,7 @@ def show(sample: Sample) -> None:
 
 
 def main() -> None:
-    """Run, and print a line per sample and the judgement."""
+    """Print one line per sample, and the growth."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--isolation", choices=["thread", "process", "both"], default="both")
@@ -152,7 +152,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             samples = soak(isolation, arguments.count, max(1, arguments.count // 20), Path(folder), show)
         grown = growth(samples, arguments.count)
-        print(f"{isolation}: memory grew by {grown:.1%} from after {WARM:.0%} of the tasks to the end")
+        print(f"{isolation}: memory grew by {grown:.1%} after the first {WARM:.0%} of the tasks")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a worker tells of its work: lines of log with the task's id and times, metrics with bounded labels."""
+"""A worker's log lines have the task's ID and durations; the labels of its metrics are bounded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.render_trio.fakes import TASK, FakeRenderer
 from tests.render_trio.worker.test_worker import Bench
 
 
-async def test_each_line_of_a_task_tells_its_id_attempt_and_times(autojump_clock: MockClock) -> None:
+async def test_log_lines_of_a_task_have_its_id_attempt_and_durations(autojump_clock: MockClock) -> None:
     bench = Bench(FakeRenderer(seconds=3))
     bench.renderer.faults = [RenderFailedError("once")]
     bench.queue.add("one")
@@ -33,12 +33,12 @@ async def test_each_line_of_a_task_tells_its_id_attempt_and_times(autojump_clock
 
 
 def freeze(logger: object, name: str, line: Any) -> Any:
-    """Copy the line as a renderer would, before the times in it go on."""
+    """Copy the line as a log renderer would, before its durations change."""
     return json.loads(json.dumps(line))
 
 
-async def test_labels_are_bounded_by_what_there_is(autojump_clock: MockClock) -> None:
-    """Who submits tasks can't make the metrics grow."""
+async def test_labels_are_bounded_by_the_catalogue(autojump_clock: MockClock) -> None:
+    """A producer can't make the metrics grow."""
     bench = Bench()
     for number in range(5):
         bench.queue.add(f"bad-{number}", TASK | {"resource_view": f"made-up-{number}"})

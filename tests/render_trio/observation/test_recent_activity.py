@@ -1,4 +1,4 @@
-"""The journal: bounded, rolling, and told of every failure by the worker."""
+"""Recent activity is bounded, forgets after an hour, and contains every failed attempt."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ class Clock:
         return self.now
 
 
-def test_documents_are_counted_by_the_minute_and_forgotten_after_an_hour() -> None:
+def test_documents_are_counted_per_minute_and_forgotten_after_an_hour() -> None:
     clock = Clock()
-    journal = RecentActivity(clock)
+    activity = RecentActivity(clock)
     for _ in range(3):
-        journal.rendered("grid", "done")
-    journal.rendered("grid", "failed")
-    assert journal.minutes()[-2:] == (0, 3)
+        activity.rendered("grid", "done")
+    activity.rendered("grid", "failed")
+    assert activity.minutes()[-2:] == (0, 3)
     clock.now += 61
-    journal.rendered("grid", "done")
-    assert journal.minutes()[-3:] == (0, 3, 1)
+    activity.rendered("grid", "done")
+    assert activity.minutes()[-3:] == (0, 3, 1)
     clock.now += 3600 - 61
-    assert sum(journal.minutes()) == 1
+    assert sum(activity.minutes()) == 1
     clock.now += 62
-    assert sum(journal.minutes()) == 0
+    assert sum(activity.minutes()) == 0
     clock.now += 1e6
-    journal.rendered("grid", "done")
-    assert journal.minutes() == (*[0] * 59, 1)
+    activity.rendered("grid", "done")
+    assert activity.minutes() == (*[0] * 59, 1)
 
 
-def test_times_are_those_of_the_latest_runs() -> None:
-    journal = RecentActivity()
-    assert journal.stages() == ()
-    journal.stage("render", 99.0)
+def test_stage_times_are_those_of_the_latest_runs() -> None:
+    activity = RecentActivity()
+    assert activity.stages() == ()
+    activity.stage("render", 99.0)
     for milliseconds in range(1, SAMPLES + 1):
-        journal.stage("render", milliseconds / 1000)
-    journal.stage("settle", 0.5)
-    journal.queue_wait(-0.1)  # the queue's clock is not ours
-    render, settle, wait = journal.stages()
+        activity.stage("render", milliseconds / 1000)
+    activity.stage("settle", 0.5)
+    activity.queue_wait(-0.1)  # the queue's clock may differ from this host's
+    render, settle, wait = activity.stages()
     assert (wait.name, wait.longest) == ("wait in the queue", 0.0)
     assert (render.name, render.count, render.longest) == ("render", SAMPLES, SAMPLES / 1000)
     assert abs(render.middle - SAMPLES / 2000) < 0.002
@@ -53,55 +53,55 @@ def test_times_are_those_of_the_latest_runs() -> None:
     assert (settle.middle, settle.high, settle.longest, settle.count) == (0.5, 0.5, 0.5, 1)
 
 
-def test_nothing_in_it_grows_without_bound() -> None:
-    journal = RecentActivity()
+def test_nothing_grows_without_bound() -> None:
+    activity = RecentActivity()
     for number in range(1000):
-        journal.failure(f"task-{number}" * 100, "c" * 1000, "first\nsecond\u202e " + "x" * 100_000, "failed")
-        journal.stage(f"stage-{number}", 0.1)
-    failures = journal.failures()
+        activity.failure(f"task-{number}" * 100, "c" * 1000, "first\nsecond\u202e " + "x" * 100_000, "failed")
+        activity.stage(f"stage-{number}", 0.1)
+    failures = activity.failures()
     assert len(failures) == FAILURES
     assert failures[0].task == "task-999…task-999"
     assert all(len(note.reason) <= REASON_CHARACTERS and note.reason.isprintable() for note in failures)
-    assert len(journal.stages()) == MAX_STAGES
+    assert len(activity.stages()) == MAX_STAGES
 
 
-def test_a_web_task_s_document_can_not_be_opened_with_what_is_shown_of_its_id() -> None:
-    journal, task_id = RecentActivity(), "web-" + "0123456789abcdef" * 2
-    journal.failure(task_id, "timed_out", "not drawn within 50 s", "retried")
-    assert journal.failures()[0].task == "web-0123…89abcdef"
+def test_the_abridged_id_of_a_web_task_gives_no_access_to_its_document() -> None:
+    activity, task_id = RecentActivity(), "web-" + "0123456789abcdef" * 2
+    activity.failure(task_id, "timed_out", "not drawn within 50 s", "retried")
+    assert activity.failures()[0].task == "web-0123…89abcdef"
 
 
-async def test_a_worker_tells_every_failed_attempt_with_its_outcome(autojump_clock: object) -> None:
+async def test_a_worker_reports_every_failed_attempt_with_its_outcome(autojump_clock: object) -> None:
     import trio
 
-    queue, renderer, journal = FakeQueue(), FakeRenderer(), RecentActivity(date=lambda: 7.0)
+    queue, renderer, activity = FakeQueue(), FakeRenderer(), RecentActivity(date=lambda: 7.0)
     limits = Limits(20, 50, 1.33, 5, 2)
 
     async def deliver(task_id: str, document: object) -> object:
-        raise AssertionError("nothing is delivered here")
+        raise AssertionError("nothing should be delivered")
 
-    worker = Worker(queue, renderer.make, deliver, limits, Observers(Metrics(), journal), trio.Event())
+    worker = Worker(queue, renderer.make, deliver, limits, Observers(Metrics(), activity), trio.Event())
     queue.add("bad", {"resource_view": "laundry"})
     await worker.iterate(FakeHeartbeat())
     renderer.faults.append(RenderFailedError("no ink"))
     queue.add("unlucky")
     await worker.iterate(FakeHeartbeat())
-    told = [(note.at, note.task, note.code, note.outcome) for note in journal.failures()]
-    assert told == [(7.0, "unlucky", "render_failed", "retried"), (7.0, "bad", "unknown_resource", "rejected")]
+    notes = [(note.at, note.task, note.code, note.outcome) for note in activity.failures()]
+    assert notes == [(7.0, "unlucky", "render_failed", "retried"), (7.0, "bad", "unknown_resource", "rejected")]
 
 
-def test_several_observers_hear_the_same() -> None:
-    heard: list[tuple[object, ...]] = []
+def test_observers_forward_every_event_to_each_observer() -> None:
+    received: list[tuple[object, ...]] = []
 
-    class Ear(Observer):
-        """Hears everything that an observer can be told."""
+    class Recorder(Observer):
+        """Records every event."""
 
-    verbs = [name for name in vars(Observer) if not name.startswith("_")]
-    for name in verbs:
-        setattr(Ear, name, lambda self, *told, name=name: heard.append((name, *told)))
-    both = Observers(Ear(), Ear())
-    for name in verbs:
+    events = [name for name in vars(Observer) if not name.startswith("_")]
+    for name in events:
+        setattr(Recorder, name, lambda self, *values, name=name: received.append((name, *values)))
+    both = Observers(Recorder(), Recorder())
+    for name in events:
         code = vars(Observer)[name].__code__
         getattr(both, name)(*range(code.co_argcount - 1))
-    assert [entry[0] for entry in heard] == [name for name in verbs for _ in range(2)]
-    assert all(heard[2 * i] == heard[2 * i + 1] for i in range(len(verbs)))
+    assert [entry[0] for entry in received] == [name for name in events for _ in range(2)]
+    assert all(received[2 * i] == received[2 * i + 1] for i in range(len(events)))

@@ -1,4 +1,4 @@
-"""A line of log is one JSON object, whoever writes it, and whatever happened; losing it harms nobody."""
+"""Every log line is one JSON object, whatever its source; a log that can't be written stops nothing."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def lines_of(code: str) -> list[dict[str, Any]]:
         "import threading\ndef work():\n  secret = 'x' * 9\n  raise ValueError('broken\\nin two')\n"
         "thread = threading.Thread(target=work); thread.start(); thread.join()",
         "import logging\nsecret = 'x' * 9\ntry: raise ValueError('broken\\nin two')\n"
-        "except ValueError: logging.getLogger('library').exception('told')",
+        "except ValueError: logging.getLogger('library').exception('failed')",
         "import trio\nasync def main():\n  async with trio.open_nursery():\n    raise ValueError('broken\\nin two')\n"
         "trio.run(main)",
         "class Broken:\n  def __del__(self): raise ValueError('broken\\nin two')\nBroken()",
     ],
 )
-def test_an_error_is_one_line_of_json_without_local_variables(code: str) -> None:
+def test_an_exception_is_logged_as_one_line_of_json_without_local_variables(code: str) -> None:
     (line,) = lines_of(code)
     assert line["level"] == "error"
     assert line["timestamp"].endswith("Z")
@@ -43,7 +43,7 @@ def test_an_error_is_one_line_of_json_without_local_variables(code: str) -> None
     assert "xxxxxxxxx" not in text
 
 
-def test_what_libraries_log_and_warn_of_is_json_too() -> None:
+def test_records_and_warnings_of_libraries_are_json_too() -> None:
     code = "import logging, warnings\nlogging.getLogger('library').warning('%s things', 3); warnings.warn('old')"
     first, second = lines_of(code)
     assert (first["event"], first["level"], first["logger"]) == ("3 things", "warning", "library")
@@ -51,7 +51,7 @@ def test_what_libraries_log_and_warn_of_is_json_too() -> None:
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
-def test_a_log_that_can_not_be_written_stops_nothing(log_format: str) -> None:
+def test_a_full_disk_under_the_log_stops_nothing(log_format: str) -> None:
     code = (
         f"from render_trio.service import logs; logs.configure({log_format!r}, 'info')\n"
         "import logging, structlog, sys\n"
@@ -65,7 +65,7 @@ def test_a_log_that_can_not_be_written_stops_nothing(log_format: str) -> None:
     assert ended.stdout == "worked on\n"
 
 
-def test_a_reader_that_sleeps_stops_nothing_and_is_told_what_it_missed() -> None:
+def test_a_reader_that_does_not_read_stops_nothing_and_dropped_lines_are_counted() -> None:
     code = (
         "import structlog, sys\n"
         "for number in range(3000): structlog.get_logger().info('a line', number=number)\n"
@@ -75,13 +75,13 @@ def test_a_reader_that_sleeps_stops_nothing_and_is_told_what_it_missed() -> None
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, "-c", SET_UP + code], cwd=ROOT, **pipes) as process:  # type: ignore[call-overload]
         assert process.stdout.readline() == "worked on\n"
-        first = process.stderr.readline()  # from now on there is room in the pipe
+        first = process.stderr.readline()  # from here on, the pipe has room
         process.stdin.write("\n")
         process.stdin.flush()
         written = [json.loads(line) for line in (first, *process.stderr)]
     kept = [line["number"] for line in written if line["event"] == "a line"]
     assert kept == list(range(len(kept)))
     assert 100 < len(kept) < 3000
-    lost, last = written[-2:]
-    assert (lost["event"], lost["lines"]) == ("lines of the log were lost", 3000 - len(kept))
+    dropped, last = written[-2:]
+    assert (dropped["event"], dropped["lines"]) == ("log lines dropped", 3000 - len(kept))
     assert last["event"] == "the last line"

@@ -1,4 +1,4 @@
-"""Whose id stands in the PID file holds it: never two, and never a stranger's for long."""
+"""The PID file is locked by the process whose ID it contains: never by two, and a stale one is taken over."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ HOLD = "import sys, time; from pathlib import Path; from render_trio.service imp
 HOLD += "with pid_file.held(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
 
 
-def test_it_is_there_while_held_and_gone_afterwards(tmp_path: Path) -> None:
+def test_it_exists_while_held_and_is_deleted_afterwards(tmp_path: Path) -> None:
     path = tmp_path / "pid"
-    path.write_text("123456789012345\n")  # left over
+    path.write_text("123456789012345\n")  # stale
     with pid_file.held(path):
         assert path.read_text() == f"{os.getpid()}\n"
     assert not path.exists()
 
 
-def test_a_second_one_is_refused_and_a_killed_one_s_is_taken_over(
+def test_a_second_process_is_refused_and_the_file_of_a_killed_process_is_taken_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pid_file, "PATIENCE_SECONDS", 0.1)
@@ -33,9 +33,9 @@ def test_a_second_one_is_refused_and_a_killed_one_s_is_taken_over(
     with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True) as first:
         assert first.stdout is not None
         assert first.stdout.readline() == "held\n"
-        with pytest.raises(FatalError, match=f"process {first.pid} holds"), pid_file.held(path):
+        with pytest.raises(FatalError, match=f"locked by process {first.pid}"), pid_file.held(path):
             raise AssertionError
-        assert path.read_text() == f"{first.pid}\n", "the loser touches nothing"
+        assert path.read_text() == f"{first.pid}\n", "the second process must not change the file"
         first.send_signal(signal.SIGKILL)
         first.wait()
     assert path.exists()
@@ -43,7 +43,7 @@ def test_a_second_one_is_refused_and_a_killed_one_s_is_taken_over(
         assert path.read_text() == f"{os.getpid()}\n"
 
 
-def test_one_that_its_holder_removes_meanwhile_is_made_anew(tmp_path: Path) -> None:
+def test_a_file_that_is_deleted_while_held_is_created_again(tmp_path: Path) -> None:
     path = tmp_path / "pid"
     with pid_file.held(path):
         path.unlink()
@@ -51,6 +51,6 @@ def test_one_that_its_holder_removes_meanwhile_is_made_anew(tmp_path: Path) -> N
             assert path.exists()
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), pid_file.held(tmp_path / "gone" / "pid"):
         raise AssertionError

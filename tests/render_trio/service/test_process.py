@@ -1,4 +1,4 @@
-"""The last line of a process that can't go on names the reason, however many nurseries it came through."""
+"""A fatal exit logs the reason, however many nurseries the exception passed through."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from render_trio.settings import settings
 
 
 class Ended(Exception):
-    """Stands for the end of the process."""
+    """Raised in place of the exit of the process."""
 
 
 @pytest.mark.parametrize("depth", [0, 1, 3])
@@ -28,19 +28,19 @@ def test_a_fatal_exit_logs_the_reason_not_the_group_s_title(
     async def run(*arguments: Any, **named: Any) -> None:
         raise error
 
-    def end(code: int) -> None:
+    def exit_process(code: int) -> None:
         assert code == 1
         raise Ended
 
     monkeypatch.setattr(service, "run", run)
-    monkeypatch.setattr(process.os, "_exit", end)
+    monkeypatch.setattr(process.os, "_exit", exit_process)
     monkeypatch.setattr(process.logs, "configure", lambda *arguments: None)
     with structlog.testing.capture_logs() as lines, pytest.raises(Ended):
         process.main(settings.read({"PID_FILE": str(tmp_path / "pid")}))
     assert [line["reason"] for line in lines if line["log_level"] == "error"] == ["4 drawing threads hang"]
 
 
-def test_the_first_error_is_found_however_deep_it_lies() -> None:
+def test_first_error_searches_nested_groups() -> None:
     reason = ValueError("why")
     assert first_error(ExceptionGroup("a", [ExceptionGroup("b", [reason]), KeyError()])) is reason
     assert first_error(reason) is reason

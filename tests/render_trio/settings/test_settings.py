@@ -1,4 +1,4 @@
-"""Settings are read once, checked at the edge, and a bad one is told in one line."""
+"""Settings are read and checked once, at start; an invalid one is reported in one line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from render_trio.settings.cpus import allowed_cpus, cgroup_quota
 from render_trio.settings.settings import SettingError, Settings
 
 
-def test_without_any_variable_the_defaults_of_the_table_hold() -> None:
+def test_without_variables_settings_have_the_defaults_of_the_table() -> None:
     assert settings.read({}) == Settings()
     assert Settings().task_count == 20
     assert Settings().task_seconds == 50.0
@@ -27,7 +27,7 @@ def test_without_any_variable_the_defaults_of_the_table_hold() -> None:
     assert Settings().document_store is None
 
 
-def test_every_default_is_itself_an_allowed_value() -> None:
+def test_every_default_is_an_allowed_value() -> None:
     for setting in settings.TABLE:
         assert setting.read(setting.default) == getattr(Settings(), setting.field), setting.name
 
@@ -37,13 +37,13 @@ def test_settings_are_frozen() -> None:
         Settings().port = 1  # type: ignore[misc]
 
 
-def test_an_option_wins_over_the_environment_and_an_empty_variable_counts_as_absent() -> None:
+def test_an_option_wins_over_a_variable_and_an_empty_variable_counts_as_not_set() -> None:
     environment = {"TASK_COUNT": "7", "PORT": "", "QUEUE_NAME": "a-queue"}
     read = settings.read(environment, {"task_count": "9", "queue_name": None})
     assert (read.task_count, read.port, read.queue_name) == (9, 8080, "a-queue")
 
 
-def test_an_empty_option_clears_what_the_environment_says() -> None:
+def test_an_empty_option_overrides_a_variable() -> None:
     assert settings.read({"DOCUMENT_STORE": "/srv"}, {"document_store": ""}).document_store is None
 
 
@@ -89,9 +89,13 @@ def test_times_are_read_with_their_units(text: str, seconds: float) -> None:
         ("CLOUD_STORAGE_BUCKET_NAME", "A Bucket"),
         ("METRICS", "perhaps"),
         ("HOST", "no host"),
+        ("HOST", "a..b"),
+        ("QUEUE_URL", "http://a..b:5052"),
+        ("QUEUE_URL", "http://host\x01"),
+        ("DOCUMENT_URL_PREFIX", "https://xn--"),
     ],
 )
-def test_a_bad_value_names_the_variable_the_value_and_what_is_allowed(name: str, value: str) -> None:
+def test_an_invalid_value_is_reported_with_the_variable_and_the_allowed_values(name: str, value: str) -> None:
     with pytest.raises(SettingError) as caught:
         settings.read({name: value})
     line = str(caught.value)
@@ -100,41 +104,79 @@ def test_a_bad_value_names_the_variable_the_value_and_what_is_allowed(name: str,
     assert "\n" not in line
 
 
-def test_a_long_bad_value_is_shortened() -> None:
+def test_a_long_invalid_value_is_shortened() -> None:
     with pytest.raises(SettingError) as caught:
         settings.read({"PORT": "9" * 10_000})
     assert len(str(caught.value)) < 120
 
 
-@example("~0", "DOCUMENT_STORE")  # the home of a user that does not exist
+@example("~0", "DOCUMENT_STORE")  # ~0 is the home of a user that does not exist
 @given(st.text(), st.sampled_from([setting.name for setting in settings.TABLE]))
 def test_any_text_is_either_a_value_or_a_setting_error_in_one_line(text: str, name: str) -> None:
-    told = ""
+    message = ""
     try:
         settings.read({name: text})
     except SettingError as error:
-        told = str(error)
-    assert len(told.splitlines()) <= 1
+        message = str(error)
+    assert len(message.splitlines()) <= 1
 
 
-def test_a_bad_setting_stops_the_start_with_one_line() -> None:
+def test_an_invalid_setting_prevents_startup_with_one_line() -> None:
     command = [sys.executable, "-m", "render_trio", "serve"]
     ended = subprocess.run(command, env={"PORT": "x"}, capture_output=True, text=True, check=False, timeout=60)
     assert ended.returncode != 0
     assert ended.stderr.strip() == "Error: PORT is 'x'; allowed: a whole number from 0 to 65535"
 
 
-def test_a_misspelt_render_name_is_reported_with_the_nearest_known_one() -> None:
+def test_an_unknown_render_variable_is_reported_with_the_closest_name() -> None:
     read = settings.read({"RENDER_WORKRES": "3", "RENDER_WORKERS": "2", "HOME": "/"})
-    assert read.notices == ("RENDER_WORKRES is not a setting; the nearest is RENDER_WORKERS",)
+    assert read.notices == ("RENDER_WORKRES is not a setting; the closest name is RENDER_WORKERS",)
 
 
-def test_an_option_that_does_not_exist_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("environment", "options", "cache"),
+    [
+        ({"WEB_SHELF": "1 MiB"}, {}, 1),
+        ({"WEB_SHELF": "1 MiB", "WEB_CACHE": "2 MiB"}, {}, 2),
+        ({"WEB_SHELF": "1 MiB", "WEB_CACHE": ""}, {}, 1),
+        ({"WEB_CACHE": "2 MiB"}, {"web_shelf": "3 MiB"}, 3),
+        ({}, {"web_shelf": "3 MiB", "web_cache": "4 MiB"}, 4),
+        ({}, {"web_shelf": "3 MiB", "web_cache": None}, 3),
+        ({"WEB_SHELF": " "}, {"web_shelf": None}, 32),
+    ],
+)
+def test_a_former_name_is_accepted_and_the_new_name_wins(
+    environment: dict[str, str], options: dict[str, str | None], cache: int
+) -> None:
+    assert settings.read(environment, options).web_cache == cache * 1024 * 1024
+
+
+def test_a_former_name_causes_one_warning() -> None:
+    assert settings.read({"WEB_CACHE": "1 MiB", "WEB_SHELF": ""}, {"web_shelf": None}).notices == ()
+    by_variable = settings.read({"WEB_SHELF": "1 MiB"}).notices
+    assert by_variable == ("WEB_SHELF is now WEB_CACHE; the old name will stop working in 0.3",)
+    by_option = settings.read({}, {"web_shelf": "1 MiB"}).notices
+    assert by_option == ("--web-shelf is now --web-cache; the old name will stop working in 0.3",)
+
+
+def test_an_invalid_value_of_a_former_name_is_reported_under_the_new_name() -> None:
+    with pytest.raises(SettingError, match="WEB_CACHE is 'much'; allowed: a size"):
+        settings.read({"WEB_SHELF": "much"})
+
+
+def test_former_names_are_not_names_of_other_settings() -> None:
+    names = [setting.name for setting in settings.TABLE]
+    former = [setting.former for setting in settings.TABLE if setting.former]
+    assert former
+    assert len({*names, *former}) == len(names) + len(former)
+
+
+def test_an_unknown_option_is_an_error() -> None:
     with pytest.raises(SettingError, match="task_cuont"):
         settings.read({}, {"task_cuont": "3"})
 
 
-def test_paths_may_be_file_addresses() -> None:
+def test_a_path_can_be_a_file_url() -> None:
     assert settings.read({"DOCUMENT_STORE": "file:///srv/a%20b"}).document_store == Path("/srv/a b")
 
 
@@ -154,7 +196,7 @@ def test_the_markdown_table_has_a_row_for_every_setting() -> None:
         ({}, None),
     ],
 )
-def test_auto_workers_follow_the_control_groups_quota(
+def test_the_number_of_cpus_follows_the_quota_of_the_control_group(
     tmp_path: Path, files: dict[str, str], quota: float | None
 ) -> None:
     for name, text in files.items():
@@ -166,7 +208,7 @@ def test_auto_workers_follow_the_control_groups_quota(
         assert allowed_cpus(tmp_path) == 1
 
 
-def test_a_secret_is_never_repeated() -> None:
+def test_a_message_never_contains_a_secret() -> None:
     with pytest.raises(SettingError) as raised:
         settings.read({"ADMIN_TOKEN": "too-short"})
     assert "too-short" not in str(raised.value)
