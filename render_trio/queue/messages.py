@@ -118,6 +118,16 @@ def with_reply_tag(text: bytes, tag: str) -> str:
     return base64.b64encode(msgspec.json.encode(values | {"reply_tag": values.get("reply_tag") or tag})).decode()
 
 
+def success(task_id: str, *, filename: str, pdf: bytes, pages: int, sha256: str, url: str | None) -> Result:
+    """Return the result of a finished document: a link to `url`, or the PDF itself if `url` is None."""
+    if url is not None:
+        return LinkResult(task_id=task_id, filename=filename, url=url, pages=pages, sha256=sha256)
+    document = base64.b64encode(pdf).decode()
+    return DocumentResult(
+        success=True, task_id=task_id, filename=filename, document=document, pages=pages, sha256=sha256
+    )
+
+
 def failure(task_id: str, code: str, message: str) -> DocumentResult:
     """Return the result that says why there is no document."""
     return DocumentResult(success=False, task_id=task_id, error=Failure(code, message))

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import trio
 
-from render_trio.delivery.delivery import DirectoryStore
+from render_trio.delivery.directory import DirectoryStore
 from render_trio.observation.metrics import Metrics
 from render_trio.queue.task_queue.client import TaskQueue
 from render_trio.rendering.offload.offload import Offload, ThreadOffload, process_offload

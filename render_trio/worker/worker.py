@@ -123,7 +123,7 @@ class Worker:
         self,
         queue: Queue,
         make: Callable[[Request, float], Awaitable[FinishedDocument]],
-        deliver: Callable[[str, FinishedDocument], Awaitable[Result]],
+        deliver: Callable[[bytes, str], Awaitable[str | None]],
         limits: Limits,
         observer: Observer,
         stopping: trio.Event,
@@ -263,7 +263,15 @@ class Worker:
             with phases("render"):
                 document = await self._make_in_time(task.request, limits.seconds_for(before))
             with phases("deliver"):
-                result = await self._deliver(task.id, document)
+                url = await self._deliver(document.pdf, document.sha256)
+            result = messages.success(
+                task.id,
+                filename=document.filename,
+                pdf=document.pdf,
+                pages=document.pages,
+                sha256=document.sha256,
+                url=url,
+            )
             self._leases.confirm(lease)
             with phases("settle"):
                 await self._settle(lease, result, task.reply_tag)

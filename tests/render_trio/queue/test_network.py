@@ -28,7 +28,7 @@ LIMITS = Limits(20, 50, 1.33, 3, 2)
 
 
 def worker_of(queue: TaskQueue) -> Worker:
-    return Worker(queue, FakeRenderer(0).make, Delivery(100_000, None).result, LIMITS, Metrics(), trio.Event())
+    return Worker(queue, FakeRenderer(0).make, Delivery(100_000, None).deliver, LIMITS, Metrics(), trio.Event())
 
 
 async def refused(request: httpx.Request) -> httpx.Response:
@@ -158,7 +158,7 @@ async def network(folder: Path) -> AsyncIterator[Network]:
             async with trio.open_nursery() as inner:
                 limits = Limits(20, 1, 1.33, 3, 2)
                 worker = Worker(
-                    queue, FakeRenderer(0).make, Delivery(100_000, None).result, limits, Metrics(), trio.Event()
+                    queue, FakeRenderer(0).make, Delivery(100_000, None).deliver, limits, Metrics(), trio.Event()
                 )
                 inner.start_soon(worker.run, heartbeat)
                 tasks = f"{address}/taskqueue/v1beta2/projects/p/taskqueues/q/tasks"

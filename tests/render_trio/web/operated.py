@@ -10,7 +10,7 @@ import httpx
 import trio
 from quart_trio import QuartTrio
 
-from render_trio.delivery.delivery import DirectoryStore
+from render_trio.delivery.directory import DirectoryStore
 from render_trio.observation.metrics import Metrics
 from render_trio.observation.recent_activity import RecentActivity
 from render_trio.queue.task_queue.client import TaskQueue

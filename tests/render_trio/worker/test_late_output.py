@@ -42,7 +42,7 @@ async def test_late_output_is_never_delivered(let_go_first: bool) -> None:
     drawing, queue, heartbeat = Drawing(), FakeQueue(), FakeHeartbeat()
     offload = ThreadOffload(Metrics(), 1, 2, produce=drawing)
     limits = Limits(task_count=1, task_seconds=0.1, task_time_mult=0, task_retry_limit=9, sleep_time=0.05)
-    worker = Worker(queue, offload.make, Delivery(1000, None).result, limits, Metrics(), trio.Event())
+    worker = Worker(queue, offload.make, Delivery(1000, None).deliver, limits, Metrics(), trio.Event())
     queue.add("one")
 
     async def let_go() -> None:

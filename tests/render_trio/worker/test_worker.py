@@ -36,7 +36,7 @@ class Bench:
         self.worker = Worker(
             self.queue,
             self.renderer.make,
-            deliver or Delivery(100_000, None).result,
+            deliver or Delivery(100_000, None).deliver,
             LIMITS,
             self.metrics,
             self.stopping,
@@ -148,10 +148,10 @@ async def test_a_document_that_no_store_takes_is_tried_again(autojump_clock: Moc
     faults = [DeliveryError("no space left on device")]
     delivery = Delivery(100_000, None)
 
-    async def deliver(task_id: str, document: Any) -> Any:
+    async def deliver(pdf: bytes, sha256: str) -> str | None:
         if faults:
             raise faults.pop()
-        return await delivery.result(task_id, document)
+        return await delivery.deliver(pdf, sha256)
 
     bench = Bench(deliver=deliver)
     bench.queue.add("one")
@@ -165,10 +165,10 @@ async def test_attempts_outlast_a_store_that_fails_for_a_while(autojump_clock: M
     delivery = Delivery(100_000, None)
     begun = trio.current_time()
 
-    async def deliver(task_id: str, document: Any) -> Any:
+    async def deliver(pdf: bytes, sha256: str) -> str | None:
         if trio.current_time() < begun + 10:
             raise DeliveryError("no space left on device")
-        return await delivery.result(task_id, document)
+        return await delivery.deliver(pdf, sha256)
 
     bench = Bench(deliver=deliver)
     for number in range(10):
@@ -179,7 +179,7 @@ async def test_attempts_outlast_a_store_that_fails_for_a_while(autojump_clock: M
 
 
 async def test_a_document_too_large_for_everything_is_answered(autojump_clock: MockClock) -> None:
-    bench = Bench(deliver=Delivery(10, None).result)
+    bench = Bench(deliver=Delivery(10, None).deliver)
     bench.queue.add("one")
     await bench.run_for(5)
     error = bench.result("one").error
@@ -244,7 +244,7 @@ async def test_a_kill_at_any_moment_loses_nothing_and_makes_no_second_result(aut
         second = Bench()
         second.queue = bench.queue
         second.worker = Worker(
-            bench.queue, second.renderer.make, Delivery(100_000, None).result, LIMITS, Metrics(), trio.Event()
+            bench.queue, second.renderer.make, Delivery(100_000, None).deliver, LIMITS, Metrics(), trio.Event()
         )
         await second.run_for(300)
         assert sorted(bench.queue.results) == ["one-result", "two-result"]

@@ -14,7 +14,7 @@ import trio
 
 from emulator.server.serving import EmulatorSettings
 from emulator.server.serving import serve as serve_queue
-from render_trio.delivery.delivery import DirectoryStore
+from render_trio.delivery.directory import DirectoryStore
 from render_trio.errors import QueueUnavailableError
 from render_trio.queue.messages import (
     DocumentResult,
