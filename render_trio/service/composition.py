@@ -13,7 +13,7 @@ from render_trio.queue.task_queue.client import TaskQueue
 from render_trio.rendering.offload.offload import Offload, ThreadOffload, process_offload
 from render_trio.rendering.on_demand import OnDemandLimits, OnDemandRenderer, open_on_demand
 from render_trio.settings.settings import Settings
-from render_trio.worker.worker import Limits
+from render_trio.worker.limits import Limits
 
 
 @asynccontextmanager

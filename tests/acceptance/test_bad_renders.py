@@ -62,7 +62,7 @@ def test_what_always_crashes_its_renderer_ends_as_one_failure_while_the_others_f
         finally:
             service.end(signal.SIGKILL)
     lines = lines_of(tmp_path / "log")
-    answered = [line for line in lines if line["event"] == "answered with a failure"]
+    answered = [line for line in lines if line["event"] == "failure result delivered"]
     assert {(line["task"], line["attempt"]) for line in answered} == {(fault, RETRY_LIMIT) for fault in faults}
     assert all("render" in line["seconds"] for line in answered)  # type: ignore[operator]
 

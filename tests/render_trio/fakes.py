@@ -8,8 +8,8 @@ from typing import Any
 import trio
 
 from render_trio.errors import LeaseLostError
+from render_trio.queue.interface import LeasedBatch
 from render_trio.queue.messages import LeasedTask, decode_result, encode_task
-from render_trio.queue.task_queue.client import LeasedBatch
 from render_trio.rendering.finisher import FinishedDocument
 from resources.registry import CATALOGUE
 from resources.request import Request

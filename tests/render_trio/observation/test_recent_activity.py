@@ -6,7 +6,8 @@ from render_trio.errors import RenderFailedError
 from render_trio.observation.metrics import Metrics
 from render_trio.observation.observer import Observer, Observers
 from render_trio.observation.recent_activity import FAILURES, MAX_STAGES, REASON_CHARACTERS, SAMPLES, RecentActivity
-from render_trio.worker.worker import Limits, Worker
+from render_trio.worker.limits import Limits
+from render_trio.worker.worker import Worker
 from tests.render_trio.fakes import FakeHeartbeat, FakeQueue, FakeRenderer
 
 
@@ -77,7 +78,7 @@ async def test_a_worker_tells_every_failed_attempt_with_its_outcome(autojump_clo
     queue, renderer, journal = FakeQueue(), FakeRenderer(), RecentActivity(date=lambda: 7.0)
     limits = Limits(20, 50, 1.33, 5, 2)
 
-    async def deliver(task_id: str, document: object) -> object:
+    async def deliver(pdf: bytes, sha256: str) -> str | None:
         raise AssertionError("nothing is delivered here")
 
     worker = Worker(queue, renderer.make, deliver, limits, Observers(Metrics(), journal), trio.Event())

@@ -20,7 +20,8 @@ from render_trio.observation.metrics import Metrics
 from render_trio.queue.messages import encode_task
 from render_trio.queue.task_queue import connection as queue_connection
 from render_trio.queue.task_queue.client import TaskQueue
-from render_trio.worker.worker import Limits, Worker
+from render_trio.worker.limits import Limits
+from render_trio.worker.worker import Worker
 from tests.proxy import RESET, STALL, SWALLOW, Behaviour, Proxy, http_answer, proxy
 from tests.render_trio.fakes import TASK, FakeHeartbeat, FakeRenderer
 
@@ -174,7 +175,7 @@ async def network(folder: Path) -> AsyncIterator[Network]:
 async def test_real_connections_that_fail_are_survived_one_fault_after_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("render_trio.worker.worker.POLL_WAIT", 0)  # a request that is held would hide some faults
+    monkeypatch.setattr("render_trio.worker.limits.POLL_WAIT", 0)  # a request that is held would hide some faults
     faults = [
         RESET,
         STALL,

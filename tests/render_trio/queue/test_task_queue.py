@@ -13,6 +13,7 @@ from trio.testing import MockClock
 
 from emulator.server.serving import EmulatorSettings, serve
 from render_trio.errors import LeaseLostError, QueueRefusedError, QueueUnavailableError
+from render_trio.queue.interface import MAX_RETRY_AFTER, REQUEST_SECONDS
 from render_trio.queue.task_queue import connection as queue_connection
 from render_trio.queue.task_queue.client import TaskQueue
 from tests.proxy import SWALLOW, proxy
@@ -141,9 +142,9 @@ async def test_a_refusal_is_told_with_its_reason() -> None:
 
 
 async def test_an_answer_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue_connection, "ANSWER_BYTES", 1000)
+    monkeypatch.setattr(queue_connection, "RESPONSE_BYTES", 1000)
     queue = queue_with(lambda request: httpx.Response(200, content=b"x" * 2000))
-    with pytest.raises(QueueUnavailableError, match="over 1000 bytes"):
+    with pytest.raises(QueueUnavailableError, match="more than 1000 bytes"):
         await queue.lease(1, 60)
 
 
@@ -183,8 +184,8 @@ async def test_a_busy_queue_is_not_waited_for_without_end(autojump_clock: MockCl
 
     with pytest.raises(QueueUnavailableError) as error:
         await queue_with(answer).insert("one", "eA==", "task")
-    assert error.value.pause == queue_connection.MAX_RETRY_AFTER
-    assert trio.current_time() - times[0] <= queue_connection.VERB_SECONDS
+    assert error.value.pause == MAX_RETRY_AFTER
+    assert trio.current_time() - times[0] <= REQUEST_SECONDS
 
 
 async def test_a_renewal_whose_answer_was_lost_keeps_its_lease(tmp_path: Path) -> None:
@@ -212,8 +213,8 @@ async def test_a_renewal_whose_answer_was_lost_keeps_its_lease(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (httpx.Response(200, json=FOUND), "no discovery document"),
-        (httpx.Response(404, content=b"<html>"), "no discovery document .* 404 <html>"),
+        (httpx.Response(200, json=FOUND), "is not a discovery document"),
+        (httpx.Response(404, content=b"<html>"), "is not a discovery document .* 404 <html>"),
         (httpx.Response(200, json={"rootUrl": "ftp://x/", "servicePath": "p/"}), "allowed: an http"),
         (
             httpx.Response(200, json={"rootUrl": "http://x:y/", "servicePath": "p/"}),

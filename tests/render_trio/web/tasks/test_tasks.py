@@ -16,6 +16,7 @@ from emulator.server.serving import EmulatorSettings
 from emulator.server.serving import serve as serve_queue
 from render_trio.delivery.directory import DirectoryStore
 from render_trio.errors import QueueUnavailableError
+from render_trio.queue.interface import FoundTask
 from render_trio.queue.messages import (
     DocumentResult,
     LeasedTask,
@@ -27,7 +28,6 @@ from render_trio.queue.messages import (
     result_id,
 )
 from render_trio.queue.producer import task_values
-from render_trio.queue.task_queue.client import FoundTask
 from tests.render_trio.web.operated import Site, get, running
 from tests.render_trio.web.server.listening import listening
 
