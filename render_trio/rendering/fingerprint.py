@@ -1,7 +1,7 @@
-"""Which edition of the catalogue this process draws: the same request in the same edition gives the same bytes.
+"""The fingerprint of the catalogue that this process draws: the same request and fingerprint give the same bytes.
 
-It goes into ETags and into the addresses of pictures, so that a new drawing is never hidden by an old copy, nor an
-unchanged one fetched again. The version number alone would not do: drawings change between releases as well.
+It is part of ETags and of the addresses of pictures, so that caches never serve an outdated drawing, and unchanged
+drawings are not downloaded again. The version number would not be enough: drawings also change between releases.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def fingerprint() -> str:
 
 
 def etag(request: Request) -> str:
-    """Return the name of the document that the request gives, known without drawing it."""
+    """Return an ETag for the document of the request, without drawing it."""
     return hashlib.sha256(f"{fingerprint()} {request!r}".encode()).hexdigest()[:32]
 
 

@@ -13,7 +13,7 @@ from render_trio.delivery.delivery import Delivery
 from render_trio.observation.metrics import Metrics
 from render_trio.queue.messages import DocumentResult, LeasedTask
 from render_trio.rendering.finisher import FinishedDocument
-from render_trio.rendering.offload.offload import ThreadOffload
+from render_trio.rendering.offload.thread import ThreadOffload
 from render_trio.worker.limits import Limits
 from render_trio.worker.worker import Worker
 from resources.request import Request
