@@ -4,7 +4,7 @@ A *lease* reserves a task for one worker until a deadline. The worker *renews* t
 it to make the task available again, or *settles* the task: it inserts the result, then deletes the task. A task whose
 lease expires is available again, so a worker that dies loses nothing.
 
-Every operation ends within REQUEST_SECONDS plus the timeout of one request, successful or not.
+A failed request is repeated for at most REQUEST_SECONDS, so it ends within that time plus the timeout of one attempt.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Protocol
 
 from render_trio.queue.messages import LeasedTask
 
-REQUEST_SECONDS = 30.0  # an attempt that fails later than this is not repeated
-MAX_RETRY_AFTER = 30.0  # s; the longest pause that a server can impose
+REQUEST_SECONDS = 30.0  # after this, a failed request is not repeated
+MAX_RETRY_AFTER = 30.0  # s; the longest pause that a server can require
 
 
 @dataclass(frozen=True, slots=True)
 class LeasedBatch:
-    """The answer to a lease request.
+    """The response to a lease request.
 
     `waited` is True if the queue held the request until a task arrived or the wait was over (long polling).
     """

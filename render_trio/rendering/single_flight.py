@@ -22,7 +22,7 @@ import trio
 from render_trio.errors import BusyError, RenderTrioError
 from render_trio.rendering.cache import Cache
 
-MAX_RETRY_AFTER = 60  # s; the longest time that a rejected client is told to wait
+MAX_RETRY_AFTER = 60  # s; the longest time after which a rejected client should retry
 INITIAL_WORK_SECONDS = 0.05  # the estimate before the first flight
 WORK_SECONDS_WEIGHT = 0.2  # of the latest flight in the running mean
 

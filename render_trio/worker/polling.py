@@ -1,7 +1,7 @@
 """Polling: lease requests → batches of leased tasks, at a pace that suits the queue and the work.
 
-Batches are small. Leased tasks are unavailable to everyone else for a while if this worker is killed, so a worker
-leases only about BATCH_SECONDS of work, estimated from the tasks before.
+Batches are small: if a worker is killed, its tasks are unavailable until their leases expire. So a worker leases only
+about BATCH_SECONDS of work, estimated from the tasks before.
 
 An idle worker long-polls: the queue holds the request until a task arrives. Where the queue can't do that, the worker
 pauses between requests, longer each time. An unreachable queue is retried after a pause that also doubles. All pauses

@@ -297,7 +297,7 @@ async def test_a_stopping_worker_waits_for_a_lease_response_in_transit_and_relea
 ) -> None:
     """The tasks are already leased: if they were ignored, nobody could work on them until their leases expire."""
     bench = Bench()
-    bench.queue.answer_seconds = 0.3
+    bench.queue.response_seconds = 0.3
     bench.queue.add("one")
     async with trio.open_nursery() as nursery:
         nursery.start_soon(bench.worker.run, bench.heartbeat)
