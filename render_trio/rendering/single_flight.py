@@ -22,7 +22,7 @@ import trio
 from render_trio.errors import BusyError, RenderTrioError
 from render_trio.rendering.cache import Cache
 
-MAX_RETRY_AFTER = 60  # s; the longest time after which a rejected client should retry
+MAX_PAUSE = 60  # s; the longest time after which a rejected client should retry
 INITIAL_WORK_SECONDS = 0.05  # the estimate before the first flight
 WORK_SECONDS_WEIGHT = 0.2  # of the latest flight in the running mean
 
@@ -135,4 +135,4 @@ class SingleFlight:
         once.
         """
         shortest = self._bounded_flights() * self._work_seconds / self._concurrent
-        return max(1, min(MAX_RETRY_AFTER, math.ceil(shortest * self._random.uniform(1, 3))))
+        return max(1, min(MAX_PAUSE, math.ceil(shortest * self._random.uniform(1, 3))))

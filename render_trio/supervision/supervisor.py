@@ -160,7 +160,7 @@ class Supervisor:
             watching.cancel_scope.cancel()
 
     def stop(self) -> None:
-        """Wait for the children to end by themselves, and start no new incarnation."""
+        """Start no new incarnation; the running ones end by themselves."""
         self.stopping.set()
 
     def cancel_all(self, reason: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from render_trio.queue.interface import MAX_RETRY_AFTER, REQUEST_SECONDS
 
 POLL_WAIT = 20  # s; the longest time that the queue may hold a lease request
-# The longest share of a lease that a long poll may use up: the lease counts from the request, and most of it must be
+# The largest share of a lease that a long poll may use up: the lease counts from the request, and enough of it must be
 # left for the work.
 POLL_SHARE = 1 / 3
 SETTLE_VERBS = 3  # the most queue operations that end a task: inserting a failure result, deleting, releasing

@@ -45,7 +45,7 @@ class Attempt:
     lease: Lease
     stage_timer: StageTimer
     resource: str = "unknown"
-    outcome: Outcome = "retried"  # unless it ends in another way than by cancellation
+    outcome: Outcome = "retried"  # stays so if the attempt is cancelled
 
 
 class TaskRunner:

@@ -12,7 +12,7 @@ import trio
 import trio.testing
 
 from render_trio.errors import BusyError, RenderFailedError
-from render_trio.rendering.single_flight import MAX_RETRY_AFTER, Flight, SingleFlight
+from render_trio.rendering.single_flight import MAX_PAUSE, Flight, SingleFlight
 
 
 @asynccontextmanager
@@ -71,4 +71,4 @@ async def test_the_time_to_retry_grows_with_the_duration_of_the_work(autojump_cl
                 await flights.get("document", "rejected", taking(20), bounded=True)
             retry_after.append(raised.value.retry_after)
         nursery.cancel_scope.cancel()
-    assert 20 <= min(retry_after) < max(retry_after) <= MAX_RETRY_AFTER, "with jitter, in whole seconds"
+    assert 20 <= min(retry_after) < max(retry_after) <= MAX_PAUSE, "with jitter, in whole seconds"
