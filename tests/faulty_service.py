@@ -15,7 +15,8 @@ from collections.abc import Callable
 
 from render_trio.rendering.finisher import FinishedDocument
 from render_trio.rendering.offload import process as process_isolation
-from render_trio.rendering.offload.offload import ProcessOffload, ThreadOffload
+from render_trio.rendering.offload.process import ProcessOffload
+from render_trio.rendering.offload.thread import ThreadOffload
 from render_trio.rendering.pipeline import produce
 from render_trio.service import composition, process
 from render_trio.settings import settings

@@ -1,0 +1,1 @@
+"""A finished PDF → its address in a document store, or None when it travels inside the result."""

@@ -1,4 +1,4 @@
-"""The values on the wire: what a queue task holds → a checked `RenderTask`; a document or a failure → a result."""
+"""The payloads on the wire: a leased task → a validated `RenderTask`; a document or a failure → an encoded result."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ TASK_TAG = "task"
 RESULT_TAG = "result"
 DOCUMENT_KIND = "result#document"
 LINK_KIND = "result#link"
-# A task with every field at its limit takes under 4 KiB; what is longer isn't read at all.
+# A task with every field at its limit takes less than 4 KiB; a longer payload is rejected without decoding it.
 TASK_BYTES = 64 * 1024
 TAG_CHARACTERS = 500
 TASK_ID_CHARACTERS = 500
 
 
 class LeasedTask(msgspec.Struct, frozen=True):
-    """A task as the queue gave it: not yet looked into. Times in microseconds since the epoch."""
+    """A task as the queue returned it, with its payload still encoded. Times in microseconds since the epoch."""
 
     id: str
     payload: str
@@ -35,7 +35,7 @@ class LeasedTask(msgspec.Struct, frozen=True):
 
 
 class RenderTask(msgspec.Struct, frozen=True):
-    """A task that asks for a document, every value checked."""
+    """A request for a document, with every value validated."""
 
     id: str
     request: Request
@@ -43,14 +43,14 @@ class RenderTask(msgspec.Struct, frozen=True):
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """Why there is no document: `code` for programs, `message` for people."""
+    """The reason why there is no document: `code` for programs, `message` for people."""
 
     code: str
     message: str
 
 
 class DocumentResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A document, in Base64 inside the result; or, with `success` false, the reason for there being none."""
+    """A document in Base64 inside the result or, if `success` is false, the reason why there is none."""
 
     kind: str = DOCUMENT_KIND
     success: bool
@@ -63,7 +63,7 @@ class DocumentResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LinkResult(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the document can be fetched."""
+    """The address of a stored document."""
 
     kind: str = LINK_KIND
     success: bool = True
@@ -78,13 +78,13 @@ Result = DocumentResult | LinkResult
 
 
 def result_id(task_id: str) -> str:
-    """Return the id of a task's result: always the same, so that inserting it twice makes one."""
-    own = f"{task_id}-result"
-    return own if len(own) <= TASK_ID_CHARACTERS else f"{hashlib.sha256(task_id.encode()).hexdigest()}-result"
+    """Return the ID of a task's result: derived from the task's ID alone, so inserting the result twice is harmless."""
+    plain = f"{task_id}-result"
+    return plain if len(plain) <= TASK_ID_CHARACTERS else f"{hashlib.sha256(task_id.encode()).hexdigest()}-result"
 
 
 def decode(leased: LeasedTask) -> RenderTask:
-    """Return what the task asks for. Raises InvalidTaskError, whose code and message go to the producer."""
+    """Return the validated task. Raises InvalidTaskError, whose code and message are sent to the producer."""
     return _render_task(leased.id, _object(leased.payload))
 
 
@@ -100,7 +100,7 @@ def checked_task(body: bytes) -> dict[str, Any]:
 def _render_task(task_id: str, values: dict[str, Any]) -> RenderTask:
     kind = values.pop("kind", None)
     if kind != TASK_KIND:
-        raise InvalidTaskError("unknown_kind", f"kind is {_shown(kind)}; allowed: {TASK_KIND!r}", "kind")
+        raise InvalidTaskError("unknown_kind", f"kind is {_shortened(kind)}; allowed: {TASK_KIND!r}", "kind")
     tag = _reply_tag(values.pop("reply_tag", None))
     try:
         return RenderTask(task_id, parse_request(values, default_seed=task_id), tag)
@@ -109,7 +109,7 @@ def _render_task(task_id: str, values: dict[str, Any]) -> RenderTask:
 
 
 def reply_tag_of(leased: LeasedTask) -> str:
-    """Return the tag that a failure's result is to carry: the one asked for, if that much can be read."""
+    """Return the tag for a failure result: the one in the task or, if it can't be decoded, the default."""
     try:
         return _reply_tag(_object(leased.payload).get("reply_tag"))
     except InvalidTaskError:
@@ -117,22 +117,32 @@ def reply_tag_of(leased: LeasedTask) -> str:
 
 
 def encode_task(values: dict[str, Any]) -> str:
-    """Return a task's payload in Base64, as producers send it."""
+    """Return the payload of a task: Base64-encoded JSON."""
     return base64.b64encode(msgspec.json.encode({"kind": TASK_KIND} | values)).decode()
 
 
+def success(task_id: str, *, filename: str, pdf: bytes, pages: int, sha256: str, url: str | None) -> Result:
+    """Return the result of a finished document: a link to `url`, or the PDF itself if `url` is None."""
+    if url is not None:
+        return LinkResult(task_id=task_id, filename=filename, url=url, pages=pages, sha256=sha256)
+    document = base64.b64encode(pdf).decode()
+    return DocumentResult(
+        success=True, task_id=task_id, filename=filename, document=document, pages=pages, sha256=sha256
+    )
+
+
 def failure(task_id: str, code: str, message: str) -> DocumentResult:
-    """Return the result that says why there is no document."""
+    """Return the result of a task that failed."""
     return DocumentResult(success=False, task_id=task_id, error=Failure(code, message))
 
 
 def encode_result(result: Result) -> str:
-    """Return a result's payload in Base64. The keys `filename` and `document` are always there."""
+    """Return the payload of a result. It always has the keys `filename` and, unless it is a link, `document`."""
     return base64.b64encode(msgspec.json.encode(result)).decode()
 
 
 def decode_result(payload: str) -> Result:
-    """Return the result that a payload holds. Raises ValueError when it is none."""
+    """Return the result in a payload. Raises ValueError or msgspec.DecodeError if the payload is not a result."""
     raw = base64.b64decode(payload)
     kind = msgspec.json.decode(raw, type=dict[str, Any]).get("kind")
     if kind == LINK_KIND:
@@ -142,10 +152,10 @@ def decode_result(payload: str) -> Result:
 
 def _object(payload: str) -> dict[str, Any]:
     if len(payload) > TASK_BYTES * 4 // 3 + 4:
-        raise InvalidTaskError("too_large", f"the task has over {TASK_BYTES} bytes; allowed: at most that")
-    plain = payload.rstrip("=").translate(str.maketrans("-_", "+/"))
+        raise InvalidTaskError("too_large", f"the task has more than {TASK_BYTES} bytes; allowed: at most {TASK_BYTES}")
+    unpadded = payload.rstrip("=").translate(str.maketrans("-_", "+/"))  # both Base64 alphabets are accepted
     try:
-        raw = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+        raw = base64.b64decode(unpadded + "=" * (-len(unpadded) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidTaskError("not_base64", f"the payload is not Base64: {error}") from error
     return _json_object(raw)
@@ -157,21 +167,24 @@ def _json_object(raw: bytes) -> dict[str, Any]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidTaskError("not_json", f"the payload is not JSON: {error}") from error
     if not isinstance(values, dict):
-        raise InvalidTaskError("not_an_object", f"the payload is {_shown(values)}; allowed: a JSON object")
+        raise InvalidTaskError("not_an_object", f"the payload is {_shortened(values)}; allowed: a JSON object")
     return values
 
 
-def _reply_tag(given: object) -> str:
-    if given is None or given == "":
+def _reply_tag(tag: object) -> str:
+    if tag is None or tag == "":
         return RESULT_TAG
-    if isinstance(given, str) and len(given) <= TAG_CHARACTERS and given.isprintable():
-        if given == TASK_TAG:
-            raise InvalidTaskError("invalid_option", f"reply_tag is {TASK_TAG!r}, which renderers lease", "reply_tag")
-        return given
+    if isinstance(tag, str) and len(tag) <= TAG_CHARACTERS and tag.isprintable():
+        if tag == TASK_TAG:
+            message = (
+                f"reply_tag is {TASK_TAG!r}; allowed: any other tag, because the service leases tasks with this one"
+            )
+            raise InvalidTaskError("invalid_option", message, "reply_tag")
+        return tag
     allowed = f"printable text of at most {TAG_CHARACTERS} characters"
-    raise InvalidTaskError("invalid_option", f"reply_tag is {_shown(given)}; allowed: {allowed}", "reply_tag")
+    raise InvalidTaskError("invalid_option", f"reply_tag is {_shortened(tag)}; allowed: {allowed}", "reply_tag")
 
 
-def _shown(value: object) -> str:
+def _shortened(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 42 else f"{text[:40]}…"

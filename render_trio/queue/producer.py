@@ -1,4 +1,4 @@
-"""A producer's side: put render tasks on the queue, take results off it, keep the documents."""
+"""The producer's side: options → a task in the queue; results in the queue → documents in a folder."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from render_trio.queue.interface import Queue
 from render_trio.queue.messages import (
     RESULT_TAG,
     TASK_TAG,
@@ -23,26 +24,25 @@ from render_trio.queue.messages import (
     encode_task,
     failure,
 )
-from render_trio.queue.task_queue.client import TaskQueue
 from resources.parsing import parse_request
 from resources.registry import CATALOGUE
 from resources.request import Request
 
-RESULTS_AT_ONCE = 20
-RESULT_LEASE_SECONDS = 60  # to write a batch of documents to disk
-NAME_BYTES = 200  # of a file name: file systems allow 255, and a number may follow
+RESULT_COUNT = 20  # results leased at a time
+RESULT_LEASE_SECONDS = 60  # time to write a batch of documents to disk
+MAX_NAME_BYTES = 200  # of a file name: file systems allow 255, and a number may be appended
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A result that was taken off the queue; `path` is where its document was written, if it had one."""
+    """A result removed from the queue, and the path that its document was written to, if any."""
 
     result: Result
     path: Path | None
 
 
 def task_values(view: str, options: Mapping[str, object]) -> tuple[Request, dict[str, Any]]:
-    """Return the request and the task's keys, with defaults for what is not named. Raises RequestError."""
+    """Return the request and the keys of its task; missing options have their defaults. Raises RequestError."""
     request = parse_request({**options, "resource_view": view}, default_seed="", fill_defaults=True)
     values: dict[str, Any] = {
         "resource_slug": CATALOGUE[request.view].slug,
@@ -61,23 +61,22 @@ def task_values(view: str, options: Mapping[str, object]) -> tuple[Request, dict
     return request, values
 
 
-async def submit(queue: TaskQueue, values: dict[str, Any]) -> str:
-    """Put a task on the queue and return its id. Raises QueueError."""
+async def submit(queue: Queue, values: dict[str, Any]) -> str:
+    """Insert a task into the queue and return its ID. Raises QueueError."""
     task_id = uuid.uuid4().hex
     await queue.insert(task_id, encode_task(values), TASK_TAG)
     return task_id
 
 
-async def take_results(
-    queue: TaskQueue, folder: Path | None, *, wait: int = 0, tag: str = RESULT_TAG
-) -> list[Received]:
-    """Return the next results, their documents written to `folder`; they are deleted from the queue then.
+async def take_results(queue: Queue, folder: Path | None, *, wait: int = 0, tag: str = RESULT_TAG) -> list[Received]:
+    """Write the documents of the next results to `folder`, delete the results from the queue, and return them.
 
-    Raises QueueError, OSError when a document can't be written (its result stays on the queue).
+    `wait`: s that the queue may hold the request if there is no result. Raises QueueError, and OSError if a document
+    can't be written; its result then stays in the queue.
     """
-    answer = await queue.lease(RESULTS_AT_ONCE, RESULT_LEASE_SECONDS, tag=tag, wait=wait)
+    batch = await queue.lease(RESULT_COUNT, RESULT_LEASE_SECONDS, tag=tag, wait=wait)
     received = []
-    for task in answer.tasks:
+    for task in batch.tasks:
         result = _decoded(task.id, task.payload)
         received.append(Received(result, _write(result, folder)))
         await queue.delete(task.id)
@@ -88,22 +87,26 @@ def _decoded(task_id: str, payload: str) -> Result:
     try:
         return decode_result(payload)
     except (msgspec.DecodeError, binascii.Error, ValueError) as error:
-        return failure(task_id, "not_a_result", f"what carries the tag of results isn't one: {error}")
+        return failure(task_id, "not_a_result", f"a task with the tag of results is not a result: {error}")
 
 
 def _write(result: Result, folder: Path | None) -> Path | None:
     if isinstance(result, LinkResult) or folder is None or result.document is None:
         return None
     folder.mkdir(parents=True, exist_ok=True)
-    path = _free_path(folder, result, base64.b64decode(result.document))
-    path.write_bytes(base64.b64decode(result.document))
+    content = base64.b64decode(result.document)
+    path = _free_path(folder, result, content)
+    path.write_bytes(content)
     return path
 
 
 def _free_path(folder: Path, result: DocumentResult, content: bytes) -> Path:
-    """Return a path in the folder that is free, or holds just this document; a result's name is never a path."""
+    """Return an unused path in the folder, or the path of a file with the same content.
+
+    The file name in a result is untrusted: characters that could make it a path are replaced.
+    """
     name = re.sub(r'[\x00-\x1f/\\:*?"<>|]', " ", result.filename or "").strip(" .") or result.task_id[:40]
-    stem = name.removesuffix(".pdf").encode()[:NAME_BYTES].decode(errors="ignore")
+    stem = name.removesuffix(".pdf").encode()[:MAX_NAME_BYTES].decode(errors="ignore")
     path, number = folder / f"{stem}.pdf", 1
     while path.exists() and path.read_bytes() != content:
         number += 1

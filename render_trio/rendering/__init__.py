@@ -1,0 +1,1 @@
+"""Requests → finished documents and pictures of their pages: drawn, finished, checked, cached."""

@@ -1,4 +1,4 @@
-"""Finished things kept at hand, up to a number of bytes; what was not asked for the longest goes first."""
+"""A cache of results, bounded by their total size in bytes; the least recently used result is evicted first."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from collections.abc import Hashable
 
 
 class Cache:
-    """A bounded store: key → (thing, its bytes). A thing larger than the whole shelf is not kept."""
+    """Maps keys to results. A result larger than the whole cache is not stored."""
 
-    def __init__(self, most_bytes: int) -> None:
-        self._most = most_bytes
-        self._kept: OrderedDict[Hashable, tuple[object, int]] = OrderedDict()
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._entries: OrderedDict[Hashable, tuple[object, int]] = OrderedDict()
         self.used = 0
 
     def get(self, key: Hashable) -> object | None:
-        """Return what is kept under the key, or None."""
-        found = self._kept.get(key)
-        if found is None:
+        """Return the result stored under the key, or None."""
+        entry = self._entries.get(key)
+        if entry is None:
             return None
-        self._kept.move_to_end(key)
-        return found[0]
+        self._entries.move_to_end(key)
+        return entry[0]
 
-    def put(self, key: Hashable, thing: object, size: int) -> None:
-        """Keep the thing, which has `size` bytes, and let go of the oldest ones that no longer fit."""
-        if size > self._most:
+    def put(self, key: Hashable, result: object, size: int) -> None:
+        """Store a result of `size` bytes, and evict the least recently used ones that no longer fit."""
+        if size > self._max_bytes:
             return
-        if key in self._kept:
-            self.used -= self._kept.pop(key)[1]
-        self._kept[key] = (thing, size)
+        if key in self._entries:
+            self.used -= self._entries.pop(key)[1]
+        self._entries[key] = (result, size)
         self.used += size
-        while self.used > self._most:
-            _, (_, oldest) = self._kept.popitem(last=False)
-            self.used -= oldest
+        while self.used > self._max_bytes:
+            _, (_, evicted) = self._entries.popitem(last=False)
+            self.used -= evicted

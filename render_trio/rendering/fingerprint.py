@@ -1,7 +1,7 @@
 """Which version of a resource this process draws: the same request and fingerprint give the same bytes.
 
-It is part of ETags and of the addresses of pictures, so that a changed drawing is never hidden by an old copy, and an
-unchanged one is never fetched again. The version number alone would not do: drawings change between releases as well.
+It is part of ETags and of the addresses of pictures, so that caches never serve an outdated drawing, and unchanged
+drawings are not downloaded again. The version number would not be enough: drawings also change between releases.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def fingerprint(view: str) -> str:
 
 
 def etag(request: Request) -> str:
-    """Return the name of the document that the request gives, known without drawing it."""
+    """Return an ETag for the document of the request, without drawing it."""
     return hashlib.sha256(f"{fingerprint(request.view)} {request!r}".encode()).hexdigest()[:32]
 
 

@@ -1,4 +1,4 @@
-"""Drawn pages → finished PDF (pikepdf): copies, print settings, metadata, one compression, and a last check."""
+"""Drawn pages → finished PDF (pikepdf): copies, print settings, metadata, compression, and a final check."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from render_trio.observation.versions import __version__
 from render_trio.rendering.metadata import describe
 from resources.rendering import Drawn
 
-SIZE_TOLERANCE = 0.01  # pt: media boxes are written with five decimals
+SIZE_TOLERANCE = 0.01  # pt; media boxes are written with five decimals
 DUPLEX = {"long-edge": Name.DuplexFlipLongEdge, "short-edge": Name.DuplexFlipShortEdge}
 
 
 class FinishedDocumentError(Exception):
-    """The finished bytes are not the document that was asked for."""
+    """The finished PDF does not match what was drawn."""
 
 
 @dataclass(frozen=True, slots=True)
 class FinishedDocument:
-    """A PDF ready to be handed over. `varies`: another seed gives another one."""
+    """A PDF ready for delivery. `varies`: another seed gives another document."""
 
     filename: str
     pdf: bytes
@@ -33,7 +33,7 @@ class FinishedDocument:
 
 
 def finish(drawn: Drawn) -> FinishedDocument:
-    """Return the finished and checked document. Raises FinishedDocumentError when the check fails."""
+    """Return the finished and checked document. Raises FinishedDocumentError if the check fails."""
     with Pdf.open(io.BytesIO(drawn.pdf)) as pdf:
         _clean_pages(pdf)
         _repeat_copies(pdf, drawn)
@@ -47,13 +47,13 @@ def finish(drawn: Drawn) -> FinishedDocument:
             producer=f"pikepdf {pikepdf.__version__}",
         )
         output = io.BytesIO()
-        # deterministic_id: the file's id comes from its content, so that equal documents are equal bytes.
+        # deterministic_id: the ID of the file is derived from its content, so that equal documents are equal bytes.
         pdf.save(
             output,
             deterministic_id=True,
             compress_streams=True,
             object_stream_mode=ObjectStreamMode.generate,
-            # Both would read our metadata again to see whether it speaks of PDF/A: it doesn't.
+            # Both would parse our metadata again to look for PDF/A, which it never mentions.
             preserve_pdfa=False,
             fix_metadata_version=False,
         )
@@ -75,7 +75,7 @@ def _clean_pages(pdf: Pdf) -> None:
 
 
 def _repeat_copies(pdf: Pdf, drawn: Drawn) -> None:
-    """Add the same pages for each further copy: new page dictionaries, the same content."""
+    """Append the pages again for each further copy: new page dictionaries that share their content."""
     originals = list(pdf.pages)
     for _ in range(drawn.repeats - 1):
         for page in originals:
@@ -88,7 +88,7 @@ def _set_print_behaviour(pdf: Pdf, drawn: Drawn) -> None:
         preferences.Duplex = DUPLEX[drawn.flip]
     pdf.Root.ViewerPreferences = preferences
     if len(pdf.pages) > drawn.pages_per_copy:
-        # Pages are labelled "copy-page", so that a dialog's page range can name one copy.
+        # Pages are labelled "copy-page", so that the page range of a print dialog can select one copy.
         labels = Array()
         for copy in range(len(pdf.pages) // drawn.pages_per_copy):
             labels.append(copy * drawn.pages_per_copy)
@@ -97,18 +97,18 @@ def _set_print_behaviour(pdf: Pdf, drawn: Drawn) -> None:
 
 
 def check(pdf_bytes: bytes, drawn: Drawn) -> None:
-    """Open the finished bytes and compare them with what was drawn. Raises FinishedDocumentError."""
+    """Open the finished PDF and compare it with what was drawn. Raises FinishedDocumentError."""
     try:
         with Pdf.open(io.BytesIO(pdf_bytes)) as pdf:
             if len(pdf.pages) != drawn.pages * drawn.repeats:
                 raise FinishedDocumentError(f"{len(pdf.pages)} pages instead of {drawn.pages * drawn.repeats}")
             if drawn.pages_per_copy * (drawn.pages if drawn.repeats == 1 else drawn.repeats) < len(pdf.pages):
-                raise FinishedDocumentError(f"more pages a copy than the declared {drawn.pages_per_copy}")
+                raise FinishedDocumentError(f"more pages per copy than the declared {drawn.pages_per_copy}")
             for page in pdf.pages:
                 _check_size(page, drawn.size)
             _check_fonts(pdf)
     except pikepdf.PdfError as error:
-        raise FinishedDocumentError(f"does not open: {error}") from error
+        raise FinishedDocumentError(f"the PDF can't be opened: {error}") from error
 
 
 def _check_size(page: pikepdf.Page, size: tuple[float, float]) -> None:
@@ -118,7 +118,7 @@ def _check_size(page: pikepdf.Page, size: tuple[float, float]) -> None:
 
 
 def _check_fonts(pdf: Pdf) -> None:
-    """Every font of every page must have its file inside; pages share one font dictionary, so look once each."""
+    """Check that every font of every page is embedded. Pages share font dictionaries; each is checked once."""
     seen: set[tuple[int, int]] = set()
     for page in pdf.pages:
         fonts = page.obj.get(Name.Resources, Dictionary()).get(Name.Font, Dictionary())

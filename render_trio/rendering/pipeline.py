@@ -1,4 +1,4 @@
-"""Request → finished document, in one go: the function that threads and processes run."""
+"""Request → finished document: draw (ReportLab), then finish and check (pikepdf). Threads and processes run this."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from render_trio.errors import RenderFailedError
 from render_trio.rendering.finisher import FinishedDocument, FinishedDocumentError, finish
-from render_trio.rendering.renderer import render as draw
+from resources import rendering
 from resources.parsing import parse_request
 from resources.request import Request
 
@@ -14,8 +14,12 @@ Produce = Callable[[Request, Callable[[], None]], FinishedDocument]
 
 
 def produce(request: Request, checkpoint: Callable[[], None]) -> FinishedDocument:
-    """Return the drawn, finished and checked document; `checkpoint` may raise between pages to stop."""
-    return finish(draw(request, checkpoint))
+    """Return the drawn, finished and checked document.
+
+    `checkpoint` is called before each page and may raise to stop the drawing. Raises FinishedDocumentError if the
+    check fails, and whatever drawing raises: invalid requests are rejected earlier, so an exception is a bug here.
+    """
+    return finish(rendering.render(request, checkpoint))
 
 
 def render(view: str, /, **options: object) -> FinishedDocument:

@@ -1,4 +1,4 @@
-"""A finished PDF's page → a picture (pypdfium2): PNG with a small palette, as line drawings need no more colours."""
+"""A page of a finished PDF → a PNG (pypdfium2), with a small palette: line drawings need no more colours."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import threading
 import pypdfium2
 from PIL import Image
 
-COLOURS = 64  # chosen by looking: from 48 on, the shaded edges of letters look as in full colour
-NEARLY_WHITE = 252  # the palette's lightest colour comes out as 254: paper is white
+COLOURS = 64  # chosen by eye: from 48 on, the anti-aliased edges of letters look the same as in full colour
+NEARLY_WHITE = 252  # the lightest colour of the palette is 254 after quantization, but paper must be white
 PNG_LEVEL = 6
 
-# PDFium holds global state and must not be entered by two threads at a time, whatever documents they open.
+# PDFium has global state: no two threads may call it at the same time, even for different documents.
 _PDFIUM = threading.Lock()
 
 
 def picture(pdf: bytes, page: int, longest_side: int) -> bytes:
-    """Return the page, counted from 0, as a PNG whose longer side has so many pixels. Raises IndexError."""
+    """Return the page, counted from 0, as a PNG whose longer side has `longest_side` pixels. Raises IndexError."""
     with _PDFIUM:
         document = pypdfium2.PdfDocument(pdf)
         try:
@@ -25,7 +25,7 @@ def picture(pdf: bytes, page: int, longest_side: int) -> bytes:
                 raise IndexError(f"page {page + 1} of {len(document)}")
             sheet = document[page]
             bitmap = sheet.render(scale=longest_side / max(sheet.get_size()), rev_byteorder=True)
-            image = bitmap.to_pil().convert("RGB")  # a copy: the bitmap's memory goes with the document
+            image = bitmap.to_pil().convert("RGB")  # a copy: closing the document frees the bitmap
         finally:
             document.close()
     reduced = image.quantize(COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)

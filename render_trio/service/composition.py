@@ -7,13 +7,15 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import trio
 
-from render_trio.delivery.delivery import DirectoryStore
+from render_trio.delivery.directory import DirectoryStore
 from render_trio.observation.metrics import Metrics
 from render_trio.queue.task_queue.client import TaskQueue
-from render_trio.rendering.offload.offload import Offload, ThreadOffload, process_offload
+from render_trio.rendering.offload.offload import Offload
+from render_trio.rendering.offload.process import process_offload
+from render_trio.rendering.offload.thread import ThreadOffload
 from render_trio.rendering.on_demand import OnDemandLimits, OnDemandRenderer, open_on_demand
 from render_trio.settings.settings import Settings
-from render_trio.worker.worker import Limits
+from render_trio.worker.limits import Limits
 
 
 @asynccontextmanager
@@ -57,7 +59,7 @@ def open_on_demand_renderer(
     """Open the renderer for web requests. Its capacity is separate from that of the workers."""
     s = settings
     limits = OnDemandLimits(s.web_renders, s.web_waiting, s.web_render_seconds, s.web_cache)
-    return open_on_demand(offload.beside(s.web_renders), limits, metrics)
+    return open_on_demand(offload.with_capacity(s.web_renders), limits, metrics)
 
 
 def document_store(settings: Settings) -> DirectoryStore | None:

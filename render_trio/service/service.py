@@ -93,7 +93,7 @@ class Service:
         """Run one incarnation of a worker, with a queue client of its own."""
         limits, stopping = composition.worker_limits(self.settings), self.supervisor.stopping
         async with composition.open_queue(self.settings) as queue:
-            worker = Worker(queue, self._offload.make, self._delivery.result, limits, self._observer, stopping)
+            worker = Worker(queue, self._offload.make, self._delivery.deliver, limits, self._observer, stopping)
             await worker.run(heartbeat)
 
     def health(self) -> Health:

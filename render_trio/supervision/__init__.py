@@ -1,0 +1,1 @@
+"""Children that report their phases → children kept alive, and a health report."""

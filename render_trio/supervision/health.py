@@ -1,4 +1,4 @@
-"""Is the service well? A pure judgement of what it last did; what exists but doesn't move is not well."""
+"""Slots → a health report, computed without I/O. A worker that makes no progress is unhealthy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from render_trio.supervision.supervisor import Slot
 
 
 class WorkerHealth(msgspec.Struct, frozen=True):
-    """One worker as it stands; ages in seconds."""
+    """The state of one worker; ages in seconds."""
 
     name: str
     state: str
@@ -20,12 +20,12 @@ class WorkerHealth(msgspec.Struct, frozen=True):
     last_finished_seconds: float | None
     last_error: str
     well: bool
-    left_behind: int
-    """Incarnations that could not be cancelled and have not ended; the slot goes on without them."""
+    abandoned: int = msgspec.field(name="left_behind")
+    """Incarnations that did not end when cancelled and are still running; the slot has replaced them."""
 
 
 class Health(msgspec.Struct, frozen=True):
-    """The judgement. `reasons` is empty when all is well."""
+    """The health of the service. `reasons` is empty if it is healthy."""
 
     status: str
     reasons: tuple[str, ...]
@@ -37,23 +37,26 @@ class Health(msgspec.Struct, frozen=True):
 
     @property
     def well(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether the service is healthy."""
         return not self.reasons
 
     @property
     def ready(self) -> bool:
-        """Whether work can be done now: not draining, and the queue was reached not long ago."""
+        """Whether the service can work now: it isn't draining, and has reached the queue recently."""
         return self.queue_reachable and not self.draining
 
 
 def judge(
     slots: list[Slot], now: float, *, draining: bool, abandoned: int, abandoned_limit: int, queue_silence: float
 ) -> Health:
-    """Return the health at `now`; a worker waiting for its restart was recovered, one that is wedged was not."""
+    """Return the health at `now`. A worker that waits for its restart counts as healthy, a wedged one does not.
+
+    `queue_silence`: s since the last answer after which the queue counts as unreachable.
+    """
     workers = tuple(_worker(slot, now) for slot in slots)
     polls = [slot.last_polled for slot in slots if slot.last_polled is not None]
     last_poll = now - max(polls) if polls else None
-    # A worker at work doesn't poll: it has reached the queue, or it would have nothing to work on.
+    # A worker doesn't poll while it works; it must have reached the queue to have a task.
     working = any(slot.pulse.phase == "work" and slot.pulse.state == "running" for slot in slots)
     reachable = working or (last_poll is not None and last_poll <= queue_silence)
     if any(slot.reachable is False for slot in slots) and not any(slot.reachable for slot in slots):
@@ -84,5 +87,5 @@ def _worker(slot: Slot, now: float) -> WorkerHealth:
         last_finished_seconds=None if slot.last_finished is None else round(now - slot.last_finished, 1),
         last_error=slot.last_error,
         well=verdict(pulse, now) == "fine" and pulse.state != "wedged",
-        left_behind=slot.policy.left_behind,
+        abandoned=slot.policy.abandoned,
     )

@@ -1,4 +1,4 @@
-"""When nothing that the service does to itself helps: what stays unwell makes room for a new process."""
+"""Health that doesn't recover → FatalError: only a new process can help."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import trio
 from render_trio.errors import FatalError
 from render_trio.supervision.health import Health
 
-RECOVERY_SECONDS = 60.0  # that the service may be unwell without a break
-POLL_INTERVAL = 1.0  # between two looks
+RECOVERY_SECONDS = 60.0  # the longest time that the service may be continuously unhealthy
+POLL_INTERVAL = 1.0  # s between two checks
 
 
 async def watch_recovery(health: Callable[[], Health], stopping: trio.Event, give_up: Callable[[str], None]) -> None:
-    """Give up when what is wrong stays so (hung threads, above all, which nobody can end); return when stopping.
+    """Give up if the service stays unhealthy, above all because of hung threads; return when it stops.
 
-    Raises FatalError, after `give_up` was told the reason.
+    Calls `give_up` with the reason, then raises FatalError.
     """
-    well_at = trio.current_time()
+    last_healthy = trio.current_time()
     while not stopping.is_set():
-        now, judged = trio.current_time(), health()
-        if judged.well:
-            well_at = now
-        elif now - well_at > RECOVERY_SECONDS:
-            reason = f"unwell for {RECOVERY_SECONDS:.0f} s: {'; '.join(judged.reasons)}"
+        now, current = trio.current_time(), health()
+        if current.well:
+            last_healthy = now
+        elif now - last_healthy > RECOVERY_SECONDS:
+            reason = f"unwell for {RECOVERY_SECONDS:.0f} s: {'; '.join(current.reasons)}"
             give_up(reason)
             raise FatalError(reason)
         with trio.move_on_after(POLL_INTERVAL):

@@ -1,11 +1,12 @@
-"""Slots that are kept alive: each runs its child in one incarnation after another.
+"""Children → children kept alive: each slot runs its child in one incarnation after another.
 
-A child is `async def child(heartbeat)`. It says through the heartbeat what it does and how long that may
-take; the watchdog cancels what overruns. The rules are in `policy`; what a child is for isn't known here.
+A child is `async def child(heartbeat)`. It reports through the heartbeat which phase it enters and how long that may
+take; the watchdog cancels a child that exceeds this budget. The rules are in `restart_policy`. The supervisor doesn't
+depend on what the children do.
 
-Trio lets no task go before its children have ended, and a child behind a shield may not. So incarnations live
-in a nursery outside that of the slots: a slot can turn its back on one, and begin anew. Only `run` waits for
-what was left behind, at its end, and whoever calls it keeps a timer for that.
+A Trio nursery closes only when all its tasks have ended, and a task behind a shield may never end. Incarnations
+therefore run in a nursery outside that of the slots: a slot can abandon a wedged incarnation and start a new one. Only
+`run` waits for abandoned incarnations, when it ends; its caller needs a timer for that.
 """
 
 from __future__ import annotations
@@ -21,18 +22,19 @@ import trio
 from render_trio.errors import FatalError, first_error
 from render_trio.supervision.restart_policy import GiveUp, Pulse, RestartPolicy, SlotPolicy, verdict
 
-WATCH_SECONDS = 0.25  # between two looks of the watchdog
+POLL_INTERVAL = 0.25  # s between two checks of the watchdog
+RETURNED = "returned unexpectedly"  # the reason for a restart if a child ends without an exception
 log = structlog.get_logger(__name__)
 
 
 class Heartbeat(Protocol):
-    """What a child is given, to say how it is."""
+    """The interface through which a child reports its progress."""
 
     def enter(self, phase: str, budget: float) -> None:
-        """Begin a phase that may last `budget` seconds."""
+        """Enter a phase that may take `budget` seconds."""
 
     def progress(self, kind: str) -> None:
-        """Note that something came to its end: `polled`, `finished` or `unreachable`."""
+        """Report an event: the queue has answered (`polled`) or is `unreachable`, or a task is `finished`."""
 
 
 Child = Callable[[Heartbeat], Awaitable[None]]
@@ -40,7 +42,7 @@ Child = Callable[[Heartbeat], Awaitable[None]]
 
 @dataclass(slots=True)
 class Slot:
-    """One place for a child, and what is known of it over all its incarnations."""
+    """A child and its record over all its incarnations. Times are those of Trio's clock."""
 
     name: str
     child: Child
@@ -55,15 +57,15 @@ class Slot:
 
     @property
     def pulse(self) -> Pulse:
-        """What the present incarnation last said."""
+        """What the current incarnation last reported."""
         return self.policy.pulse
 
     def enter(self, phase: str, budget: float) -> None:
-        """Begin a phase that may last `budget` seconds."""
+        """Enter a phase that may take `budget` seconds."""
         self.policy.enter(phase, budget, trio.current_time())
 
     def progress(self, kind: str) -> None:
-        """Note that something came to its end: `polled`, `finished` or `unreachable`."""
+        """Record an event: `polled`, `finished` or `unreachable`."""
         now = trio.current_time()
         if kind == "finished":
             self.finished, self.last_finished = self.finished + 1, now
@@ -75,23 +77,23 @@ class Slot:
 
 @dataclass(slots=True, eq=False)
 class _Incarnation:
-    """One run of a slot's child; the heartbeat that the child is given."""
+    """One run of a slot's child, and the heartbeat that is passed to it."""
 
     slot: Slot
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     over: trio.Event = field(default_factory=trio.Event)
-    reason: str = "it returned, which it should not"
-    left_behind: bool = False
+    reason: str = RETURNED
+    abandoned: bool = False
     fatal: bool = False
 
     def enter(self, phase: str, budget: float) -> None:
-        """Begin a phase; from one that was left behind this says nothing about the slot any more."""
-        if not self.left_behind:
+        """Enter a phase. Ignored after the incarnation was abandoned: the slot has a new one."""
+        if not self.abandoned:
             self.slot.enter(phase, budget)
 
     def progress(self, kind: str) -> None:
-        """Note that something came to its end."""
-        if not self.left_behind:
+        """Record an event. Ignored after the incarnation was abandoned."""
+        if not self.abandoned:
             self.slot.progress(kind)
 
     def cancel(self, reason: str) -> None:
@@ -99,14 +101,14 @@ class _Incarnation:
             self.reason = reason
             self.scope.cancel(reason=reason)
 
-    def leave_behind(self) -> None:
-        self.left_behind = True
-        self.reason = f"wedged in {self.slot.pulse.phase}: it did not end when cancelled ({self.reason})"
-        self.slot.policy.leave_behind()
+    def abandon(self) -> None:
+        self.abandoned = True
+        self.reason = f"wedged in {self.slot.pulse.phase}: did not end when cancelled ({self.reason})"
+        self.slot.policy.abandon()
         self.over.set()
 
     async def run(self) -> None:
-        """Run the child, in a cancel scope of its own. Raises FatalError, and nothing else of the child's."""
+        """Run the child in its own cancel scope. Raises FatalError, but none of the child's other exceptions."""
         try:
             with structlog.contextvars.bound_contextvars(worker=self.slot.name), self.scope:
                 try:
@@ -118,16 +120,16 @@ class _Incarnation:
                 except* Exception as group:
                     first = first_error(group)
                     self.reason = f"{type(first).__name__}: {first}"
-                    log.error("a worker failed", exc_info=group)
+                    log.error("worker failed", exc_info=group)
         finally:
-            if self.left_behind:
-                self.slot.policy.left_behind_ended()
-                log.warning("a worker that was left behind has ended", worker=self.slot.name)
+            if self.abandoned:
+                self.slot.policy.abandoned_ended()
+                log.warning("abandoned worker exited", worker=self.slot.name)
             self.over.set()
 
 
 class Supervisor:
-    """Keeps the slots alive until it is told to stop."""
+    """Runs a slot for each child until it is stopped."""
 
     def __init__(
         self,
@@ -139,7 +141,7 @@ class Supervisor:
         on_give_up: Callable[[str], None] = lambda reason: None,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        """`on_give_up` is told before FatalError is raised, whose way out a wedged child may block."""
+        """`on_give_up` is called before FatalError is raised, because a wedged child can delay the exception."""
         self.slots: Sequence[Slot] = [
             Slot(name, child, SlotPolicy(RestartPolicy(restart_limit, restart_window, uniform)))
             for name, child in children.items()
@@ -149,7 +151,7 @@ class Supervisor:
         self._on_give_up = on_give_up
 
     async def run(self) -> None:
-        """Run all slots; returns when told to stop and all have ended. Raises FatalError when it gives up."""
+        """Run all slots; return once the supervisor is stopped and all children have ended. Raises FatalError."""
         async with trio.open_nursery() as incarnations, trio.open_nursery() as watching:
             watching.start_soon(self._watch)
             async with trio.open_nursery() as slots:
@@ -158,17 +160,17 @@ class Supervisor:
             watching.cancel_scope.cancel()
 
     def stop(self) -> None:
-        """Let children end by themselves, and start none anew."""
+        """Start no new incarnation; the running ones end by themselves."""
         self.stopping.set()
 
     def cancel_all(self, reason: str) -> None:
-        """Cancel every child; each gives back what it holds."""
+        """Cancel every child, and start no new incarnation."""
         self.stopping.set()
         for slot in self.slots:
             _cancel(slot, reason)
 
     def restart_stalled(self) -> list[str]:
-        """Cancel what overran its budget, for a restart; returns the names."""
+        """Cancel the children that exceed their budget, so that they are restarted; return the names of their slots."""
         now = trio.current_time()
         stalled = [slot for slot in self.slots if verdict(slot.pulse, now) == "cancel"]
         for slot in stalled:
@@ -176,7 +178,7 @@ class Supervisor:
         return [slot.name for slot in stalled]
 
     def restart(self, name: str, reason: str) -> bool:
-        """Cancel one child for a restart; returns whether there is one of this name."""
+        """Cancel one child so that it is restarted; return False if there is no slot of this name."""
         for slot in self.slots:
             if slot.name == name:
                 _cancel(slot, reason)
@@ -192,14 +194,16 @@ class Supervisor:
             if self.stopping.is_set():
                 break
             slot.last_error = incarnation.reason
-            if incarnation.fatal:  # its exception is on its way through the nursery of the incarnations
+            if incarnation.fatal:  # its exception is propagating through the nursery of the incarnations
                 break
             slot.restarts += 1
             self._on_restart(slot.name)
             decision = slot.policy.ended(trio.current_time())
             if isinstance(decision, GiveUp):
-                raise self._give_up(f"{slot.name} was {decision.reason}; last: {incarnation.reason}")
-            log.warning("restarting", worker=slot.name, reason=incarnation.reason, delay=round(decision.delay, 2))
+                raise self._give_up(f"{slot.name} was {decision.reason}; last reason: {incarnation.reason}")
+            log.warning(
+                "worker restarting", worker=slot.name, reason=incarnation.reason, delay=round(decision.delay, 2)
+            )
             with trio.move_on_after(decision.delay):
                 await self.stopping.wait()
         slot.policy.stop()
@@ -216,20 +220,20 @@ class Supervisor:
 
     async def _watch(self) -> None:
         while True:
-            await trio.sleep(WATCH_SECONDS)
+            await trio.sleep(POLL_INTERVAL)
             now = trio.current_time()
             for slot in self.slots:
                 decision = verdict(slot.pulse, now)
                 if decision == "cancel":
                     _cancel_stalled(slot)
                 elif decision == "wedged" and slot.current is not None and not slot.current.over.is_set():
-                    log.error("wedged; left behind", worker=slot.name, phase=slot.pulse.phase)
-                    slot.current.leave_behind()
+                    log.error("worker wedged, abandoned", worker=slot.name, phase=slot.pulse.phase)
+                    slot.current.abandon()
 
 
 def _cancel_stalled(slot: Slot) -> None:
-    reason = f"stalled: {slot.pulse.phase} took over {slot.pulse.budget:.0f} s"
-    log.error("cancelling", worker=slot.name, reason=reason)
+    reason = f"stalled: {slot.pulse.phase} took longer than {slot.pulse.budget:.0f} s"
+    log.error("worker stalled, cancelling", worker=slot.name, reason=reason)
     _cancel(slot, reason)
 
 

@@ -1,4 +1,4 @@
-"""What the time of a task goes into: told to the metrics, and shown on each of its log lines."""
+"""The durations of a task's stages, for the metrics and for the log lines of the task."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ import trio
 
 
 class StageObserver(Protocol):
-    """Told how long stages took."""
+    """Receives the duration of every stage."""
 
     def stage(self, name: str, seconds: float) -> None:
-        """A stage of a task took so long."""
+        """Record that a stage of a task took `seconds`."""
 
 
 class StageTimer:
-    """The phases of one task. `seconds` can be bound to a log's context: it shows what is known at each line."""
+    """Measures the stages of one task.
+
+    `seconds` maps the names of the finished stages to their durations in s. It can be bound to a logging context: it
+    is updated in place, so that every log line has the durations known by then.
+    """
 
     def __init__(self, observer: StageObserver) -> None:
         self._observer = observer
@@ -25,11 +29,11 @@ class StageTimer:
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
-        """Take the time of a phase, however it ends; one that comes again is added up."""
-        begun = trio.current_time()
+        """Measure the block as a stage, however the block ends. The durations of a repeated stage are added up."""
+        started = trio.current_time()
         try:
             yield
         finally:
-            took = trio.current_time() - begun
-            self.seconds[name] = round(self.seconds.get(name, 0.0) + took, 4)
-            self._observer.stage(name, took)
+            duration = trio.current_time() - started
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + duration, 4)
+            self._observer.stage(name, duration)

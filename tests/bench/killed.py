@@ -19,7 +19,7 @@ import trio
 from render_trio.errors import RenderTimedOutError
 from render_trio.observation.metrics import Metrics
 from render_trio.rendering.finisher import FinishedDocument
-from render_trio.rendering.offload.offload import ProcessOffload, process_offload
+from render_trio.rendering.offload.process import ProcessOffload, process_offload
 from render_trio.rendering.pipeline import produce
 from resources.request import Request
 from tests.requests import request_for

@@ -1,8 +1,8 @@
-"""Documents per second over the whole catalogue, every combination on both papers, drawn and finished on one core.
+"""Documents per second on one core: the whole catalogue, in every combination and on both paper sizes.
 
 usage: scripts/bench render [--rounds 3] [--rivals]
 
-With --rivals the eight binary cards are made by other libraries too, side by side in the same run.
+With --rivals, other libraries also draw the eight binary cards, alternating in the same run.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from resources.registry import CATALOGUE
 from resources.request import Request
 from tests.requests import all_requests, request_for
 
-RIVAL_ROUNDS = 25  # each: enough for a median that holds on a noisy machine
-RIVAL_SECONDS = 12.0  # at most for one rival
+RIVAL_ROUNDS = 25  # enough for a stable median on a noisy machine
+RIVAL_SECONDS = 12.0  # the longest time spent on one library
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Return the milliseconds of one call."""
-    begun = time.perf_counter()
+    """Return the duration of one call in ms."""
+    started = time.perf_counter()
     work()
-    return (time.perf_counter() - begun) * 1000
+    return (time.perf_counter() - started) * 1000
 
 
 def draw(request: Request) -> bytes:
@@ -34,9 +34,9 @@ def draw(request: Request) -> bytes:
 
 
 def measure_catalogue(rounds: int) -> None:
-    """Print documents per second, sizes, and a line for each resource."""
+    """Print a line for each resource, then the rate in documents per second and the sizes."""
     requests = all_requests()
-    sizes = sorted(len(draw(request)) for request in requests)  # also the warm-up: fonts and artwork are read
+    sizes = sorted(len(draw(request)) for request in requests)  # also warms up: fonts and artwork are loaded
     times: dict[Request, list[float]] = {request: [] for request in requests}
     rates = []
     for _ in range(rounds):
@@ -61,7 +61,7 @@ def measure_catalogue(rounds: int) -> None:
 
 
 def measure_rivals() -> None:
-    """Print what the eight binary cards take here and elsewhere, round by round in turn."""
+    """Print the time for the eight binary cards with each library; the libraries alternate in each round."""
     from tests.bench.rivals import RIVALS
 
     request = request_for("binary_cards", display_numbers=True, black_back=False)
@@ -80,7 +80,7 @@ def measure_rivals() -> None:
 
 
 def main() -> None:
-    """Measure what is asked for."""
+    """Run the benchmarks named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rivals", action="store_true")

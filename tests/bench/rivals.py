@@ -1,6 +1,6 @@
-"""Eight binary cards by other libraries (extra `bench`): the same dots and numbers, as their users would write it.
+"""Eight binary cards drawn with other libraries (extra `bench`): the same dots and numbers, in idiomatic code.
 
-Sizes in points on A4; no header, no footer, no check of the result: less than what our own document holds.
+Sizes in pt on A4. There is no header, no footer and no check of the result, so this is less work than our own document.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def dots(columns: int, rows: int) -> tuple[float, list[tuple[float, float]]]:
 
 
 def by_cairo() -> bytes:
-    """pycairo's PDF surface, with the font that its toy interface finds."""
+    """Draw with pycairo's PDF surface, in the font that its toy text API finds."""
     output = io.BytesIO()
     surface = cairo.PDFSurface(output, WIDTH, HEIGHT)
     context = cairo.Context(surface)
@@ -54,7 +54,7 @@ def by_cairo() -> bytes:
 
 
 def by_fpdf2() -> bytes:
-    """fpdf2, pure Python."""
+    """Draw with fpdf2, which is pure Python."""
     pdf = fpdf.FPDF(unit="pt", format="A4")
     pdf.add_font("delius", fname=str(FONT))
     pdf.set_auto_page_break(False)
@@ -71,7 +71,7 @@ def by_fpdf2() -> bytes:
 
 
 def by_typst() -> bytes:
-    """Typst, given its markup with every dot placed."""
+    """Typeset Typst markup that places every dot."""
     pages = []
     for columns, rows in GRIDS:
         radius, centres = dots(columns, rows)
@@ -99,7 +99,7 @@ def _svg_pages() -> Iterator[str]:
 
 
 def by_weasyprint() -> bytes:
-    """WeasyPrint, given a page of inline SVG for each card."""
+    """Convert HTML with one page of inline SVG for each card, with WeasyPrint."""
     style = "<style>@page{size:A4;margin:0}svg{display:block;break-after:page}</style>"
     return bytes(weasyprint.HTML(string=style + "".join(_svg_pages())).write_pdf())
 

@@ -1,6 +1,6 @@
-"""What every offload promises, whatever a render does: ordinary functions that are given an open one.
+"""What every offload guarantees, whatever a render does: ordinary functions that take an open offload.
 
-`renders` are functions of this module's, so that other processes find them by name.
+The renders are functions of this module, so that other processes can import them by name.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import trio
 
 from render_trio.errors import RenderCrashedError, RenderFailedError, RenderTimedOutError
 from render_trio.rendering.finisher import FinishedDocument
-from render_trio.rendering.offload.offload import ProcessOffload, ThreadOffload
+from render_trio.rendering.offload.process import ProcessOffload
+from render_trio.rendering.offload.thread import ThreadOffload
 from render_trio.rendering.pipeline import produce
 from resources.request import Request
 from tests.requests import request_for
@@ -24,21 +25,21 @@ AnyOffload = ThreadOffload | ProcessOffload
 
 
 class AwkwardError(Exception):
-    """Can't be rebuilt from what pickle keeps of it."""
+    """Can't be unpickled: pickle stores only the message, but the constructor needs two arguments."""
 
     def __init__(self, first: str, second: str) -> None:
         super().__init__(f"{first} and {second}")
 
 
-def complain(request: Request, checkpoint: Checkpoint) -> FinishedDocument:
+def raise_error(request: Request, checkpoint: Checkpoint) -> FinishedDocument:
     raise ValueError("no such colour")
 
 
-def complain_awkwardly(request: Request, checkpoint: Checkpoint) -> FinishedDocument:
+def raise_awkward_error(request: Request, checkpoint: Checkpoint) -> FinishedDocument:
     raise AwkwardError("this", "that")
 
 
-def use_up_memory(request: Request, checkpoint: Checkpoint) -> FinishedDocument:
+def exhaust_memory(request: Request, checkpoint: Checkpoint) -> FinishedDocument:
     raise MemoryError
 
 
@@ -54,22 +55,22 @@ async def makes_the_document(offload: AnyOffload) -> None:
     assert offload.abandoned == 0
 
 
-async def tells_what_was_raised(offload: AnyOffload) -> None:
-    offload._produce = complain
+async def reports_what_was_raised(offload: AnyOffload) -> None:
+    offload._produce = raise_error
     with pytest.raises(RenderFailedError, match="ValueError: no such colour"):
         await offload.make(REQUEST, 30)
-    offload._produce = complain_awkwardly
+    offload._produce = raise_awkward_error
     with pytest.raises(RenderFailedError, match="AwkwardError: this and that"):
         await offload.make(REQUEST, 30)
 
 
-async def calls_used_up_memory_a_crash(offload: AnyOffload) -> None:
-    offload._produce = use_up_memory
+async def reports_exhausted_memory_as_a_crash(offload: AnyOffload) -> None:
+    offload._produce = exhaust_memory
     with pytest.raises(RenderCrashedError, match="memory"):
         await offload.make(REQUEST, 30)
 
 
-async def keeps_the_time_limit(offload: AnyOffload) -> None:
+async def enforces_the_time_limit(offload: AnyOffload) -> None:
     offload._produce = never_end
     with pytest.raises(RenderTimedOutError, match="not drawn within 1 s"):
         await offload.make(REQUEST, 0.6)
@@ -82,8 +83,8 @@ async def ends_at_once_when_cancelled(offload: AnyOffload) -> None:
     assert scope.cancelled_caught
 
 
-async def a_bad_render_leaves_the_others_alone(offload: AnyOffload) -> None:
-    """One hangs, others are made beside it and after it."""
+async def a_render_that_hangs_does_not_affect_the_others(offload: AnyOffload) -> None:
+    """While one render hangs and after it, other documents are made."""
     made: list[FinishedDocument] = []
 
     async def hang() -> None:
@@ -102,9 +103,9 @@ async def a_bad_render_leaves_the_others_alone(offload: AnyOffload) -> None:
 
 CONTRACT = (
     makes_the_document,
-    tells_what_was_raised,
-    calls_used_up_memory_a_crash,
-    keeps_the_time_limit,
+    reports_what_was_raised,
+    reports_exhausted_memory_as_a_crash,
+    enforces_the_time_limit,
     ends_at_once_when_cancelled,
-    a_bad_render_leaves_the_others_alone,
+    a_render_that_hangs_does_not_affect_the_others,
 )

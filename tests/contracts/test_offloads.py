@@ -1,4 +1,4 @@
-"""Threads and processes behave the same to the outside: one contract, run against both."""
+"""Threads and processes behave the same from outside: one contract, run against both."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import pytest
 import trio
 
 from render_trio.observation.metrics import Metrics
-from render_trio.rendering.offload.offload import ThreadOffload, process_offload
+from render_trio.rendering.offload.process import process_offload
+from render_trio.rendering.offload.thread import ThreadOffload
 from tests.contracts.offload_contract import CONTRACT, AnyOffload
 
 Clause = Callable[[AnyOffload], Awaitable[None]]
@@ -19,7 +20,7 @@ async def test_threads_keep_the_contract(clause: Clause) -> None:
     offload = ThreadOffload(Metrics(), 2, 2)
     await clause(offload)
     with trio.fail_after(10):
-        while offload.abandoned:  # noqa: ASYNC110 - what was left behind ends at its next page
+        while offload.abandoned:  # noqa: ASYNC110 - an abandoned thread exits at its next page
             await trio.sleep(0.005)
 
 

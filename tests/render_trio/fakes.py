@@ -1,4 +1,4 @@
-"""Parts that misbehave on demand, which real ones don't: a queue in memory, a renderer that fails."""
+"""Fakes that fail on demand: a queue in memory, a renderer, and a heartbeat that records its calls."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import trio
 
 from render_trio.errors import LeaseLostError
+from render_trio.queue.interface import LeasedBatch
 from render_trio.queue.messages import LeasedTask, decode_result, encode_task
-from render_trio.queue.task_queue.client import LeasedBatch
 from render_trio.rendering.finisher import FinishedDocument
 from resources.registry import CATALOGUE
 from resources.request import Request
@@ -23,7 +23,7 @@ TASK: dict[str, Any] = {
 
 
 class FakeQueue:
-    """A queue by Trio's clock, in which each step can be made to fail."""
+    """A queue in memory on Trio's clock. An operation raises the exceptions listed under its name in `faults` first."""
 
     def __init__(self) -> None:
         self.tasks: dict[str, LeasedTask] = {}
@@ -33,7 +33,7 @@ class FakeQueue:
         self.log: list[str] = []
         self.faults: dict[str, list[Exception]] = {}
         self.lose_leases = False
-        self.answer_seconds = 0.0  # from a lease's beginning to its answer
+        self.response_seconds = 0.0  # from the start of a lease to the response
 
     def add(self, task_id: str, values: dict[str, Any] | None = None, *, payload: str | None = None) -> None:
         content = payload if payload is not None else encode_task(values if values is not None else TASK)
@@ -56,7 +56,7 @@ class FakeQueue:
             self.leased_until[task.id] = now + seconds
             leased.append(task)
             self.tasks[task.id] = LeasedTask(task.id, task.payload, 1, 0, task.retry_count + 1)
-        await trio.sleep(self.answer_seconds)
+        await trio.sleep(self.response_seconds)
         return LeasedBatch(tuple(leased), waited=True)
 
     async def renew(self, task: LeasedTask, seconds: int) -> LeasedTask:
@@ -66,7 +66,7 @@ class FakeQueue:
 
     def _move(self, task: LeasedTask, seconds: int) -> LeasedTask:
         if self.lose_leases or task.id not in self.tasks:
-            raise LeaseLostError("somebody else has it")
+            raise LeaseLostError("leased to another worker")
         self.leased_until[task.id] = trio.current_time() + seconds
         return task
 
@@ -87,12 +87,12 @@ class FakeQueue:
         self.tasks.pop(task_id, None)
 
     def free(self) -> list[str]:
-        """Return the tasks that others could lease now."""
+        """Return the IDs of the tasks that can be leased now."""
         return [task for task in self.tasks if self.leased_until.get(task, -1.0) <= trio.current_time()]
 
 
 class FakeRenderer:
-    """Takes `seconds` for each document; raises what is in `faults` first."""
+    """Takes `seconds` for each document; raises the exceptions in `faults` first."""
 
     def __init__(self, seconds: float = 0.1) -> None:
         self.seconds = seconds

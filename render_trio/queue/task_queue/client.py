@@ -1,55 +1,32 @@
-"""The queue's verbs: the Task Queue REST API v1beta2, the only queue there is so far.
+"""The queue client: the operations of the Task Queue REST API v1beta2, each as one method.
 
-A verb is repeated only where that does no harm. Inserting and deleting twice is as good as once. A renewal
-whose answer was lost has moved the lease's end, so its repetition is refused; a look at the task then tells
-whether the lease is still ours. A lease whose answer was lost is not asked for again: the protocol has no
-id for requests, so nobody could tell which tasks it brought. They come back when their lease is over.
+An operation is repeated only where repeating is harmless. Inserting or deleting twice has the same effect as once.
+A renewal whose response was lost has already moved the end of the lease, so the repetition is refused; the client
+then reads the task to find out whether the lease is still ours. A lease request whose response was lost is not
+repeated: the protocol has no request IDs, so there is no way to find out which tasks were leased. They become
+available again when their leases expire.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import msgspec
 
 from render_trio.errors import LeaseLostError, QueueUnavailableError
+from render_trio.queue.interface import FoundTask, LeasedBatch, QueueStats
 from render_trio.queue.messages import TASK_TAG, LeasedTask
-from render_trio.queue.task_queue.connection import QueueConnection, message_of, object_of, says
+from render_trio.queue.task_queue.connection import QueueConnection, describe, is_error, object_of
 
 SERVICE_PATH = "/taskqueue/v1beta2/projects/"
 
 
-@dataclass(frozen=True, slots=True)
-class LeasedBatch:
-    """Answer to a lease request. `waited`: the queue held the request until a task came, or its time was up."""
-
-    tasks: tuple[LeasedTask, ...]
-    waited: bool
-
-
-@dataclass(frozen=True, slots=True)
-class FoundTask:
-    """A task that was looked at, not leased."""
-
-    task: LeasedTask
-    tag: str
-
-
-@dataclass(frozen=True, slots=True)
-class QueueStats:
-    """Figures of the queue. `oldest`: earliest moment at which a task can be leased, s since the epoch, 0 for none."""
-
-    total: int
-    oldest: int
-    leased_last_minute: int
-
-
 class TaskQueue:
-    """One pull queue. A client of its own for each worker incarnation; close it with `aclose`."""
+    """One pull queue. Each worker incarnation has a client of its own; close it with `aclose`."""
 
     def __init__(self, address: str, project: str, queue: str, *, timeout: float, discovery_url: str = "") -> None:
+        """`timeout` is the time limit of one request in seconds; `discovery_url` takes precedence over `address`."""
         self._queue = queue
         self._connection = QueueConnection(
             address + SERVICE_PATH,
@@ -63,93 +40,97 @@ class TaskQueue:
         await self._connection.aclose()
 
     async def lease(self, count: int, seconds: int, *, tag: str = TASK_TAG, wait: int = 0) -> LeasedBatch:
-        """Lease at most `count` tasks of a tag for `seconds`; may be held up to `wait` s until there is one.
+        """Lease at most `count` tasks of a tag for `seconds`; the queue may hold the request up to `wait` s.
 
         Raises QueueUnavailableError, QueueRefusedError.
         """
         query = {"numTasks": count, "leaseSecs": seconds, "groupByTag": "true", "tag": tag}
         headers = {"Prefer": f"wait={wait}"} if wait else {}
-        response = await self._connection.ask(
-            "POST", "/tasks/lease", _is_list, query=query, headers=headers, repeat=False, extra_time=wait
+        response = await self._connection.request(
+            "POST", "/tasks/lease", _is_task_list, query=query, headers=headers, repeat=False, extra_time=wait
         )
         items = (object_of(response) or {}).get("items", [])
-        return LeasedBatch(
-            tuple(_leased(item) for item in items), "wait" in response.headers.get("Preference-Applied", "")
-        )
+        waited = "wait" in response.headers.get("Preference-Applied", "")
+        return LeasedBatch(tuple(_leased_task(item) for item in items), waited)
 
     async def insert(self, task_id: str, payload: str, tag: str) -> None:
-        """Insert a task; one that is there already is as good. Raises QueueError."""
+        """Insert a task. Idempotent: an existing task is not an error. Raises QueueError."""
         body = {"id": task_id, "queueName": self._queue, "payloadBase64": payload, "tag": tag}
-        await self._connection.ask(
-            "POST", "/tasks", lambda answer: _is_task(answer, task_id) or says(answer, 409), body=body
+        await self._connection.request(
+            "POST", "/tasks", lambda response: _is_task(response, task_id) or is_error(response, 409), body=body
         )
 
     async def renew(self, task: LeasedTask, seconds: int) -> LeasedTask:
-        """Return the task with its lease ending `seconds` from now. Raises LeaseLostError, QueueError."""
+        """Return the task with a lease that ends `seconds` from now. Raises LeaseLostError, QueueError."""
         response = await self._patch(task, seconds)
         if response.status_code == 400 and (moved := await self._moved_by_us(task)):
             task = moved
             response = await self._patch(task, seconds)
         if response.status_code != 200:
-            raise LeaseLostError(f"the lease of task {task.id} can't be renewed: {message_of(response)}")
-        return msgspec.structs.replace(task, lease_us=_leased(object_of(response)).lease_us)
+            raise LeaseLostError(f"the lease of task {task.id} can't be renewed: {describe(response)}")
+        return msgspec.structs.replace(task, lease_us=_leased_task(object_of(response)).lease_us)
 
     async def _patch(self, task: LeasedTask, seconds: int) -> httpx.Response:
-        return await self._connection.ask(
+        return await self._connection.request(
             "PATCH",
             f"/tasks/{task.id}",
-            lambda answer: _is_task(answer, task.id) or says(answer, 400, 404),
+            lambda response: _is_task(response, task.id) or is_error(response, 400, 404),
             query={"newLeaseSeconds": seconds},
             body={"queueName": self._queue, "leaseTimestamp": str(task.lease_us)},
         )
 
     async def _moved_by_us(self, task: LeasedTask) -> LeasedTask | None:
-        """Return the task with its lease's new end when an earlier renewal of ours moved it, unknown to us.
+        """Return the task with the new end of its lease if a renewal of ours moved it but its response was lost.
 
-        What a lease answers in retry_count are the leases before it; what the task itself says counts ours too.
+        The retry_count in a lease response counts the leases before it; in the task itself, it includes ours.
         """
-        response = await self._connection.ask(
-            "GET", f"/tasks/{task.id}", lambda answer: _is_task(answer, task.id) or says(answer, 404)
+        response = await self._connection.request(
+            "GET", f"/tasks/{task.id}", lambda response: _is_task(response, task.id) or is_error(response, 404)
         )
         if response.status_code != 200:
             return None
-        now = _leased(object_of(response))
-        ours = now.retry_count == task.retry_count + 1 and now.lease_us != task.lease_us
-        return msgspec.structs.replace(task, lease_us=now.lease_us) if ours else None
+        found = _leased_task(object_of(response))
+        ours = found.retry_count == task.retry_count + 1 and found.lease_us != task.lease_us
+        return msgspec.structs.replace(task, lease_us=found.lease_us) if ours else None
 
     async def release(self, task: LeasedTask, seconds: int = 0) -> None:
-        """Give the task back, at once or in so many seconds; one that is no longer ours stays. Raises QueueError."""
+        """Make the task available again after `seconds`; does nothing if the lease was lost. Raises QueueError."""
         try:
             await self.renew(task, seconds)
         except LeaseLostError:
             return
 
     async def delete(self, task_id: str) -> None:
-        """Delete the task; one that is gone already is as good. Raises QueueError."""
-        await self._connection.ask("DELETE", f"/tasks/{task_id}", lambda answer: _is_empty(answer) or says(answer, 404))
+        """Delete the task. Idempotent: a missing task is not an error. Raises QueueError."""
+        await self._connection.request(
+            "DELETE", f"/tasks/{task_id}", lambda response: _is_empty(response) or is_error(response, 404)
+        )
 
     async def get(self, task_id: str) -> FoundTask | None:
-        """Return the task without leasing it, None when there is none. Raises QueueError."""
-        response = await self._connection.ask(
-            "GET", f"/tasks/{task_id}", lambda answer: _is_task(answer, task_id) or says(answer, 404), repeat=False
+        """Return the task without leasing it, or None if it doesn't exist. Raises QueueError."""
+        response = await self._connection.request(
+            "GET",
+            f"/tasks/{task_id}",
+            lambda response: _is_task(response, task_id) or is_error(response, 404),
+            repeat=False,
         )
         if response.status_code == 404:
             return None
         item = object_of(response) or {}
-        return FoundTask(_leased(item), str(item.get("tag", "")))
+        return FoundTask(_leased_task(item), str(item.get("tag", "")))
 
     async def stats(self) -> QueueStats:
-        """Return the queue's figures. Raises QueueError."""
-        response = await self._connection.ask("GET", "", _has_stats, query={"getStats": "true"}, repeat=False)
+        """Return the statistics of the queue. Raises QueueError."""
+        response = await self._connection.request("GET", "", _has_stats, query={"getStats": "true"}, repeat=False)
         try:
             found = (object_of(response) or {})["stats"]
             return QueueStats(int(found["totalTasks"]), int(found["oldestTask"]), int(found["leasedLastMinute"]))
         except (KeyError, TypeError, ValueError) as error:
-            raise QueueUnavailableError(f"the queue's answer holds no figures: {error!r}") from error
+            raise QueueUnavailableError(f"the queue's response contains no valid statistics: {error!r}") from error
 
 
-def _is_list(response: httpx.Response) -> bool:
-    """Whether the answer is a list of tasks; an empty one has no `items`."""
+def _is_task_list(response: httpx.Response) -> bool:
+    """Return whether the response is a list of tasks. An empty list has no `items`."""
     values = object_of(response)
     return (
         response.is_success
@@ -171,8 +152,8 @@ def _is_empty(response: httpx.Response) -> bool:
     return response.is_success and not response.content
 
 
-def _leased(item: Any) -> LeasedTask:
-    """Return the task of an answer. Raises QueueUnavailableError when it isn't one."""
+def _leased_task(item: Any) -> LeasedTask:
+    """Return the task that a JSON object of a response describes. Raises QueueUnavailableError if it is invalid."""
     try:
         return LeasedTask(
             id=str(item["id"]),
@@ -182,4 +163,4 @@ def _leased(item: Any) -> LeasedTask:
             retry_count=int(item.get("retry_count", 0)),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise QueueUnavailableError(f"the queue's answer holds no task: {error!r}") from error
+        raise QueueUnavailableError(f"the queue's response contains an invalid task: {error!r}") from error

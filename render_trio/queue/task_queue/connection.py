@@ -1,9 +1,9 @@
-"""How the queue is asked over HTTP: one request → its whole answer, repeated where repeating helps.
+"""One HTTP request → the whole response, repeated where that can help.
 
-Foreign exceptions end here: whatever httpx raises comes out as a QueueError. Between two attempts lies a
-pause, drawn at random below a bound that doubles, and at least what the queue asks for (Retry-After).
-An answer counts only if it is the queue's own: between us and it may stand something that answers
-rubbish with status 200, and a result that was not inserted must not let its task be deleted.
+This module is the boundary for httpx: every exception that httpx raises becomes a QueueError. Retries are spaced by
+full-jitter exponential backoff, and by at least what the server requests (Retry-After). A response counts only if it
+is the queue's own: a proxy or a captive portal may answer with unrelated content and status 200, and a task must not
+be deleted when its result was not inserted.
 """
 
 from __future__ import annotations
@@ -19,19 +19,20 @@ import msgspec
 import trio
 
 from render_trio.errors import QueueRefusedError, QueueUnavailableError
+from render_trio.queue.interface import MAX_RETRY_AFTER, REQUEST_SECONDS
 
 ATTEMPTS = 4
-VERB_SECONDS = 30.0  # after which an attempt that failed is not followed by another
 INITIAL_BACKOFF, MAX_BACKOFF = 0.1, 5.0  # s; full jitter below a bound that doubles
-MAX_RETRY_AFTER = 30.0  # s that a server may make us wait
-KEEPALIVE_SECONDS = 4.0  # below hypercorn's 5 s, so that we never write into a connection being closed
-CONNECTIONS = 16  # at least twice the tasks that share a client: a smaller pool is poisoned by cancellation
-POOL_SHARE = 0.5  # of the time for an answer that may pass in the pool: it must be over first, to be seen as its cause
-ANSWER_BYTES = 48 * 1024 * 1024  # a lease brings at most 32 MB of payloads
-BUSY_REASONS = ("rateLimitExceeded", "userRateLimitExceeded")  # a 403 that says so means 429
+KEEPALIVE_SECONDS = 4.0  # below hypercorn's 5 s, so that we never write to a connection that is being closed
+CONNECTIONS = 16  # at least twice the tasks that share a client: cancellation poisons a smaller pool
+# Share of the response timeout that may be spent waiting for a pooled connection. It must expire first, so that a
+# poisoned pool is recognised as the cause.
+POOL_SHARE = 0.5
+RESPONSE_BYTES = 48 * 1024 * 1024  # a lease returns at most 32 MB of payloads
+BUSY_REASONS = ("rateLimitExceeded", "userRateLimitExceeded")  # a 403 with one of these reasons means 429
 
-# What httpx raises when the network or the server is at fault. RemoteProtocolError (a connection closed
-# without an answer) is no NetworkError in httpx's tree; InvalidURL is what a wrong redirect gives.
+# The exceptions of httpx that a fault of the network or the server causes. RemoteProtocolError (a connection closed
+# without a response) is not a NetworkError in httpx's hierarchy; an invalid redirect raises InvalidURL.
 NETWORK_FAULTS = (
     httpx.TransportError,
     httpx.DecodingError,
@@ -42,15 +43,15 @@ NETWORK_FAULTS = (
 
 
 class QueueConnection:
-    """The way to one queue, with a pool of connections of its own; close it with `aclose`.
+    """The connection to one queue, with a connection pool of its own; close it with `aclose`.
 
-    `address` is where `path` begins, unless a discovery document says it.
+    `address` is the base address for `path`, unless a discovery document provides it.
     """
 
     def __init__(self, address: str, path: str, *, timeout: float, discovery_url: str = "") -> None:
         self._path = path
         self._discovery_url = discovery_url.replace("{api}", "taskqueue").replace("{apiVersion}", "v1beta2")
-        self._shown = discovery_url or address
+        self._display_address = discovery_url or address
         self._service = "" if discovery_url else address
         self._timeout = timeout
         self._random = random.Random()
@@ -68,11 +69,11 @@ class QueueConnection:
         """Close the connections."""
         await self._client.aclose()
 
-    async def ask(
+    async def request(
         self,
         method: str,
         path: str,
-        fine: Callable[[httpx.Response], bool],
+        accepts: Callable[[httpx.Response], bool],
         *,
         query: dict[str, Any] | None = None,
         body: dict[str, Any] | None = None,
@@ -80,12 +81,12 @@ class QueueConnection:
         repeat: bool = True,
         extra_time: float = 0,
     ) -> httpx.Response:
-        """Return an answer that `fine` says is one. `extra_time`: s that the queue may hold the request.
+        """Return the first response that `accepts` approves. `extra_time`: s that the queue may hold the request.
 
         Raises QueueUnavailableError, QueueRefusedError.
         """
         attempts = ATTEMPTS if repeat else 1
-        give_up = trio.current_time() + VERB_SECONDS
+        last_start = trio.current_time() + REQUEST_SECONDS
         for attempt in range(1, attempts + 1):
             pause = 0.0
             try:
@@ -94,18 +95,20 @@ class QueueConnection:
                     response = await self._send(method, url, query, body, headers or {}, extra_time)
             except (*NETWORK_FAULTS, trio.TooSlowError) as fault:
                 reason = f"{type(fault).__name__}: {fault}"
-                await self._begin_anew(fault)
+                await self._reset(fault)
             else:
-                if fine(response):
+                if accepts(response):
                     return response
-                reason, pause = message_of(response), _retry_after(response)
+                reason, pause = describe(response), _retry_after(response)
                 if not (response.is_success or _is_busy(response)):
                     raise QueueRefusedError(f"the queue refused {method} {path}: {reason}")
             backoff = self._random.uniform(0, min(MAX_BACKOFF, INITIAL_BACKOFF * 2**attempt))
-            if attempt == attempts or trio.current_time() + pause + backoff > give_up:
+            if attempt == attempts or trio.current_time() + pause + backoff > last_start:
                 break
             await trio.sleep(pause + backoff)
-        raise QueueUnavailableError(f"the queue at {self._shown} does not answer {method} {path}: {reason}", pause)
+        raise QueueUnavailableError(
+            f"the queue at {self._display_address} does not answer {method} {path}: {reason}", pause
+        )
 
     async def _send(
         self,
@@ -116,7 +119,7 @@ class QueueConnection:
         headers: dict[str, str],
         extra_time: float,
     ) -> httpx.Response:
-        """Return the whole answer, at most ANSWER_BYTES of it."""
+        """Return the whole response. Raises httpx.RemoteProtocolError if it has more than RESPONSE_BYTES."""
         content = None if body is None else msgspec.json.encode(body)
         if content is not None:
             headers = headers | {"Content-Type": "application/json"}
@@ -129,23 +132,23 @@ class QueueConnection:
             async with aclosing(cast(AsyncGenerator[bytes, None], response.aiter_bytes())) as received:
                 async for part in received:
                     size += len(part)
-                    if size > ANSWER_BYTES:
-                        raise httpx.RemoteProtocolError(f"an answer of over {ANSWER_BYTES} bytes")
+                    if size > RESPONSE_BYTES:
+                        raise httpx.RemoteProtocolError(f"a response of more than {RESPONSE_BYTES} bytes")
                     parts.append(part)
         kept = {name: value for name, value in response.headers.items() if name != "content-encoding"}
         return httpx.Response(response.status_code, headers=kept, content=b"".join(parts), request=response.request)
 
     async def _address(self) -> str:
-        """Return where the queue is, by the discovery document when there is one."""
+        """Return the address of the queue, from the discovery document if one is configured."""
         if not self._service:
             response = await self._send("GET", self._discovery_url, None, None, {}, 0)
             if _is_busy(response):
-                raise QueueUnavailableError(f"{self._discovery_url}: {message_of(response)}", _retry_after(response))
-            self._service = _service_of(response, self._discovery_url)
+                raise QueueUnavailableError(f"{self._discovery_url}: {describe(response)}", _retry_after(response))
+            self._service = _service_address(response, self._discovery_url)
         return self._service + self._path
 
-    async def _begin_anew(self, fault: Exception) -> None:
-        """Forget what may be the fault's cause: a poisoned pool, an address that the queue has left."""
+    async def _reset(self, fault: Exception) -> None:
+        """Discard what may have caused the fault: a poisoned pool, or an address that the queue no longer has."""
         if isinstance(fault, httpx.PoolTimeout):
             poisoned, self._client = self._client, self._new_client()
             await poisoned.aclose()
@@ -154,7 +157,7 @@ class QueueConnection:
 
 
 def object_of(response: httpx.Response) -> dict[str, Any] | None:
-    """Return the JSON object that the answer holds, None when it holds none."""
+    """Return the JSON object in the response, or None if its body is not one."""
     try:
         return msgspec.json.decode(response.content, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -162,18 +165,18 @@ def object_of(response: httpx.Response) -> dict[str, Any] | None:
 
 
 def error_of(response: httpx.Response) -> dict[str, Any]:
-    """Return the error that the queue tells in an answer of its own; empty when the answer isn't one."""
+    """Return the error object of the queue's own error response; empty if the response is something else."""
     error = (object_of(response) or {}).get("error")
     return error if isinstance(error, dict) and error.get("code") == response.status_code else {}
 
 
-def says(response: httpx.Response, *codes: int) -> bool:
-    """Return whether the queue itself, not something before it, answers with one of these errors."""
+def is_error(response: httpx.Response, *codes: int) -> bool:
+    """Return whether the queue itself, not a proxy in front of it, answered with one of these error codes."""
     return response.status_code in codes and bool(error_of(response))
 
 
-def message_of(response: httpx.Response) -> str:
-    """Return the answer in a few words, for a log."""
+def describe(response: httpx.Response) -> str:
+    """Return the status code and a shortened message, for logs and errors."""
     message = error_of(response).get("message") or response.content[:100].decode(errors="replace")
     return f"{response.status_code} {str(message)[:300]}"
 
@@ -192,18 +195,18 @@ def _retry_after(response: httpx.Response) -> float:
     return min(float(value), MAX_RETRY_AFTER) if re.fullmatch(r"[0-9]{1,6}", value) else 0.0
 
 
-def _service_of(response: httpx.Response, url: str) -> str:
-    """Return the address in a discovery document. Raises QueueRefusedError when it is none."""
+def _service_address(response: httpx.Response, url: str) -> str:
+    """Return the address in a discovery document. Raises QueueRefusedError if it has no valid address."""
     document = object_of(response) or {}
     root, path = document.get("rootUrl"), document.get("servicePath")
     if not response.is_success or not isinstance(root, str) or not isinstance(path, str):
         raise QueueRefusedError(
-            f"{url} gives no discovery document with rootUrl and servicePath, but {message_of(response)}"
+            f"{url} is not a discovery document with rootUrl and servicePath; it answered {describe(response)}"
         )
     try:
         parsed = httpx.URL(root + path)
     except httpx.InvalidURL:
         parsed = httpx.URL("")
     if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise QueueRefusedError(f"rootUrl of {url} is {root[:60]!r}; allowed: an http or https address")
+        raise QueueRefusedError(f"rootUrl in {url} is {root[:60]!r}; allowed: an http or https address")
     return root + path

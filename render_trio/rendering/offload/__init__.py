@@ -1,0 +1,1 @@
+"""The pipeline outside the event loop: in threads, or in processes that can be killed."""

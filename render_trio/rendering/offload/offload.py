@@ -1,8 +1,8 @@
-"""How a render leaves the event loop: in a thread, or in a process that can be killed.
+"""What an offload is: a way to run the pipeline outside the event loop, in a thread or in a process.
 
-A thread can't be killed: one that hangs is left behind and counted, and past a limit the whole service has
-to be replaced. A process can, so a render that hangs, explodes or crashes costs only its own attempt. To
-the outside both behave the same: tests/contracts/offload_contract.py runs against either.
+A thread can't be killed: one that hangs is abandoned and counted, and beyond a limit the whole service must be
+replaced. A process can be killed, so a render that hangs, runs out of memory or crashes costs only its own attempt.
+Otherwise both behave the same: tests/contracts/offload_contract.py runs against each.
 """
 
 from __future__ import annotations
@@ -10,30 +10,25 @@ from __future__ import annotations
 from typing import Protocol
 
 from render_trio.rendering.finisher import FinishedDocument
-from render_trio.rendering.offload.process import ProcessOffload, process_offload
-from render_trio.rendering.offload.thread import ThreadOffload
-from render_trio.rendering.pipeline import produce
 from resources.request import Request
-
-__all__ = ["Offload", "ProcessOffload", "ThreadOffload", "process_offload", "produce"]
 
 
 class Offload(Protocol):
-    """Where documents are made."""
+    """Makes documents outside the event loop."""
 
     @property
     def abandoned(self) -> int:
-        """Threads that were left behind and have not ended yet."""
+        """The number of abandoned threads that have not exited yet."""
         ...
 
     async def make(self, request: Request, seconds: float) -> FinishedDocument:
         """Return the document, made within `seconds`.
 
-        Raises RenderTimedOutError, RenderCrashedError, RenderFailedError; FatalError when too many threads
-        hang, or the machine gives no process. Cancelled, it ends at once, and what was begun comes to nothing.
+        Raises RenderTimedOutError, RenderCrashedError, RenderFailedError; FatalError if too many threads hang or no
+        process can be started. When cancelled, it ends at once and its document is discarded.
         """
         ...
 
-    def beside(self, workers: int) -> Offload:
-        """Return another of the same kind, with a capacity of its own: neither takes the other's places."""
+    def with_capacity(self, workers: int) -> Offload:
+        """Return an offload of the same kind with its own capacity: neither can use up the other's."""
         ...

@@ -1,4 +1,4 @@
-"""Documents made in processes that are killed when their time is up."""
+"""Documents made in processes, which are killed when their time limit is over."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ import trio_parallel
 from render_trio.errors import FatalError, RenderCrashedError, RenderFailedError, RenderTimedOutError
 from render_trio.observation.observer import Observer
 from render_trio.rendering.finisher import FinishedDocument
-from render_trio.rendering.offload.child import EXIT_MEMORY, Complaint, Retirement, attempt, begin, ready
+from render_trio.rendering.offload.child import EXIT_MEMORY, DrawingFailure, Retirement, attempt, ready, set_up
 from render_trio.rendering.pipeline import Produce, produce
 from resources.request import Request
 
-START_SECONDS = 60.0  # for the first drawing process, on a machine that is busy
-GRACE_SECONDS = 2.0  # for idle drawing processes to end by themselves at shutdown
-SCARCITY_SECONDS = 1.0  # between two tries where the machine gives no process
+START_SECONDS = 60.0  # time limit for starting the first drawing process, for a busy machine
+GRACE_SECONDS = 2.0  # time for idle drawing processes to exit by themselves at shutdown
+START_RETRY_SECONDS = 1.0  # pause between two attempts to start a process
 PRELOADED = ["render_trio.rendering.offload.fork_server", "render_trio.rendering.offload.child"]
 log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
-class Scarcity:
-    """Why there is no process at the moment, if there is none."""
+class StartFailure:
+    """The reason why no process can be started at the moment, if so."""
 
     error: OSError | None = None
 
 
 class ProcessOffload:
-    """Documents made in processes, one for each of so many workers at a time."""
+    """Makes documents in processes, one for each worker at a time."""
 
     def __init__(
         self,
@@ -50,60 +50,62 @@ class ProcessOffload:
         self._context = context
         self._observer = observer
         self._produce = produce
-        # A process that not even SIGKILL ends (it waits for a device) keeps its worker wedged, and its place; the
-        # worker's successor must not wait for that one.
+        # A process that even SIGKILL doesn't end (it waits for a device) keeps its token, and its worker wedged. The
+        # worker's replacement must not wait for that token.
         self._limiter = trio.CapacityLimiter(2 * workers)
 
     @property
     def abandoned(self) -> int:
-        """Always 0: what hangs is killed."""
+        """Always 0: a process that hangs is killed."""
         return 0
 
     async def make(self, request: Request, seconds: float) -> FinishedDocument:
         """Return the document. Raises RenderTimedOutError, RenderCrashedError, RenderFailedError, FatalError."""
-        made: FinishedDocument | Complaint | None = None
-        scarcity = Scarcity()
+        made: FinishedDocument | DrawingFailure | None = None
+        start_failure = StartFailure()
         try:
             with trio.move_on_after(seconds):
-                made = await self._run(request, seconds, scarcity)
+                made = await self._run(request, seconds, start_failure)
         except trio_parallel.BrokenWorkerError as error:
             self._observer.killed()
             raise RenderCrashedError(f"the drawing process died: {_cause(error)}") from error
         except trio.Cancelled:
             self._observer.killed()
             raise
-        if made is None and scarcity.error is not None:
-            raise FatalError(f"no drawing process could be started for {seconds:.0f} s: {scarcity.error}")
+        if made is None and start_failure.error is not None:
+            raise FatalError(f"no drawing process could be started for {seconds:.0f} s: {start_failure.error}")
         if made is None:
             self._observer.killed()
             raise RenderTimedOutError(f"not drawn within {seconds:.0f} s")
-        if isinstance(made, Complaint):
+        if isinstance(made, DrawingFailure):
             raise RenderFailedError(made.text)
         return made
 
-    def beside(self, workers: int) -> ProcessOffload:
-        """Return another that draws in further processes of the same kind."""
+    def with_capacity(self, workers: int) -> ProcessOffload:
+        """Return an offload with its own processes, set up in the same way."""
         return ProcessOffload(self._context, self._observer, workers, produce=self._produce)
 
-    async def _run(self, request: Request, seconds: float, scarcity: Scarcity) -> FinishedDocument | Complaint:
-        """Run the job; where the machine gives no process at the moment, ask again until the time is up."""
+    async def _run(
+        self, request: Request, seconds: float, start_failure: StartFailure
+    ) -> FinishedDocument | DrawingFailure:
+        """Run the job. If no process can be started at the moment, retry until cancelled at the time limit."""
         while True:
             try:
-                # The fork server has to be the child of this thread, which lasts: see fork_server.py.
+                # The fork server must be a child of this thread, which outlives all jobs: see fork_server.py.
                 forkserver.ensure_running()
-                made: FinishedDocument | Complaint = await self._context.run_sync(
+                made: FinishedDocument | DrawingFailure = await self._context.run_sync(
                     attempt, self._produce, request, seconds, kill_on_cancel=True, limiter=self._limiter
                 )
                 return made
             except OSError as error:
-                log.error("no drawing process can be started", error=str(error))
-                scarcity.error = error
-                await trio.sleep(SCARCITY_SECONDS)
-                scarcity.error = None
+                log.error("render process failed to start", error=str(error))
+                start_failure.error = error
+                await trio.sleep(START_RETRY_SECONDS)
+                start_failure.error = None
 
 
 def _cause(error: trio_parallel.BrokenWorkerError) -> str:
-    """Return in words how a process died; trio-parallel hands it over as the error's last argument."""
+    """Return why a process died, in words; trio-parallel passes the process as the last argument of the error."""
     code = error.args[-1].exitcode if error.args else None
     if code == EXIT_MEMORY:
         return "its memory limit was reached (RENDER_MEMORY_LIMIT)"
@@ -123,15 +125,15 @@ async def process_offload(
     static: Path | None = None,
     templates: Path | None = None,
 ) -> AsyncIterator[ProcessOffload]:
-    """Give an offload whose processes hold `memory_limit` bytes at most (0: no limit).
+    """Yield an offload whose processes may use `memory_limit` bytes each (0: no limit).
 
-    A process is replaced after `jobs_per_process` documents, or when more than `recycle_memory` bytes are
-    resident (0: never). All are gone when the block is left. Raises FatalError when none can be started.
+    A process is replaced after `jobs_per_process` documents, or when more than `recycle_memory` bytes are resident
+    (0: never). All processes have exited when the block is left. Raises FatalError if no process can be started.
     """
-    _spare_processes_the_command()
+    _prevent_reimport_of_main()
     get_context("forkserver").set_forkserver_preload(PRELOADED)
     manager = trio_parallel.open_worker_context(
-        init=functools.partial(begin, memory_limit, static, templates),
+        init=functools.partial(set_up, memory_limit, static, templates),
         retire=Retirement(jobs_per_process, recycle_memory),
         grace_period=GRACE_SECONDS,
         worker_type=trio_parallel.WorkerType.FORKSERVER,
@@ -144,15 +146,15 @@ async def process_offload(
         try:
             await manager.__aexit__(None, None, None)
         except trio_parallel.BrokenWorkerError as error:
-            # Idle processes that somebody killed, or that had to be: none is left, and that is what counts.
-            log.warning("drawing processes did not end by themselves", error=str(error.args[0]))
+            # Idle processes died or had to be killed. This is harmless: none is left.
+            log.warning("render processes killed at shutdown", error=str(error.args[0]))
 
 
-def _spare_processes_the_command() -> None:
-    """Keep drawing processes from running the installed command's script, which would import everything.
+def _prevent_reimport_of_main() -> None:
+    """Prevent drawing processes from running the script of the installed command, which would import everything.
 
-    multiprocessing imports the main module in each process, in case that functions come from it, but not that of
-    a package, for which `python -m` says so in its spec.
+    multiprocessing imports the main module in each process, because functions may be defined there. It skips the main
+    module of a package, which it recognises by the spec that `python -m` sets.
     """
     main = sys.modules["__main__"]
     if main.__spec__ is None and not getattr(main, "__file__", ".py").endswith(".py"):
@@ -160,7 +162,7 @@ def _spare_processes_the_command() -> None:
 
 
 async def _start_one(context: trio_parallel.WorkerContext) -> None:
-    """Start a first process, so that a machine on which none can be is told at once."""
+    """Start a first process, so that a machine that can't start any fails at startup. Raises FatalError."""
     try:
         forkserver.ensure_running()
         with trio.fail_after(START_SECONDS):

@@ -1,7 +1,7 @@
-"""Documents made in threads of this process: nothing to start, but what hangs can only be left behind.
+"""Documents made in threads of this process: nothing to start, but a thread that hangs can only be abandoned.
 
-A thread that is left behind ends by itself at its next page. One that never gets there costs memory and the
-interpreter's lock for good, so when the limit of them is reached, and stays reached, the service gives up.
+An abandoned thread exits at its next page. One that never reaches it costs memory, and the interpreter's lock, for
+good. When the limit on abandoned threads is reached, and stays reached, the service gives up.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from render_trio.rendering.finisher import FinishedDocument
 from render_trio.rendering.pipeline import Produce, produce
 from resources.request import Request
 
-PARTING_SECONDS = 5.0  # for a thread left behind to come to its next page, before it counts as hung for good
-POLL_INTERVAL = 0.05  # Trio tells nobody when such a thread ends
+PARTING_SECONDS = 5.0  # time for an abandoned thread to reach its next page, before it counts as hung for good
+POLL_INTERVAL = 0.05  # s; Trio has no notification for the exit of an abandoned thread
 
 
 class ThreadOffload:
-    """Documents made in threads; at most `abandoned_limit` of them may hang."""
+    """Makes documents in threads; at most `abandoned_limit` of them may hang."""
 
     def __init__(
         self,
@@ -33,13 +33,13 @@ class ThreadOffload:
         self._produce = produce
         self._abandoned_limit = abandoned_limit
         self._parting_seconds = parting_seconds
-        # An abandoned thread keeps its token until it really ends; the workers must not wait for those.
+        # An abandoned thread keeps its token until it exits; the workers must not wait for those tokens.
         self._limiter = trio.CapacityLimiter(workers + abandoned_limit)
         self._running = 0
 
     @property
     def abandoned(self) -> int:
-        """Threads that were left behind and have not ended yet."""
+        """The number of abandoned threads that have not exited yet."""
         return max(0, int(self._limiter.borrowed_tokens) - self._running)
 
     async def make(self, request: Request, seconds: float) -> FinishedDocument:
@@ -60,21 +60,22 @@ class ThreadOffload:
                 return document
         except MemoryError as error:
             returned = True
-            raise RenderCrashedError(f"the memory was used up: {error}") from error
+            raise RenderCrashedError(f"out of memory: {error}") from error
         except Exception as error:
             returned = True
             raise RenderFailedError(f"{type(error).__name__}: {error}") from error
         finally:
             self._running -= 1
-            if not returned:  # its time was over, or its worker was cancelled
+            if not returned:  # it timed out, or its worker was cancelled
                 self._observer.abandoned()
         raise RenderTimedOutError(f"not drawn within {seconds:.0f} s")
 
-    def beside(self, workers: int) -> ThreadOffload:
-        """Return another with a capacity of its own."""
+    def with_capacity(self, workers: int) -> ThreadOffload:
+        """Return an offload with its own threads."""
         return ThreadOffload(self._observer, workers, self._abandoned_limit, self._produce, self._parting_seconds)
 
     async def _wait_for_room(self) -> None:
+        """Wait until fewer threads hang than the limit allows. Raises FatalError if that takes too long."""
         with trio.move_on_after(self._parting_seconds):
             while self.abandoned >= self._abandoned_limit:  # noqa: ASYNC110 - see POLL_INTERVAL
                 await trio.sleep(POLL_INTERVAL)

@@ -10,7 +10,7 @@ import trio
 
 from render_trio.errors import QueueError
 from render_trio.observation.recent_activity import FailureNote, RecentActivity, StageTimes
-from render_trio.queue.task_queue.client import QueueStats
+from render_trio.queue.interface import QueueStats
 from render_trio.supervision.health import Health
 
 STATUS_SECONDS = 0.9  # for which a status is reused; shorter than the page's refresh interval of 1 s

@@ -22,8 +22,8 @@ import trio
 
 from render_trio.errors import QueueError, QueueUnavailableError
 from render_trio.queue import messages
+from render_trio.queue.interface import FoundTask, LeasedBatch
 from render_trio.queue.messages import DocumentResult, Failure, LinkResult, Result
-from render_trio.queue.task_queue.client import FoundTask, LeasedBatch
 
 RESULT_TAG = "web-result"
 TASK_ID = re.compile(r"web-[0-9a-f]{32}")

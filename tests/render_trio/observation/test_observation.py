@@ -22,7 +22,7 @@ async def test_log_lines_of_a_task_have_its_id_attempt_and_durations(autojump_cl
     failed, done = lines
     assert (failed["task"], failed["attempt"], failed["code"]) == ("one", 1, "render_failed")
     assert failed["seconds"] == {"render": 3.0}
-    assert (done["task"], done["attempt"], done["event"], done["resource"]) == ("one", 2, "done", "binary_cards")
+    assert (done["task"], done["attempt"], done["event"], done["resource"]) == ("one", 2, "task done", "binary_cards")
     assert done["seconds"] == {"render": 3.0, "deliver": 0.0, "settle": 0.0}
     text = bench.metrics.exposition().decode()
     assert "render_retries_total 1.0" in text

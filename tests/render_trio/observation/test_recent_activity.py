@@ -6,7 +6,8 @@ from render_trio.errors import RenderFailedError
 from render_trio.observation.metrics import Metrics
 from render_trio.observation.observer import Observer, Observers
 from render_trio.observation.recent_activity import FAILURES, MAX_STAGES, REASON_CHARACTERS, SAMPLES, RecentActivity
-from render_trio.worker.worker import Limits, Worker
+from render_trio.worker.limits import Limits
+from render_trio.worker.worker import Worker
 from tests.render_trio.fakes import FakeHeartbeat, FakeQueue, FakeRenderer
 
 
@@ -77,8 +78,8 @@ async def test_a_worker_reports_every_failed_attempt_with_its_outcome(autojump_c
     queue, renderer, activity = FakeQueue(), FakeRenderer(), RecentActivity(date=lambda: 7.0)
     limits = Limits(20, 50, 1.33, 5, 2)
 
-    async def deliver(task_id: str, document: object) -> object:
-        raise AssertionError("nothing should be delivered")
+    async def deliver(pdf: bytes, sha256: str) -> str | None:
+        raise AssertionError("nothing is delivered here")
 
     worker = Worker(queue, renderer.make, deliver, limits, Observers(Metrics(), activity), trio.Event())
     queue.add("bad", {"resource_view": "laundry"})

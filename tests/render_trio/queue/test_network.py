@@ -1,4 +1,4 @@
-"""A queue that is down, slow, silent, resetting, talking rubbish or busy: patience, no hurry, and a way back."""
+"""A queue that is down, slow, silent, busy, resetting connections or sending invalid data is retried rarely."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from render_trio.observation.metrics import Metrics
 from render_trio.queue.messages import encode_task
 from render_trio.queue.task_queue import connection as queue_connection
 from render_trio.queue.task_queue.client import TaskQueue
-from render_trio.worker.worker import Limits, Worker
+from render_trio.worker.limits import Limits
+from render_trio.worker.worker import Worker
 from tests.proxy import RESET, STALL, SWALLOW, Behaviour, Proxy, http_answer, proxy
 from tests.render_trio.fakes import TASK, FakeHeartbeat, FakeRenderer
 
@@ -28,7 +29,7 @@ LIMITS = Limits(20, 50, 1.33, 3, 2)
 
 
 def worker_of(queue: TaskQueue) -> Worker:
-    return Worker(queue, FakeRenderer(0).make, Delivery(100_000, None).result, LIMITS, Metrics(), trio.Event())
+    return Worker(queue, FakeRenderer(0).make, Delivery(100_000, None).deliver, LIMITS, Metrics(), trio.Event())
 
 
 async def refused(request: httpx.Request) -> httpx.Response:
@@ -44,11 +45,11 @@ async def resetting(request: httpx.Request) -> httpx.Response:
     raise httpx.ReadError("reset")
 
 
-def answering(status: int, content: bytes = b"<html>", **headers: str) -> Callable[[httpx.Request], Any]:
-    async def answer(request: httpx.Request) -> httpx.Response:
+def responding(status: int, content: bytes = b"<html>", **headers: str) -> Callable[[httpx.Request], Any]:
+    async def respond(request: httpx.Request) -> httpx.Response:
         return httpx.Response(status, content=content, headers=headers)
 
-    return answer
+    return respond
 
 
 @pytest.mark.parametrize(
@@ -57,71 +58,71 @@ def answering(status: int, content: bytes = b"<html>", **headers: str) -> Callab
         refused,
         silent,
         resetting,
-        answering(200),
-        answering(200, b"\xff\x00"),
-        answering(200, b"{}"),
-        answering(200, b"no gzip", **{"Content-Encoding": "gzip"}),
-        answering(302, Location="/welcome"),
-        answering(404),
-        answering(500),
-        answering(429, **{"Retry-After": "2"}),
-        answering(503, **{"Retry-After": "soon"}),
+        responding(200),
+        responding(200, b"\xff\x00"),
+        responding(200, b"{}"),
+        responding(200, b"no gzip", **{"Content-Encoding": "gzip"}),
+        responding(302, Location="/welcome"),
+        responding(404),
+        responding(500),
+        responding(429, **{"Retry-After": "2"}),
+        responding(503, **{"Retry-After": "soon"}),
     ],
     ids=lambda fault: getattr(fault, "__name__", ""),
 )
-async def test_a_queue_that_fails_is_asked_rarely_and_found_again_within_seconds(
+async def test_a_failing_queue_is_polled_rarely_and_its_recovery_is_noticed_within_seconds(
     fault: Callable[[httpx.Request], Coroutine[Any, Any, httpx.Response]], autojump_clock: MockClock
 ) -> None:
-    asked: list[float] = []
-    returned = trio.Event()
-    found_again = 0.0
+    request_times: list[float] = []
+    repaired = trio.Event()
+    recovered_at = 0.0
 
-    async def answer(request: httpx.Request) -> httpx.Response:
-        nonlocal found_again
-        asked.append(trio.current_time())
-        if not returned.is_set():
+    async def respond(request: httpx.Request) -> httpx.Response:
+        nonlocal recovered_at
+        request_times.append(trio.current_time())
+        if not repaired.is_set():
             return await fault(request)
-        found_again = found_again or trio.current_time()
+        recovered_at = recovered_at or trio.current_time()
         held = {"Preference-Applied": "wait=20"} if "Prefer" in request.headers else {}
         await trio.sleep(20 if held else 0)
         return httpx.Response(200, json={"kind": "taskqueue#tasks"}, headers=held)
 
     queue = TaskQueue("http://queue", "p", "q", timeout=5)
-    queue._connection._client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    queue._connection._client = httpx.AsyncClient(transport=httpx.MockTransport(respond))
     heartbeat = FakeHeartbeat()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(worker_of(queue).run, heartbeat)
         await trio.sleep(120)
-        # Five seconds at most between two attempts, half of that at least once it is known to be down.
-        assert 3 <= len(asked) <= 120 / 2.5 + 8
+        # The pause between two attempts grows up to 5 s; with jitter, it is at least half of that.
+        assert 3 <= len(request_times) <= 120 / 2.5 + 8
         assert set(heartbeat.progressed) == {"unreachable"}
-        returned.set()
-        came_back = trio.current_time()
+        repaired.set()
+        repaired_at = trio.current_time()
         await trio.sleep(60)
         nursery.cancel_scope.cancel()
-    assert 0 < found_again - came_back <= 5 + 25  # its longest pause, after an attempt that was under way
+    assert 0 < recovered_at - repaired_at <= 5 + 25  # the longest pause, after an attempt in progress
     assert heartbeat.progressed[-1] == "polled"
 
 
-async def test_workers_that_lost_the_queue_at_once_do_not_ask_in_step(autojump_clock: MockClock) -> None:
-    asked: list[float] = []
+async def test_workers_that_lose_the_queue_together_do_not_retry_in_step(autojump_clock: MockClock) -> None:
+    request_times: list[float] = []
 
-    async def answer(request: httpx.Request) -> httpx.Response:
-        asked.append(trio.current_time())
+    async def respond(request: httpx.Request) -> httpx.Response:
+        request_times.append(trio.current_time())
         raise httpx.ConnectError("refused")
 
     with trio.move_on_after(60):
         async with trio.open_nursery() as nursery:
             for _ in range(8):
                 queue = TaskQueue("http://queue", "p", "q", timeout=5)
-                queue._connection._client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+                queue._connection._client = httpx.AsyncClient(transport=httpx.MockTransport(respond))
                 nursery.start_soon(worker_of(queue).run, FakeHeartbeat())
-    late = sorted(asked)[16:]
+    late = sorted(request_times)[16:]
     assert max(len(list(group)) for _, group in itertools.groupby(late, lambda moment: round(moment, 3))) < 4
 
 
 class Network:
-    """A worker, a real queue, and the proxy between them."""
+    """A worker, a real queue, and a proxy between them."""
 
     def __init__(self, between: Proxy, http: httpx.AsyncClient, direct: TaskQueue, heartbeat: FakeHeartbeat) -> None:
         self.between = between
@@ -131,7 +132,7 @@ class Network:
         self._numbers = itertools.count()
 
     async def result(self) -> str:
-        """Put a task on the queue, and return the id of the next result once its task is settled."""
+        """Insert a task, and return the ID of the next result once its task is settled."""
         name = f"task-{next(self._numbers)}"
         await self.direct.insert(name, encode_task(TASK), "task")
         (result,) = (await self.direct.lease(1, 60, tag="result", wait=60)).tasks
@@ -141,7 +142,7 @@ class Network:
         return result.id
 
     async def unreachable(self, times: int) -> None:
-        """Wait until the worker has found the queue out of reach so often."""
+        """Wait until the worker has found the queue unreachable `times` more times."""
         before = self.heartbeat.progressed.count("unreachable")
         while self.heartbeat.progressed.count("unreachable") < before + times:  # noqa: ASYNC110 - real time
             await trio.sleep(0.01)
@@ -158,7 +159,7 @@ async def network(folder: Path) -> AsyncIterator[Network]:
             async with trio.open_nursery() as inner:
                 limits = Limits(20, 1, 1.33, 3, 2)
                 worker = Worker(
-                    queue, FakeRenderer(0).make, Delivery(100_000, None).result, limits, Metrics(), trio.Event()
+                    queue, FakeRenderer(0).make, Delivery(100_000, None).deliver, limits, Metrics(), trio.Event()
                 )
                 inner.start_soon(worker.run, heartbeat)
                 tasks = f"{address}/taskqueue/v1beta2/projects/p/taskqueues/q/tasks"
@@ -171,10 +172,10 @@ async def network(folder: Path) -> AsyncIterator[Network]:
         nursery.cancel_scope.cancel()
 
 
-async def test_real_connections_that_fail_are_survived_one_fault_after_another(
+async def test_the_worker_recovers_from_one_fault_of_real_connections_after_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("render_trio.worker.worker.POLL_WAIT", 0)  # a request that is held would hide some faults
+    monkeypatch.setattr("render_trio.worker.limits.POLL_WAIT", 0)  # a long poll would hide some faults
     faults = [
         RESET,
         STALL,
@@ -197,7 +198,7 @@ async def test_real_connections_that_fail_are_survived_one_fault_after_another(
 
 
 async def test_a_poisoned_pool_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All connections of the pool hang with requests in them; the next request waits for none of them."""
+    """All connections of the pool hang in requests; the next request doesn't wait for them."""
 
     async def hang() -> None:
         with pytest.raises(QueueUnavailableError):

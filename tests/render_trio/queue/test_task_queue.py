@@ -1,4 +1,4 @@
-"""The queue's client: against the real emulator, and against answers that no real one gives on demand."""
+"""The queue client, against the real emulator and against simulated responses."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from trio.testing import MockClock
 
 from emulator.server.serving import EmulatorSettings, serve
 from render_trio.errors import LeaseLostError, QueueRefusedError, QueueUnavailableError
+from render_trio.queue.interface import MAX_RETRY_AFTER, REQUEST_SECONDS
 from render_trio.queue.task_queue import connection as queue_connection
 from render_trio.queue.task_queue.client import TaskQueue
 from tests.proxy import SWALLOW, proxy
@@ -28,25 +29,25 @@ FOUND = {
 }
 
 
-def queue_with(answer: Callable[[httpx.Request], httpx.Response]) -> TaskQueue:
+def queue_with(respond: Callable[[httpx.Request], httpx.Response]) -> TaskQueue:
     queue = TaskQueue("http://queue", "p", "q", timeout=5)
-    queue._connection._client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    queue._connection._client = httpx.AsyncClient(transport=httpx.MockTransport(respond))
     return queue
 
 
 @pytest.mark.parametrize("by_discovery", [False, True])
-async def test_every_verb_works_on_the_real_queue(tmp_path: Path, by_discovery: bool) -> None:
+async def test_every_operation_works_on_the_real_queue(tmp_path: Path, by_discovery: bool) -> None:
     async with trio.open_nursery() as nursery:
         address = await nursery.start(serve, EmulatorSettings(port=0, store=f"sqlite:///{tmp_path / 'q'}"))
         discovery = f"{address}/api/{{api}}/{{apiVersion}}" if by_discovery else ""
         queue = TaskQueue("http://nowhere" if by_discovery else address, "p", "q", timeout=5, discovery_url=discovery)
         await queue.insert("one", "eA==", "task")
         await queue.insert("one", "eA==", "task")
-        lease = await queue.lease(5, 60, wait=1)
-        assert [task.id for task in lease.tasks] == ["one"]
-        assert lease.waited
-        renewed = await queue.renew(lease.tasks[0], 120)
-        assert renewed.lease_us > lease.tasks[0].lease_us
+        batch = await queue.lease(5, 60, wait=1)
+        assert [task.id for task in batch.tasks] == ["one"]
+        assert batch.waited
+        renewed = await queue.renew(batch.tasks[0], 120)
+        assert renewed.lease_us > batch.tasks[0].lease_us
         await queue.release(renewed)
         assert [task.retry_count for task in (await queue.lease(5, 60)).tasks] == [1]
         with pytest.raises(LeaseLostError):
@@ -61,8 +62,8 @@ async def test_every_verb_works_on_the_real_queue(tmp_path: Path, by_discovery: 
         nursery.cancel_scope.cancel()
 
 
-def test_every_fault_of_the_network_is_translated() -> None:
-    """Whatever httpx raises while it asks is mapped, or is a bug of ours that must show as it is."""
+def test_every_network_fault_is_translated() -> None:
+    """Every exception of a request is mapped, except those that only a bug of ours can cause."""
     ours = (httpx.HTTPStatusError, httpx.CookieConflict)
     for _, error in inspect.getmembers(httpx, inspect.isclass):
         if issubclass(error, Exception) and error not in (httpx.HTTPError, httpx.RequestError, *ours):
@@ -72,11 +73,11 @@ def test_every_fault_of_the_network_is_translated() -> None:
 @pytest.mark.parametrize(
     "fault", [httpx.ConnectError("x"), httpx.ReadTimeout("x"), httpx.RemoteProtocolError("x"), httpx.PoolTimeout("x")]
 )
-async def test_a_network_fault_is_tried_again_then_told(fault: Exception, autojump_clock: MockClock) -> None:
-    asked = []
+async def test_a_network_fault_is_retried_and_then_raised(fault: Exception, autojump_clock: MockClock) -> None:
+    requests = []
 
     def fail(request: httpx.Request) -> httpx.Response:
-        asked.append(request)
+        requests.append(request)
         raise fault
 
     queue = queue_with(fail)
@@ -86,31 +87,31 @@ async def test_a_network_fault_is_tried_again_then_told(fault: Exception, autoju
         connection._new_client = lambda: httpx.AsyncClient(transport=httpx.MockTransport(fail))  # type: ignore[method-assign]
     with pytest.raises(QueueUnavailableError, match=type(fault).__name__):
         await queue.insert("one", "eA==", "task")
-    assert len(asked) == queue_connection.ATTEMPTS
+    assert len(requests) == queue_connection.ATTEMPTS
     assert (connection._client is client) != isinstance(fault, httpx.PoolTimeout), "a poisoned pool is replaced"
 
 
-async def test_a_lease_is_not_asked_for_twice(autojump_clock: MockClock) -> None:
-    asked = []
+async def test_a_lease_request_is_not_repeated(autojump_clock: MockClock) -> None:
+    requests = []
 
     def fail(request: httpx.Request) -> httpx.Response:
-        asked.append(request)
+        requests.append(request)
         raise httpx.ReadError("cut")
 
     with pytest.raises(QueueUnavailableError):
         await queue_with(fail).lease(1, 60)
-    assert len(asked) == 1
+    assert len(requests) == 1
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-async def test_a_busy_queue_is_given_the_time_it_asks_for(status: int, autojump_clock: MockClock) -> None:
+async def test_retry_after_of_a_busy_queue_is_respected(status: int, autojump_clock: MockClock) -> None:
     times: list[float] = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def respond(request: httpx.Request) -> httpx.Response:
         times.append(trio.current_time())
         return httpx.Response(status if len(times) < 3 else 200, headers={"Retry-After": "7"}, json=FOUND)
 
-    await queue_with(answer).insert("one", "eA==", "task")
+    await queue_with(respond).insert("one", "eA==", "task")
     assert len(times) == 3
     assert times[1] - times[0] >= 7
 
@@ -128,26 +129,26 @@ async def test_a_busy_queue_is_given_the_time_it_asks_for(status: int, autojump_
         b'{"kind": "taskqueue#tasks", "items": 5}',
     ],
 )
-async def test_rubbish_is_no_answer(body: bytes) -> None:
+async def test_an_invalid_response_makes_the_queue_unavailable(body: bytes) -> None:
     queue = queue_with(lambda request: httpx.Response(200, content=body))
     with pytest.raises(QueueUnavailableError):
         await queue.lease(1, 60)
 
 
-async def test_a_refusal_is_told_with_its_reason() -> None:
-    answer = httpx.Response(403, json={"error": {"code": 403, "message": "not a writer"}})
+async def test_a_refusal_is_raised_with_its_reason() -> None:
+    response = httpx.Response(403, json={"error": {"code": 403, "message": "not a writer"}})
     with pytest.raises(QueueRefusedError, match="403 not a writer"):
-        await queue_with(lambda request: answer).insert("one", "eA==", "task")
+        await queue_with(lambda request: response).insert("one", "eA==", "task")
 
 
-async def test_an_answer_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue_connection, "ANSWER_BYTES", 1000)
+async def test_an_endless_response_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_connection, "RESPONSE_BYTES", 1000)
     queue = queue_with(lambda request: httpx.Response(200, content=b"x" * 2000))
-    with pytest.raises(QueueUnavailableError, match="over 1000 bytes"):
+    with pytest.raises(QueueUnavailableError, match="more than 1000 bytes"):
         await queue.lease(1, 60)
 
 
-async def test_a_queue_that_is_not_there_is_unavailable() -> None:
+async def test_a_queue_that_does_not_exist_is_unavailable() -> None:
     queue = TaskQueue(f"http://127.0.0.1:{free_port()}", "p", "q", timeout=1)
     with pytest.raises(QueueUnavailableError):
         await queue.lease(1, 60)
@@ -155,40 +156,40 @@ async def test_a_queue_that_is_not_there_is_unavailable() -> None:
 
 
 @pytest.mark.parametrize("status", [200, 409])
-async def test_an_insertion_counts_only_when_the_queue_itself_says_so(status: int, autojump_clock: MockClock) -> None:
-    """Rubbish with a good status must not let the task be deleted whose result was not inserted."""
-    answer = httpx.Response(status, content=b"<html>Welcome to our network</html>")
+async def test_an_insertion_counts_only_if_the_queue_itself_confirms_it(status: int, autojump_clock: MockClock) -> None:
+    """Otherwise a proxy's page with status 200 would cause a task to be deleted whose result was not inserted."""
+    response = httpx.Response(status, content=b"<html>Welcome to our network</html>")
     with pytest.raises(QueueUnavailableError if status == 200 else QueueRefusedError, match="Welcome"):
-        await queue_with(lambda request: answer).insert("one", "eA==", "task")
+        await queue_with(lambda request: response).insert("one", "eA==", "task")
 
 
-async def test_a_deletion_counts_only_when_the_queue_itself_says_so(autojump_clock: MockClock) -> None:
+async def test_a_deletion_counts_only_if_the_queue_itself_confirms_it(autojump_clock: MockClock) -> None:
     with pytest.raises(QueueUnavailableError, match="Welcome"):
         await queue_with(lambda request: httpx.Response(200, content=b"Welcome")).delete("one")
 
 
-async def test_a_quota_is_waited_for_like_a_busy_queue(autojump_clock: MockClock) -> None:
+async def test_an_exceeded_quota_is_retried_like_a_busy_queue(autojump_clock: MockClock) -> None:
     quota = {"error": {"code": 403, "message": "slower", "errors": [{"reason": "rateLimitExceeded"}]}}
-    answers = [httpx.Response(200, json=FOUND), httpx.Response(403, json=quota)]
-    await queue_with(lambda request: answers.pop()).insert("one", "eA==", "task")
-    assert answers == []
+    responses = [httpx.Response(200, json=FOUND), httpx.Response(403, json=quota)]
+    await queue_with(lambda request: responses.pop()).insert("one", "eA==", "task")
+    assert responses == []
 
 
-async def test_a_busy_queue_is_not_waited_for_without_end(autojump_clock: MockClock) -> None:
+async def test_retries_on_a_busy_queue_are_bounded(autojump_clock: MockClock) -> None:
     times: list[float] = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def respond(request: httpx.Request) -> httpx.Response:
         times.append(trio.current_time())
         return httpx.Response(503, headers={"Retry-After": "86400"})
 
     with pytest.raises(QueueUnavailableError) as error:
-        await queue_with(answer).insert("one", "eA==", "task")
-    assert error.value.pause == queue_connection.MAX_RETRY_AFTER
-    assert trio.current_time() - times[0] <= queue_connection.VERB_SECONDS
+        await queue_with(respond).insert("one", "eA==", "task")
+    assert error.value.pause == MAX_RETRY_AFTER
+    assert trio.current_time() - times[0] <= REQUEST_SECONDS
 
 
-async def test_a_renewal_whose_answer_was_lost_keeps_its_lease(tmp_path: Path) -> None:
-    """Its repetition is refused, as the lease has moved; nobody else has the task, so it is still ours."""
+async def test_a_renewal_whose_response_was_lost_keeps_the_lease(tmp_path: Path) -> None:
+    """The repetition is refused because the end of the lease has moved, but the lease is still ours."""
     async with trio.open_nursery() as nursery:
         address = await nursery.start(serve, EmulatorSettings(port=0, store=f"sqlite:///{tmp_path / 'q'}"))
         with proxy(address) as between:
@@ -204,16 +205,16 @@ async def test_a_renewal_whose_answer_was_lost_keeps_its_lease(tmp_path: Path) -
             (again,) = (await queue.lease(2, 60)).tasks
             assert (again.id, again.retry_count) == ("released", 1)
             with pytest.raises(LeaseLostError):
-                await queue.renew(second, 60)  # leased again since: not ours, whoever has it
+                await queue.renew(second, 60)  # leased again since, so no longer ours
             await queue.aclose()
         nursery.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize(
-    ("answer", "message"),
+    ("response", "message"),
     [
-        (httpx.Response(200, json=FOUND), "no discovery document"),
-        (httpx.Response(404, content=b"<html>"), "no discovery document .* 404 <html>"),
+        (httpx.Response(200, json=FOUND), "is not a discovery document"),
+        (httpx.Response(404, content=b"<html>"), "is not a discovery document .* 404 <html>"),
         (httpx.Response(200, json={"rootUrl": "ftp://x/", "servicePath": "p/"}), "allowed: an http"),
         (
             httpx.Response(200, json={"rootUrl": "http://x:y/", "servicePath": "p/"}),
@@ -222,25 +223,25 @@ async def test_a_renewal_whose_answer_was_lost_keeps_its_lease(tmp_path: Path) -
         (httpx.Response(200, json={"rootUrl": "", "servicePath": ""}), "allowed: an http"),
     ],
 )
-async def test_a_discovery_document_that_is_none_is_told(answer: httpx.Response, message: str) -> None:
+async def test_an_invalid_discovery_document_is_refused(response: httpx.Response, message: str) -> None:
     queue = TaskQueue("", "p", "q", timeout=5, discovery_url="http://queue/api/{api}/{apiVersion}")
-    queue._connection._client = httpx.AsyncClient(transport=httpx.MockTransport(lambda request: answer))
+    queue._connection._client = httpx.AsyncClient(transport=httpx.MockTransport(lambda request: response))
     with pytest.raises(QueueRefusedError, match=message):
         await queue.lease(1, 60)
 
 
-async def test_a_wrong_address_in_the_discovery_document_is_looked_up_again(autojump_clock: MockClock) -> None:
-    """The queue has moved, or its document was wrong for a while: no restart of ours is needed."""
+async def test_the_discovery_document_is_read_again_if_its_address_fails(autojump_clock: MockClock) -> None:
+    """The queue has moved, or its document was temporarily wrong: the service needs no restart."""
     roots = ["http://new/", "http://old/"]
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def respond(request: httpx.Request) -> httpx.Response:
         if request.url.path.startswith("/api"):
             return httpx.Response(200, json={"rootUrl": roots.pop(), "servicePath": "p/"})
         if request.url.host == "old":
-            raise httpx.ConnectError("nobody there")
+            raise httpx.ConnectError("refused")
         return httpx.Response(200, json=FOUND)
 
     queue = TaskQueue("", "p", "q", timeout=5, discovery_url="http://queue/api/{api}/{apiVersion}")
-    queue._connection._client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    queue._connection._client = httpx.AsyncClient(transport=httpx.MockTransport(respond))
     await queue.insert("one", "eA==", "task")
     assert roots == []

@@ -1,4 +1,4 @@
-"""Renders that hang, explode and crash, each in the kind of offload where it can; the contract of both is elsewhere."""
+"""Renders that hang, run out of memory or crash. What both offloads guarantee is in tests/contracts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from render_trio.errors import FatalError, RenderCrashedError, RenderTimedOutError
 from render_trio.observation.metrics import Metrics
 from render_trio.rendering.finisher import FinishedDocument
-from render_trio.rendering.offload.offload import ProcessOffload, ThreadOffload, process_offload
+from render_trio.rendering.offload.process import ProcessOffload, process_offload
+from render_trio.rendering.offload.thread import ThreadOffload
 from render_trio.rendering.pipeline import produce
 from resources.request import Request
 from tests.requests import request_for
@@ -25,32 +26,32 @@ REQUEST = request_for("parity_cards")
 Checkpoint = Callable[[], None]
 
 
-def loop_for_ever(request: Request, checkpoint: Checkpoint) -> FinishedDocument:
+def loop_forever(request: Request, checkpoint: Checkpoint) -> FinishedDocument:
     while True:
         pass
 
 
-def vanish(request: Request, checkpoint: Checkpoint) -> FinishedDocument:
+def exit_process(request: Request, checkpoint: Checkpoint) -> FinishedDocument:
     os._exit(3)
 
 
-def fault(request: Request, checkpoint: Checkpoint) -> FinishedDocument:
+def segfault(request: Request, checkpoint: Checkpoint) -> FinishedDocument:
     ctypes.string_at(0)
     raise AssertionError
 
 
-def explode(request: Request, checkpoint: Checkpoint) -> FinishedDocument:
+def use_too_much_memory(request: Request, checkpoint: Checkpoint) -> FinishedDocument:
     filled = bytearray(4 * GIB)
     raise AssertionError(len(filled))
 
 
-def tell_process(request: Request, checkpoint: Checkpoint) -> FinishedDocument:
+def return_process_id(request: Request, checkpoint: Checkpoint) -> FinishedDocument:
     return FinishedDocument(str(os.getpid()), b"", 0, "")
 
 
 def grow(request: Request, checkpoint: Checkpoint) -> FinishedDocument:
     kept.append(bytearray(os.urandom(64) * 2**20))
-    return tell_process(request, checkpoint)
+    return return_process_id(request, checkpoint)
 
 
 kept: list[bytearray] = []
@@ -63,71 +64,69 @@ async def offload() -> AsyncIterator[ProcessOffload]:
 
 
 async def process_of(offload: ProcessOffload) -> int:
-    offload._produce = tell_process
+    offload._produce = return_process_id
     return int((await offload.make(REQUEST, 30)).filename)
 
 
 @pytest.mark.parametrize(
-    ("way", "error", "reason"),
+    ("produce_badly", "error", "reason"),
     [
-        (loop_for_ever, RenderTimedOutError, "not drawn within 1 s"),
-        (vanish, RenderCrashedError, "exit code 3"),
-        (fault, RenderCrashedError, "signal SIGSEGV"),
-        (explode, RenderCrashedError, "RENDER_MEMORY_LIMIT"),
+        (loop_forever, RenderTimedOutError, "not drawn within 1 s"),
+        (exit_process, RenderCrashedError, "exit code 3"),
+        (segfault, RenderCrashedError, "signal SIGSEGV"),
+        (use_too_much_memory, RenderCrashedError, "RENDER_MEMORY_LIMIT"),
     ],
 )
 async def test_a_process_that_hangs_or_dies_costs_one_attempt(
-    offload: ProcessOffload, way: Callable[..., FinishedDocument], error: type[Exception], reason: str
+    offload: ProcessOffload, produce_badly: Callable[..., FinishedDocument], error: type[Exception], reason: str
 ) -> None:
-    bad, beside = offload.beside(1), []
-    bad._produce = way
+    bad, documents = offload.with_capacity(1), []
+    bad._produce = produce_badly
     async with trio.open_nursery() as nursery:
 
-        async def render_beside() -> None:
-            beside.append(await offload.make(REQUEST, 30))
+        async def render_well() -> None:
+            documents.append(await offload.make(REQUEST, 30))
 
-        nursery.start_soon(render_beside)
+        nursery.start_soon(render_well)
         with pytest.raises(error, match=reason):
-            await bad.make(REQUEST, 0.7 if way is loop_for_ever else 60)
-    assert beside == [produce(REQUEST, lambda: None)]
+            await bad.make(REQUEST, 0.7 if produce_badly is loop_forever else 60)
+    assert documents == [produce(REQUEST, lambda: None)]
     assert await process_of(offload) != os.getpid()
 
 
-async def test_one_beside_another_has_places_of_its_own(offload: ProcessOffload) -> None:
-    offload._produce = loop_for_ever
-    beside = offload.beside(1)
+async def test_an_offload_with_its_own_capacity_does_not_wait_for_the_other(offload: ProcessOffload) -> None:
+    offload._produce = loop_forever
+    other = offload.with_capacity(1)
     async with trio.open_nursery() as nursery:
         for _ in range(2):
             nursery.start_soon(offload.make, REQUEST, 1000)
         await wait_all_tasks_blocked()
-        assert await process_of(beside) != os.getpid()
+        assert await process_of(other) != os.getpid()
         nursery.cancel_scope.cancel()
 
 
-async def test_processor_time_is_bounded_by_the_kernel(
-    offload: ProcessOffload, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The backstop for a parent that doesn't get to kill: here it never tries."""
-    monkeypatch.setattr("render_trio.rendering.offload.process.attempt", attempt_with_no_margin)
-    offload._produce = loop_for_ever
+async def test_cpu_time_is_bounded_by_the_kernel(offload: ProcessOffload, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The backstop for a parent that fails to kill the process: here it never tries."""
+    monkeypatch.setattr("render_trio.rendering.offload.process.attempt", attempt_without_margin)
+    offload._produce = loop_forever
     with pytest.raises(RenderCrashedError, match="signal SIGXCPU"):
         await offload.make(REQUEST, 30)
 
 
-def attempt_with_no_margin(produce: Callable[..., FinishedDocument], request: Request, seconds: float) -> object:
+def attempt_without_margin(produce: Callable[..., FinishedDocument], request: Request, seconds: float) -> object:
     from render_trio.rendering.offload import child
 
     child.CPU_MARGIN = 0
     return child.attempt(produce, request, 0.1)
 
 
-async def test_processes_are_replaced_after_their_jobs(offload: ProcessOffload) -> None:
+async def test_a_process_is_replaced_after_its_number_of_jobs(offload: ProcessOffload) -> None:
     processes = [await process_of(offload) for _ in range(8)]
-    # The first one has had a job before: it was asked whether processes can be started.
+    # The first process has already had a job: the check at startup that processes can be started.
     assert [processes.count(process) for process in dict.fromkeys(processes)] == [2, 3, 3]
 
 
-async def test_a_process_that_has_grown_is_replaced() -> None:
+async def test_a_process_that_uses_too_much_memory_is_replaced() -> None:
     async with process_offload(
         Metrics(), 1, memory_limit=0, jobs_per_process=99, recycle_memory=150 * 2**20
     ) as offload:
@@ -136,30 +135,30 @@ async def test_a_process_that_has_grown_is_replaced() -> None:
     assert 1 < len(set(processes)) < 6
 
 
-class Poor:
-    """A machine that gives no process for a while."""
+class FailingContext:
+    """Can't start a process for a while."""
 
-    def __init__(self, refusals: int) -> None:
-        self.refusals = refusals
+    def __init__(self, failures: int) -> None:
+        self.failures = failures
 
     async def run_sync(self, *arguments: object, **options: object) -> FinishedDocument:
         await trio.lowlevel.checkpoint()
-        self.refusals -= 1
-        if self.refusals >= 0:
+        self.failures -= 1
+        if self.failures >= 0:
             raise BlockingIOError(11, "Resource temporarily unavailable")
         return produce(REQUEST, lambda: None)
 
 
-async def test_a_machine_without_processes_is_waited_for_and_then_given_up(autojump_clock: MockClock) -> None:
-    """The task is not to blame: its attempts would be used up within seconds."""
+async def test_starting_a_process_is_retried_until_the_time_limit_and_is_then_fatal(autojump_clock: MockClock) -> None:
+    """A failed attempt instead would be wrong: it isn't the task's fault, and would use up its attempts in seconds."""
     metrics = Metrics()
-    assert (await ProcessOffload(Poor(20), metrics, 1).make(REQUEST, 30)).pages == 2
+    assert (await ProcessOffload(FailingContext(20), metrics, 1).make(REQUEST, 30)).pages == 2
     with pytest.raises(FatalError, match="no drawing process could be started for 30 s"):
-        await ProcessOffload(Poor(10**6), metrics, 1).make(REQUEST, 30)
+        await ProcessOffload(FailingContext(10**6), metrics, 1).make(REQUEST, 30)
     assert b"render_killed_processes_total 0.0" in metrics.exposition()
 
 
-async def test_a_hung_thread_is_abandoned_and_its_slot_goes_on() -> None:
+async def test_a_hung_thread_is_abandoned_and_its_worker_continues() -> None:
     release = threading.Event()
 
     def hang(request: Request, checkpoint: Checkpoint) -> FinishedDocument:
@@ -178,13 +177,13 @@ async def test_a_hung_thread_is_abandoned_and_its_slot_goes_on() -> None:
     finally:
         release.set()
     assert b"render_abandoned_threads_total 2.0" in metrics.exposition()
-    # When they end after all, there is room again.
+    # Once they exit after all, there is room again.
     offload._produce = produce
     offload._parting_seconds = 10
     assert (await offload.make(REQUEST, 30)).pages == 2
 
 
-async def test_a_thread_stops_between_pages_when_its_time_is_over() -> None:
+async def test_a_thread_stops_between_pages_after_its_time_limit() -> None:
     ended = threading.Event()
 
     def draw_slowly(request: Request, checkpoint: Checkpoint) -> FinishedDocument:

@@ -1,4 +1,4 @@
-"""The on_demand's promises, with an offload that does as it is told; no time passes but the clock's."""
+"""On-demand rendering with a fake offload, under the autojump clock."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import trio.testing
 
 from render_trio.errors import BusyError, RenderFailedError, RenderTimedOutError
 from render_trio.rendering.finisher import FinishedDocument
-from render_trio.rendering.offload.offload import ThreadOffload
+from render_trio.rendering.offload.thread import ThreadOffload
 from render_trio.rendering.on_demand import OnDemandLimits, OnDemandRenderer, open_on_demand
 from resources.registry import CATALOGUE
 from resources.request import Request
@@ -21,153 +21,153 @@ from tests.requests import request_for
 
 
 class SlowOffload:
-    """Draws for a second; counts what it began and what it ended."""
+    """Takes a second for each document; records which documents it started and finished."""
 
     abandoned = 0
 
     def __init__(self) -> None:
-        self.begun: list[str] = []
-        self.ended: list[str] = []
+        self.started: list[str] = []
+        self.finished: list[str] = []
         self.error: Exception | None = None
 
     async def make(self, request: Request, seconds: float) -> FinishedDocument:
-        self.begun.append(request.header_text)
+        self.started.append(request.header_text)
         await trio.sleep(1)
-        self.ended.append(request.header_text)
+        self.finished.append(request.header_text)
         if self.error is not None:
             raise self.error
         return FinishedDocument(
             CATALOGUE[request.view].filename(request), b"%PDF" + request.header_text.encode(), 1, ""
         )
 
-    def beside(self, workers: int) -> SlowOffload:
+    def with_capacity(self, workers: int) -> SlowOffload:
         return self
 
 
-class Orders(Counter[tuple[str, str]]):
+class Outcomes(Counter[tuple[str, str]]):
     def ordered(self, kind: str, outcome: str) -> None:
         self[kind, outcome] += 1
 
 
 @asynccontextmanager
-async def desk_of(
+async def renderer_of(
     offload: Any, *, at_once: int = 1, waiting: int = 2
-) -> AsyncIterator[tuple[OnDemandRenderer, Orders]]:
-    orders = Orders()
-    async with open_on_demand(offload, OnDemandLimits(at_once, waiting, 30, 1000), orders) as on_demand:
-        yield on_demand, orders
+) -> AsyncIterator[tuple[OnDemandRenderer, Outcomes]]:
+    outcomes = Outcomes()
+    async with open_on_demand(offload, OnDemandLimits(at_once, waiting, 30, 1000), outcomes) as renderer:
+        yield renderer, outcomes
 
 
-def asked(header: str = "") -> Request:
+def request_of(header: str = "") -> Request:
     return request_for("grid", header_text=header)
 
 
-async def test_equal_orders_are_drawn_once(autojump_clock: trio.testing.MockClock) -> None:
+async def test_equal_requests_are_rendered_once(autojump_clock: trio.testing.MockClock) -> None:
     offload, answers = SlowOffload(), list[FinishedDocument]()
 
-    async def ask(on_demand: OnDemandRenderer) -> None:
-        answers.append(await on_demand.document(asked()))
+    async def get_document(renderer: OnDemandRenderer) -> None:
+        answers.append(await renderer.document(request_of()))
 
-    async with desk_of(offload) as (on_demand, orders):
+    async with renderer_of(offload) as (renderer, outcomes):
         async with trio.open_nursery() as nursery:
             for _ in range(50):
-                nursery.start_soon(ask, on_demand)
-        await on_demand.document(asked())
+                nursery.start_soon(get_document, renderer)
+        await renderer.document(request_of())
     assert len(answers) == 50
-    assert offload.begun == [""]
-    assert orders == {("document", "drawn"): 1, ("document", "kept"): 1}
+    assert offload.started == [""]
+    assert outcomes == {("document", "drawn"): 1, ("document", "kept"): 1}
 
 
-async def test_who_comes_when_the_line_is_full_is_told_when_to_come_again(
+async def test_a_request_beyond_the_bound_is_rejected_with_a_time_to_retry(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     offload, refused = SlowOffload(), list[BusyError]()
 
-    async def ask(on_demand: OnDemandRenderer, header: str) -> None:
+    async def get_document(renderer: OnDemandRenderer, header: str) -> None:
         try:
-            await on_demand.document(asked(header))
+            await renderer.document(request_of(header))
         except BusyError as error:
             refused.append(error)
 
-    async with desk_of(offload, at_once=2, waiting=3) as (on_demand, _):
+    async with renderer_of(offload, at_once=2, waiting=3) as (renderer, _):
         async with trio.open_nursery() as nursery:
             for number in range(20):
-                nursery.start_soon(ask, on_demand, str(number))
-        assert len(offload.ended) == 5
+                nursery.start_soon(get_document, renderer, str(number))
+        assert len(offload.finished) == 5
         assert len(refused) == 15
         assert all(error.retry_after >= 1 for error in refused)
-        # The line is short again.
-        assert (await on_demand.document(asked("later"))).pdf == b"%PDFlater"
+        # There is room again.
+        assert (await renderer.document(request_of("later"))).pdf == b"%PDFlater"
         assert trio.current_time() == pytest.approx(4, abs=0.1)
 
 
-async def test_what_nobody_waits_for_any_more_is_not_begun(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_render_that_nobody_waits_for_any_more_is_not_started(autojump_clock: trio.testing.MockClock) -> None:
     offload = SlowOffload()
-    async with desk_of(offload) as (on_demand, _):
+    async with renderer_of(offload) as (renderer, _):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(on_demand.document, asked("first"))
+            nursery.start_soon(renderer.document, request_of("first"))
             await trio.testing.wait_all_tasks_blocked()
             with trio.move_on_after(0.5):
-                await on_demand.document(asked("impatient"))
+                await renderer.document(request_of("impatient"))
             with trio.move_on_after(0.1):
-                await on_demand.page(asked("impatient page"), 1, 100)
-        assert (await on_demand.document(asked("last"))).pdf == b"%PDFlast"
-    assert offload.begun == ["first", "last"]
+                await renderer.page(request_of("impatient page"), 1, 100)
+        assert (await renderer.document(request_of("last"))).pdf == b"%PDFlast"
+    assert offload.started == ["first", "last"]
 
 
-async def test_what_is_begun_is_drawn_to_its_end_though_its_asker_goes_away(
+async def test_a_started_render_is_finished_even_if_its_client_disconnects(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     offload = SlowOffload()
-    async with desk_of(offload) as (on_demand, orders):
+    async with renderer_of(offload) as (renderer, outcomes):
         with trio.move_on_after(0.5):
-            await on_demand.document(asked())
+            await renderer.document(request_of())
         await trio.sleep(1)
-        await on_demand.document(asked())
-    assert offload.ended == [""]
-    assert orders["document", "kept"] == 1
+        await renderer.document(request_of())
+    assert offload.finished == [""]
+    assert outcomes["document", "kept"] == 1
 
 
-async def test_a_failure_is_told_to_all_who_wait_and_not_kept(autojump_clock: trio.testing.MockClock) -> None:
-    offload, told = SlowOffload(), list[str]()
+async def test_a_failure_is_raised_for_all_waiters_and_not_cached(autojump_clock: trio.testing.MockClock) -> None:
+    offload, messages = SlowOffload(), list[str]()
     offload.error = RenderTimedOutError("too slow")
 
-    async def ask(on_demand: OnDemandRenderer) -> None:
+    async def get_document(renderer: OnDemandRenderer) -> None:
         with pytest.raises(RenderTimedOutError) as raised:
-            await on_demand.document(asked())
-        told.append(str(raised.value))
+            await renderer.document(request_of())
+        messages.append(str(raised.value))
 
-    async with desk_of(offload) as (on_demand, orders):
+    async with renderer_of(offload) as (renderer, outcomes):
         async with trio.open_nursery() as nursery:
             for _ in range(3):
-                nursery.start_soon(ask, on_demand)
+                nursery.start_soon(get_document, renderer)
         offload.error = None
-        assert (await on_demand.document(asked())).pages == 1
-    assert told == ["too slow"] * 3
-    assert orders == {("document", "failed"): 1, ("document", "drawn"): 1}
+        assert (await renderer.document(request_of())).pages == 1
+    assert messages == ["too slow"] * 3
+    assert outcomes == {("document", "failed"): 1, ("document", "drawn"): 1}
 
 
-async def test_a_patient_asker_is_never_refused_and_a_page_that_can_t_be_drawn_is_a_failure(
+async def test_a_patient_request_is_never_rejected_and_a_page_that_can_not_be_drawn_is_a_failure(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    async with desk_of(SlowOffload(), waiting=0) as (on_demand, _), trio.open_nursery() as nursery:
-        nursery.start_soon(on_demand.document, asked("first"))
+    async with renderer_of(SlowOffload(), waiting=0) as (renderer, _), trio.open_nursery() as nursery:
+        nursery.start_soon(renderer.document, request_of("first"))
         await trio.testing.wait_all_tasks_blocked()
         with pytest.raises(BusyError):
-            await on_demand.page(asked(), 1, 100)
-        with pytest.raises(RenderFailedError, match="no picture of page 1"):  # "%PDF" alone is no document
-            await on_demand.page(asked(), 1, 100, patient=True)
+            await renderer.page(request_of(), 1, 100)
+        with pytest.raises(RenderFailedError, match="no picture of page 1"):  # "%PDF" alone is not a document
+            await renderer.page(request_of(), 1, 100, patient=True)
 
 
-async def test_a_page_and_then_its_document_are_drawn_once() -> None:
-    orders = Orders()
+async def test_a_page_and_then_its_document_take_one_render() -> None:
+    outcomes = Outcomes()
     offload = ThreadOffload(_Unobserved(), 1, 1)  # type: ignore[arg-type]
-    async with open_on_demand(offload, OnDemandLimits(1, 9, 30, 2**20), orders) as on_demand:
-        picture = await on_demand.page(asked(), 1, 100)
-        document = await on_demand.document(asked())
+    async with open_on_demand(offload, OnDemandLimits(1, 9, 30, 2**20), outcomes) as renderer:
+        picture = await renderer.page(request_of(), 1, 100)
+        document = await renderer.document(request_of())
     assert picture.startswith(b"\x89PNG")
     assert document.pdf.startswith(b"%PDF")
-    assert orders == {("document", "drawn"): 1, ("picture", "drawn"): 1, ("document", "kept"): 1}
+    assert outcomes == {("document", "drawn"): 1, ("picture", "drawn"): 1, ("document", "kept"): 1}
 
 
 class _Unobserved:

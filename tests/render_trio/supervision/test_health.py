@@ -1,9 +1,11 @@
-"""The judgement of health, pure: what moves is well, what exists but doesn't is not."""
+"""The health report: a worker that makes progress is healthy, one that only exists is not."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 from trio.testing import MockClock
@@ -29,37 +31,38 @@ def health(*slots: Slot, **options: Any) -> Health:
     return judge(list(slots), NOW, **given)
 
 
-def test_a_worker_that_polls_is_well_and_its_ages_are_told() -> None:
-    told = health(slot(last_polled=NOW - 7, reachable=True, finished=3, last_finished=NOW - 40, restarts=2))
-    assert (told.status, told.reasons, told.ready) == ("ok", (), True)
-    (worker,) = told.workers
+def test_a_worker_that_polls_is_healthy_and_its_ages_are_reported() -> None:
+    report = health(slot(last_polled=NOW - 7, reachable=True, finished=3, last_finished=NOW - 40, restarts=2))
+    assert (report.status, report.reasons, report.ready) == ("ok", (), True)
+    (worker,) = report.workers
     assert (worker.phase, worker.phase_seconds, worker.finished, worker.restarts) == ("poll", 5.0, 3, 2)
-    assert (told.last_poll_seconds, worker.last_finished_seconds) == (7.0, 40.0)
+    assert (report.last_poll_seconds, worker.last_finished_seconds) == (7.0, 40.0)
 
 
-def test_one_that_overruns_its_phase_is_not_well() -> None:
+def test_a_worker_that_exceeds_its_budget_is_unhealthy() -> None:
     stalled = slot(last_polled=NOW, reachable=True)
     stalled.policy.enter("work", 60, NOW - 61)
     assert health(stalled).reasons == ("worker-1 is running in work",)
 
 
 @pytest.mark.parametrize(("seconds", "well"), [(WEDGED_SECONDS - 1, True), (WEDGED_SECONDS + 1, False)])
-def test_one_that_is_being_cancelled_is_well_until_it_counts_as_wedged(seconds: float, well: bool) -> None:
+def test_a_cancelled_worker_is_healthy_until_it_counts_as_wedged(seconds: float, well: bool) -> None:
     cancelled = slot()
     cancelled.policy.cancel(NOW - seconds)
     assert health(cancelled).well is well
 
 
-def test_one_that_was_left_behind_is_told_and_its_successor_is_well() -> None:
+def test_an_abandoned_worker_is_reported_and_its_replacement_is_healthy() -> None:
     replaced = slot(restarts=1, last_error="wedged in settle")
     replaced.policy.cancel(NOW - 20)
-    replaced.policy.leave_behind()
+    replaced.policy.abandon()
     replaced.policy.ended(NOW - 9)
-    assert health(replaced).well, "waiting for its restart: recovered"
+    assert health(replaced).well, "it waits for its restart"
     replaced.policy.begin(NOW - 8)
-    told = health(replaced)
-    assert told.well
-    assert (told.workers[0].left_behind, told.workers[0].last_error) == (1, "wedged in settle")
+    report = health(replaced)
+    assert report.well
+    assert (report.workers[0].abandoned, report.workers[0].last_error) == (1, "wedged in settle")
+    assert json.loads(msgspec.json.encode(report))["workers"][0]["left_behind"] == 1, "its name in responses"
 
 
 @pytest.mark.parametrize(
@@ -71,41 +74,41 @@ def test_one_that_was_left_behind_is_told_and_its_successor_is_well() -> None:
         ({}, False),
     ],
 )
-def test_it_is_ready_while_the_queue_was_reached_not_long_ago(known: dict[str, Any], ready: bool) -> None:
-    told = health(slot(**known))
-    assert told.ready is ready
-    assert told.well, "a queue that is away is no reason to restart us"
+def test_the_service_is_ready_if_the_queue_has_answered_recently(known: dict[str, Any], ready: bool) -> None:
+    report = health(slot(**known))
+    assert report.ready is ready
+    assert report.well, "an unreachable queue is no reason to restart the service"
 
 
-def test_while_draining_it_is_well_but_not_ready() -> None:
-    told = health(slot(last_polled=NOW, reachable=True), draining=True)
-    assert (told.well, told.ready) == (True, False)
+def test_a_draining_service_is_healthy_but_not_ready() -> None:
+    report = health(slot(last_polled=NOW, reachable=True), draining=True)
+    assert (report.well, report.ready) == (True, False)
 
 
-def test_threads_that_hang_are_a_reason_at_their_limit() -> None:
+def test_hung_threads_make_the_service_unhealthy_at_their_limit() -> None:
     assert health(slot(), abandoned=3).well
     assert health(slot(), abandoned=4).reasons == ("4 drawing threads hang",)
 
 
-async def test_what_stays_unwell_is_given_up_and_what_recovers_is_not(autojump_clock: MockClock) -> None:
-    told: list[tuple[str, float]] = []
-    begun = trio.current_time()
+async def test_the_service_gives_up_when_it_stays_unhealthy_but_not_when_it_recovers(autojump_clock: MockClock) -> None:
+    reports: list[tuple[str, float]] = []
+    started = trio.current_time()
 
-    def judged() -> Health:
-        now = trio.current_time() - begun
+    def current_health() -> Health:
+        now = trio.current_time() - started
         return health(slot(), abandoned=0 if now < 10 or 60 < now < 62 else 4)
 
     def give_up(reason: str) -> None:
-        told.append((reason, trio.current_time() - begun))
+        reports.append((reason, trio.current_time() - started))
 
     with pytest.raises(FatalError, match="unwell for 60 s: 4 drawing threads hang"):
-        await watch_recovery(judged, trio.Event(), give_up)
-    ((reason, when),) = told
+        await watch_recovery(current_health, trio.Event(), give_up)
+    ((reason, when),) = reports
     assert reason.startswith("unwell for 60 s")
-    assert 120 < when < 125, "counted from the last time it was well"
+    assert 120 < when < 125, "counted from the last time that it was healthy"
 
 
-async def test_while_stopping_nothing_is_given_up(autojump_clock: MockClock) -> None:
+async def test_a_stopping_service_does_not_give_up(autojump_clock: MockClock) -> None:
     stopping = trio.Event()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch_recovery, lambda: health(slot(), abandoned=4), stopping, pytest.fail)

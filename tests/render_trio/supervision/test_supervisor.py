@@ -1,4 +1,4 @@
-"""Slots are kept alive: the rules by themselves, then the running thing under the autojump clock."""
+"""Supervision: the rules on their own, then a running supervisor under the autojump clock."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trio.testing import MockClock
 
 from render_trio.errors import FatalError
 from render_trio.supervision.restart_policy import (
-    LEFT_BEHIND_LIMIT,
+    MAX_ABANDONED,
     MAX_BACKOFF,
     STABLE_SECONDS,
     WEDGED_SECONDS,
@@ -23,11 +23,11 @@ from render_trio.supervision.restart_policy import (
     SlotPolicy,
     verdict,
 )
-from render_trio.supervision.supervisor import Slot, Supervisor
+from render_trio.supervision.supervisor import RETURNED, Slot, Supervisor
 
 
 class SlotMachine(RuleBasedStateMachine):
-    """One slot's life at random: budgets overrun, children that fail, end late or never."""
+    """Random lives of one slot: children exceed their budgets, fail, end late or never end."""
 
     LIMIT, WINDOW = 4, 60.0
 
@@ -35,9 +35,9 @@ class SlotMachine(RuleBasedStateMachine):
         super().__init__()
         self.policy = SlotPolicy(RestartPolicy(self.LIMIT, self.WINDOW, lambda low, high: high))
         self.now = 0.0
-        self.begun = 0.0
+        self.started = 0.0
         self.restarts: list[float] = []
-        self.in_a_row = 0
+        self.failures = 0
         self.gave_up = False
 
     @property
@@ -50,66 +50,66 @@ class SlotMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.state == "waiting" and not self.gave_up)
     @rule()
-    def begins(self) -> None:
+    def incarnation_starts(self) -> None:
         self.policy.begin(self.now)
-        self.begun = self.now
+        self.started = self.now
         assert verdict(self.policy.pulse, self.now) == "fine"
 
     @precondition(lambda self: self.state == "running")
     @rule(budget=st.floats(0.1, 60))
-    def enters(self, budget: float) -> None:
+    def phase_starts(self, budget: float) -> None:
         self.policy.enter("work", budget, self.now)
         assert verdict(self.policy.pulse, self.now) == "fine"
 
     @rule()
-    def watchdog_looks(self) -> None:
+    def watchdog_checks(self) -> None:
         pulse = self.policy.pulse
         decision = verdict(pulse, self.now)
         if decision == "cancel":
             assert self.state == "running"
             assert self.now - pulse.since > pulse.budget
             assert self.policy.cancel(self.now)
-            assert not self.policy.cancel(self.now), "nobody is cancelled twice"
+            assert not self.policy.cancel(self.now), "an incarnation is cancelled only once"
         elif decision == "wedged" and self.state == "cancelling":
             assert self.now - pulse.cancelled_at > WEDGED_SECONDS
-            self.policy.leave_behind()
-            self.over()
+            self.policy.abandon()
+            self.end()
 
     @precondition(lambda self: self.state in ("running", "cancelling"))
     @rule()
     def child_ends(self) -> None:
-        self.over()
+        self.end()
 
-    @precondition(lambda self: self.policy.left_behind)
+    @precondition(lambda self: self.policy.abandoned)
     @rule()
-    def left_behind_ends(self) -> None:
-        self.policy.left_behind_ended()
+    def abandoned_incarnation_ends(self) -> None:
+        self.policy.abandoned_ended()
 
-    def over(self) -> None:
+    def end(self) -> None:
         recent = [time for time in self.restarts if time > self.now - self.WINDOW]
         decision = self.policy.ended(self.now)
-        if self.policy.left_behind > LEFT_BEHIND_LIMIT or len(recent) >= self.LIMIT:
+        if self.policy.abandoned > MAX_ABANDONED or len(recent) >= self.LIMIT:
             assert isinstance(decision, GiveUp)
             self.gave_up = True
             return
         assert isinstance(decision, Restart)
-        self.in_a_row = 0 if self.now - self.begun >= STABLE_SECONDS else self.in_a_row
-        assert decision.delay == pytest.approx(min(MAX_BACKOFF, 0.1 * 2**self.in_a_row))
-        self.in_a_row += 1
+        self.failures = 0 if self.now - self.started >= STABLE_SECONDS else self.failures
+        assert decision.delay == pytest.approx(min(MAX_BACKOFF, 0.1 * 2**self.failures))
+        self.failures += 1
         self.restarts.append(self.now)
         assert self.state == "waiting"
 
     @invariant()
-    def never_too_many(self) -> None:
+    def restarts_and_abandoned_incarnations_are_bounded(self) -> None:
         for start in self.restarts:
             assert sum(start < time <= start + self.WINDOW for time in self.restarts) <= self.LIMIT
-        assert 0 <= self.policy.left_behind <= LEFT_BEHIND_LIMIT + self.gave_up
+        assert 0 <= self.policy.abandoned <= MAX_ABANDONED + self.gave_up
 
 
 TestSlot = SlotMachine.TestCase
 
 
-def test_the_delay_doubles_and_a_stable_run_resets_it() -> None:
+def test_the_delay_doubles_until_a_stable_run_resets_it() -> None:
     policy = RestartPolicy(100, 60, lambda low, high: high)
     delays = [policy.ended(0, 0).delay for _ in range(4)]  # type: ignore[union-attr]
     assert delays == [0.1, 0.2, 0.4, 0.8]
@@ -117,7 +117,7 @@ def test_the_delay_doubles_and_a_stable_run_resets_it() -> None:
 
 
 @given(st.floats(0, 100), st.floats(0.1, 100))
-def test_only_an_overrun_is_cancelled(age: float, budget: float) -> None:
+def test_only_a_phase_that_exceeds_its_budget_is_cancelled(age: float, budget: float) -> None:
     pulse = Pulse("work", 0.0, budget, "running")
     assert verdict(pulse, age) == ("cancel" if age > budget else "fine")
 
@@ -132,7 +132,7 @@ def supervise(child: object, **options: object) -> Supervisor:
     return Supervisor({"one": child, "two": sleep}, **(settings | options))  # type: ignore[arg-type,dict-item]
 
 
-async def test_a_child_that_fails_is_started_again(autojump_clock: MockClock) -> None:
+async def test_a_child_that_fails_is_restarted(autojump_clock: MockClock) -> None:
     starts: list[float] = []
 
     async def child(heartbeat: Slot) -> None:
@@ -158,6 +158,7 @@ async def test_a_return_counts_as_a_failure(autojump_clock: MockClock) -> None:
     with pytest.RaisesGroup(FatalError, flatten_subgroups=True):
         await supervisor.run()
     assert supervisor.slots[0].restarts == 4
+    assert supervisor.slots[0].last_error == RETURNED
 
 
 async def test_a_fatal_error_ends_everything(autojump_clock: MockClock) -> None:
@@ -180,10 +181,10 @@ async def test_a_fatal_error_is_neither_a_restart_nor_a_return(autojump_clock: M
     assert restarted == []
     assert supervisor.slots[0].restarts == 0
     assert supervisor.slots[0].last_error == "threads hang"
-    assert not [line for line in logs if line["event"] == "restarting"]
+    assert not [line for line in logs if line["event"] == "worker restarting"]
 
 
-async def test_what_overruns_its_budget_is_restarted(autojump_clock: MockClock) -> None:
+async def test_a_child_that_exceeds_its_budget_is_restarted(autojump_clock: MockClock) -> None:
     runs = 0
 
     async def child(heartbeat: Slot) -> None:
@@ -196,27 +197,27 @@ async def test_what_overruns_its_budget_is_restarted(autojump_clock: MockClock) 
     with trio.move_on_after(13):
         await supervisor.run()
     assert runs == 3
-    assert supervisor.slots[0].last_error == "stalled: render took over 5 s"
+    assert supervisor.slots[0].last_error == "stalled: render took longer than 5 s"
 
 
-async def test_what_ignores_its_cancellation_is_given_up(autojump_clock: MockClock) -> None:
+async def test_a_child_that_never_ends_when_cancelled_makes_the_supervisor_give_up(autojump_clock: MockClock) -> None:
     async def child(heartbeat: Slot) -> None:
         heartbeat.enter("render", 5)
         with trio.CancelScope(shield=True):
             await trio.sleep(1000)
 
-    told: list[tuple[str, float]] = []
-    supervisor = supervise(child, on_give_up=lambda reason: told.append((reason, trio.current_time())))
-    begun = trio.current_time()
+    reports: list[tuple[str, float]] = []
+    supervisor = supervise(child, on_give_up=lambda reason: reports.append((reason, trio.current_time())))
+    started = trio.current_time()
     with pytest.RaisesGroup(pytest.RaisesExc(FatalError, match="wedged 2 times in render"), flatten_subgroups=True):
         await supervisor.run()
-    # Told while the two still blocked the way out: somebody has to end the process.
-    ((reason, when),) = told
+    # Called while the two wedged children still delayed the exception, so that the process can be ended in time.
+    ((reason, when),) = reports
     assert "one was wedged 2 times" in reason
-    assert when - begun < 40
+    assert when - started < 40
 
 
-async def test_a_wedged_child_is_left_behind_and_its_slot_begins_anew(autojump_clock: MockClock) -> None:
+async def test_a_wedged_child_is_abandoned_and_replaced(autojump_clock: MockClock) -> None:
     runs: list[Slot] = []
     delivered: list[str] = []
 
@@ -226,7 +227,7 @@ async def test_a_wedged_child_is_left_behind_and_its_slot_begins_anew(autojump_c
             await sleep(heartbeat)
         heartbeat.enter("settle", 5)
         with trio.CancelScope(shield=True):
-            await trio.sleep(100)  # a thread that hangs, on a folder that went away
+            await trio.sleep(100)  # a thread that hangs, for example in a folder on a file system that is gone
         heartbeat.enter("more work", 5)
         heartbeat.progress("finished")
         await trio.lowlevel.checkpoint()
@@ -238,17 +239,17 @@ async def test_a_wedged_child_is_left_behind_and_its_slot_begins_anew(autojump_c
         async with trio.open_nursery() as nursery:
             nursery.start_soon(supervisor.run)
             await trio.sleep(20)
-            assert (len(runs), slot.policy.left_behind, slot.pulse.phase) == (2, 1, "idle")
-            assert slot.last_error.startswith("wedged in settle: it did not end when cancelled (stalled: settle took")
+            assert (len(runs), slot.policy.abandoned, slot.pulse.phase) == (2, 1, "idle")
+            assert slot.last_error.startswith("wedged in settle: did not end when cancelled (stalled: settle took")
             await trio.sleep(100)
-            # It came back, and the first thing it noticed was that it had been cancelled.
-            assert (len(runs), slot.policy.left_behind, slot.pulse.phase) == (2, 0, "idle")
+            # The shield is gone, and its first checkpoint has raised Cancelled.
+            assert (len(runs), slot.policy.abandoned, slot.pulse.phase) == (2, 0, "idle")
             assert slot.finished == 0
             nursery.cancel_scope.cancel()
     assert delivered == []
 
 
-async def test_while_stopping_a_wedged_child_is_not_replaced(autojump_clock: MockClock) -> None:
+async def test_a_wedged_child_is_not_replaced_while_stopping(autojump_clock: MockClock) -> None:
     runs: list[Slot] = []
 
     async def child(heartbeat: Slot) -> None:
@@ -267,7 +268,7 @@ async def test_while_stopping_a_wedged_child_is_not_replaced(autojump_clock: Moc
         nursery.cancel_scope.cancel()
 
 
-async def test_told_to_stop_it_waits_for_its_children(autojump_clock: MockClock) -> None:
+async def test_a_stopping_supervisor_waits_for_its_children(autojump_clock: MockClock) -> None:
     ended: list[float] = []
     supervisor: Supervisor
 

@@ -10,11 +10,11 @@ import httpx
 import trio
 from quart_trio import QuartTrio
 
-from render_trio.delivery.delivery import DirectoryStore
+from render_trio.delivery.directory import DirectoryStore
 from render_trio.observation.metrics import Metrics
 from render_trio.observation.recent_activity import RecentActivity
 from render_trio.queue.task_queue.client import TaskQueue
-from render_trio.rendering.offload.offload import ThreadOffload
+from render_trio.rendering.offload.thread import ThreadOffload
 from render_trio.rendering.on_demand import OnDemandRenderer, open_on_demand
 from render_trio.supervision.health import Health, judge
 from render_trio.supervision.supervisor import Slot, Supervisor

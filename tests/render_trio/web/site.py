@@ -11,7 +11,8 @@ import httpx
 import trio
 
 from render_trio.observation.metrics import Metrics
-from render_trio.rendering.offload.offload import Offload, ThreadOffload
+from render_trio.rendering.offload.offload import Offload
+from render_trio.rendering.offload.thread import ThreadOffload
 from render_trio.rendering.on_demand import OnDemandLimits, open_on_demand
 from render_trio.supervision.health import judge
 from render_trio.web.app import create_app

@@ -1,4 +1,4 @@
-"""What a drawing thread that was left behind brings in the end goes nowhere, whoever has its task by then."""
+"""The document of an abandoned thread is never delivered, whether or not the task has a result by then."""
 
 from __future__ import annotations
 
@@ -13,56 +13,57 @@ from render_trio.delivery.delivery import Delivery
 from render_trio.observation.metrics import Metrics
 from render_trio.queue.messages import DocumentResult, LeasedTask
 from render_trio.rendering.finisher import FinishedDocument
-from render_trio.rendering.offload.offload import ThreadOffload
-from render_trio.worker.worker import Limits, Worker
+from render_trio.rendering.offload.thread import ThreadOffload
+from render_trio.worker.limits import Limits
+from render_trio.worker.worker import Worker
 from resources.request import Request
 from tests.render_trio.fakes import FakeHeartbeat, FakeQueue
 
-FIRST, LATER = b"drawn too late", b"drawn in time"
+FIRST, LATER = b"too late", b"in time"
 
 
 class Drawing:
-    """The first attempt hangs until it is let go, and returns a document then; later ones return at once."""
+    """The first attempt hangs until it is released, then returns a document; later attempts return at once."""
 
     def __init__(self) -> None:
-        self.let_go = threading.Event()
+        self.released = threading.Event()
         self.attempts = 0
 
     def __call__(self, request: Request, checkpoint: Callable[[], None]) -> FinishedDocument:
         self.attempts += 1
         pdf = LATER
         if self.attempts == 1:
-            self.let_go.wait(30)
+            self.released.wait(30)
             pdf = FIRST
         return FinishedDocument("x.pdf", pdf, 1, hashlib.sha256(pdf).hexdigest())
 
 
-@pytest.mark.parametrize("let_go_first", [True, False], ids=["before the second result", "after it"])
-async def test_late_output_is_never_delivered(let_go_first: bool) -> None:
+@pytest.mark.parametrize("released_first", [True, False], ids=["before the second result", "after the second result"])
+async def test_late_output_is_never_delivered(released_first: bool) -> None:
     drawing, queue, heartbeat = Drawing(), FakeQueue(), FakeHeartbeat()
     offload = ThreadOffload(Metrics(), 1, 2, produce=drawing)
     limits = Limits(task_count=1, task_seconds=0.1, task_time_mult=0, task_retry_limit=9, sleep_time=0.05)
-    worker = Worker(queue, offload.make, Delivery(1000, None).result, limits, Metrics(), trio.Event())
+    worker = Worker(queue, offload.make, Delivery(1000, None).deliver, limits, Metrics(), trio.Event())
     queue.add("one")
 
-    async def let_go() -> None:
-        drawing.let_go.set()
+    async def release_first_attempt() -> None:
+        drawing.released.set()
         with trio.fail_after(10):
-            while offload.abandoned:  # noqa: ASYNC110 - Trio tells nobody when the thread has ended
+            while offload.abandoned:  # noqa: ASYNC110 - Trio has no notification for this
                 await trio.sleep(0.005)
 
-    async def release(task: LeasedTask, seconds: int = 0) -> None:
-        if let_go_first:  # the document is there before the second attempt begins
-            await let_go()
-        await give_back(task, seconds)
+    async def release_task(task: LeasedTask, seconds: int = 0) -> None:
+        if released_first:  # its document is finished before the second attempt starts
+            await release_first_attempt()
+        await original_release(task, seconds)
 
-    give_back, queue.release = queue.release, release  # type: ignore[method-assign]
+    original_release, queue.release = queue.release, release_task  # type: ignore[method-assign]
     async with trio.open_nursery() as nursery:
         nursery.start_soon(worker.run, heartbeat)
         with trio.fail_after(20):
             while not queue.results:  # noqa: ASYNC110 - a queue in memory
                 await trio.sleep(0.005)
-            await let_go()
+            await release_first_attempt()
             await trio.testing.wait_all_tasks_blocked(0.05)
         nursery.cancel_scope.cancel()
     result = queue.results["one-result"]

@@ -1,4 +1,4 @@
-"""Leases: renewed beside the work and beside each other, lost in time, by a clock that no date moves."""
+"""Leases are renewed during the work and concurrently, and are lost in time, by a monotonic clock."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ SECONDS = 60.0
 
 
 class SlowQueue(FakeQueue):
-    """Renewals take `slow[task]` seconds, and fail with `broken` as long as it is set."""
+    """Renewals take `slow[task]` seconds, and fail with `broken` while it is set."""
 
     def __init__(self) -> None:
         super().__init__()
         self.slow: dict[str, float] = {}
         self.broken: Exception | None = None
-        self.asked: list[tuple[str, float]] = []
+        self.renewals: list[tuple[str, float]] = []
 
     async def renew(self, task: LeasedTask, seconds: int) -> LeasedTask:
-        self.asked.append((task.id, trio.current_time()))
+        self.renewals.append((task.id, trio.current_time()))
         await trio.sleep(self.slow.get(task.id, 0.0))
         if self.broken is not None:
             raise self.broken
@@ -43,38 +43,38 @@ class SlowQueue(FakeQueue):
 async def held(
     queue: SlowQueue, *names: str, uniform: Callable[[float, float], float] = random.uniform
 ) -> AsyncIterator[list[Lease]]:
-    """Give leases of these tasks, kept until the block is left."""
+    """Yield leases of these tasks, renewed until the block is left."""
     for name in names:
         queue.add(name)
     leases = Leases(queue, Metrics(), uniform)
-    asked_at = trio.current_time()
-    answer = await queue.lease(len(names), round(SECONDS))
+    requested_at = trio.current_time()
+    batch = await queue.lease(len(names), round(SECONDS))
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(leases.keep)
-        yield leases.hold(answer.tasks, SECONDS, asked_at)
+        nursery.start_soon(leases.keep_renewed)
+        yield leases.hold(batch.tasks, SECONDS, requested_at)
         nursery.cancel_scope.cancel()
 
 
-async def test_each_is_renewed_at_half_its_life(autojump_clock: MockClock) -> None:
+async def test_a_lease_is_renewed_at_half_its_duration(autojump_clock: MockClock) -> None:
     queue = SlowQueue()
-    begun = trio.current_time()
+    started = trio.current_time()
     async with held(queue, "one"):
         await trio.sleep(3 * SECONDS)
-    assert [round(moment - begun) for _, moment in queue.asked] == [30, 60, 90, 120, 150]
+    assert [round(moment - started) for _, moment in queue.renewals] == [30, 60, 90, 120, 150]
 
 
-async def test_one_slow_renewal_makes_no_other_late(autojump_clock: MockClock) -> None:
+async def test_a_slow_renewal_delays_no_other(autojump_clock: MockClock) -> None:
     queue = SlowQueue()
     queue.slow["stuck"] = 1e6
-    begun = trio.current_time()
+    started = trio.current_time()
     async with held(queue, "stuck", "one", "two", "three") as (stuck, *others):
         await trio.sleep(SECONDS + 1)
         assert stuck.lost
         assert not any(lease.lost for lease in others)
-    assert {round(moment - begun) for name, moment in queue.asked if name != "stuck"} == {30, 60}
+    assert {round(moment - started) for name, moment in queue.renewals if name != "stuck"} == {30, 60}
 
 
-async def test_renewals_at_once_are_bounded_and_all_come_in_time(autojump_clock: MockClock) -> None:
+async def test_concurrent_renewals_are_bounded_and_all_are_in_time(autojump_clock: MockClock) -> None:
     names = [f"task-{number}" for number in range(60)]
     queue = SlowQueue()
     queue.slow = dict.fromkeys(names, 2.0)
@@ -83,27 +83,27 @@ async def test_renewals_at_once_are_bounded_and_all_come_in_time(autojump_clock:
         assert not any(lease.lost for lease in leases)
 
 
-async def test_the_work_stops_when_the_time_is_over_though_the_queue_is_silent(autojump_clock: MockClock) -> None:
+async def test_the_work_is_cancelled_at_the_deadline_while_the_queue_does_not_answer(autojump_clock: MockClock) -> None:
     queue = SlowQueue()
     queue.slow["one"] = 1e6
-    begun = trio.current_time()
+    started = trio.current_time()
     async with held(queue, "one") as (lease,):
         with lease.work:
             await trio.sleep_forever()
         assert lease.work.cancelled_caught
-        assert trio.current_time() - begun == pytest.approx(SECONDS, abs=0.1)
+        assert trio.current_time() - started == pytest.approx(SECONDS, abs=0.1)
 
 
-async def test_what_is_given_back_during_its_renewal_stays_given_back(autojump_clock: MockClock) -> None:
+async def test_a_task_released_during_its_renewal_stays_released(autojump_clock: MockClock) -> None:
     queue = SlowQueue()
     queue.slow["one"] = 5.0
     queue.add("one")
     leases = Leases(queue, Metrics())
-    asked_at = trio.current_time()
-    answer = await queue.lease(1, round(SECONDS))
+    requested_at = trio.current_time()
+    batch = await queue.lease(1, round(SECONDS))
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(leases.keep)
-        (lease,) = leases.hold(answer.tasks, SECONDS, asked_at)
+        nursery.start_soon(leases.keep_renewed)
+        (lease,) = leases.hold(batch.tasks, SECONDS, requested_at)
         await trio.sleep(SECONDS / 2 + 2)
         assert lease.renewing
         await leases.release(lease)
@@ -112,17 +112,17 @@ async def test_what_is_given_back_during_its_renewal_stays_given_back(autojump_c
         nursery.cancel_scope.cancel()
 
 
-@pytest.mark.parametrize("error", [QueueUnavailableError("down"), QueueRefusedError("who are you?")])
+@pytest.mark.parametrize("error", [QueueUnavailableError("down"), QueueRefusedError("unauthorized")])
 @pytest.mark.parametrize(("uniform", "pause"), [(min, 1.5), (max, 3.0)])
-async def test_a_queue_that_fails_is_asked_again_but_not_in_a_hurry(
+async def test_a_failed_renewal_is_repeated_after_a_pause(
     error: Exception, uniform: Callable[[float, float], float], pause: float, autojump_clock: MockClock
 ) -> None:
-    """The pause lies between a half and the whole of 5 % of the lease: both ends of what may be drawn."""
+    """The pause is between half and all of 5 % of the lease's duration: this tests both bounds."""
     queue = SlowQueue()
     queue.broken = error
     async with held(queue, "one", uniform=uniform) as (lease,):
         await trio.sleep(SECONDS * 0.9)
-        moments = [when for _, when in queue.asked]
+        moments = [when for _, when in queue.renewals]
         assert [later - earlier for earlier, later in itertools.pairwise(moments)] == pytest.approx(
             [pause] * (len(moments) - 1), abs=0.1
         )
@@ -132,8 +132,8 @@ async def test_a_queue_that_fails_is_asked_again_but_not_in_a_hurry(
         assert not lease.lost
 
 
-async def test_a_lease_counts_from_the_request_not_from_its_answer(autojump_clock: MockClock) -> None:
-    """How long an answer was on its way nobody knows: the queue may have begun to count with the request."""
+async def test_a_lease_counts_from_the_request_not_from_the_response(autojump_clock: MockClock) -> None:
+    """The response may have been delayed by any time: the queue may have started to count at the request."""
     leases = Leases(FakeQueue(), Metrics())
     (lease,) = leases.hold([LeasedTask("one", "", 1, 0, 0)], SECONDS, trio.current_time())
     await trio.sleep(SECONDS)
@@ -142,7 +142,7 @@ async def test_a_lease_counts_from_the_request_not_from_its_answer(autojump_cloc
     assert lease.work.cancel_called
 
 
-async def test_the_date_may_jump_and_nothing_happens(
+async def test_a_change_of_the_system_time_has_no_effect(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dates = iter([0.0, 4e9, -1.0] * 100)

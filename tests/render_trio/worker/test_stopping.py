@@ -1,27 +1,26 @@
-"""A worker that is told to stop while it asks the queue: the answer may be on its way, with tasks that are ours."""
+"""A worker that stops during a lease request: the response may be in transit, with tasks that are leased to it."""
 
 from __future__ import annotations
 
 import trio
 from trio.testing import MockClock
 
-from render_trio.queue.task_queue.client import LeasedBatch
+from render_trio.queue.interface import LeasedBatch
 from tests.render_trio.fakes import FakeQueue
 from tests.render_trio.worker.test_worker import Bench
 
 
 class SlowQueue(FakeQueue):
-    """Leases at once, and answers a second later."""
+    """Leases tasks at once, and returns them a second later."""
 
     async def lease(self, count: int, seconds: int, *, tag: str = "task", wait: int = 0) -> LeasedBatch:
-        answer = await super().lease(count, seconds, tag=tag)
+        batch = await super().lease(count, seconds, tag=tag)
         await trio.sleep(1)
-        return answer
+        return batch
 
 
-async def test_tasks_that_were_leased_unseen_are_given_back_at_once(autojump_clock: MockClock) -> None:
-    bench = Bench()
-    bench.queue = bench.worker._queue = bench.worker._leases._queue = SlowQueue()
+async def test_tasks_whose_lease_response_arrives_late_are_released_at_once(autojump_clock: MockClock) -> None:
+    bench = Bench(queue=SlowQueue())
     bench.queue.add("one")
     async with trio.open_nursery() as nursery:
         nursery.start_soon(bench.worker.run, bench.heartbeat)
@@ -30,11 +29,11 @@ async def test_tasks_that_were_leased_unseen_are_given_back_at_once(autojump_clo
     assert bench.queue.free() == ["one"]
 
 
-async def test_a_request_that_the_queue_holds_keeps_nobody_waiting(autojump_clock: MockClock) -> None:
+async def test_a_long_poll_does_not_delay_stopping(autojump_clock: MockClock) -> None:
     bench = Bench()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(bench.worker.run, bench.heartbeat)
         await trio.sleep(0.5)
-        begun = trio.current_time()
+        stopped_at = trio.current_time()
         bench.stopping.set()
-    assert trio.current_time() - begun < 5
+    assert trio.current_time() - stopped_at < 5

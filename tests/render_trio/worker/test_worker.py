@@ -1,4 +1,4 @@
-"""A worker's promises, with faked stages under the autojump clock."""
+"""The guarantees of a worker, with fake stages under the autojump clock."""
 
 from __future__ import annotations
 
@@ -18,17 +18,25 @@ from render_trio.errors import (
 )
 from render_trio.observation.metrics import Metrics
 from render_trio.queue.messages import DocumentResult
-from render_trio.worker.worker import ANSWER_GRACE, LEASE_MARGIN, Limits, Worker
+from render_trio.worker.limits import LEASE_MARGIN, Limits
+from render_trio.worker.polling import ANSWER_GRACE
+from render_trio.worker.worker import Worker
 from tests.render_trio.fakes import TASK, FakeHeartbeat, FakeQueue, FakeRenderer
 
 LIMITS = Limits(task_count=20, task_seconds=50, task_time_mult=1.33, task_retry_limit=3, sleep_time=2)
 
 
 class Bench:
-    """A worker with its fakes."""
+    """A worker and its fakes."""
 
-    def __init__(self, renderer: FakeRenderer | None = None, deliver: Any = None) -> None:
-        self.queue = FakeQueue()
+    def __init__(
+        self,
+        renderer: FakeRenderer | None = None,
+        deliver: Any = None,
+        queue: FakeQueue | None = None,
+        limits: Limits = LIMITS,
+    ) -> None:
+        self.queue = queue or FakeQueue()
         self.renderer = renderer or FakeRenderer()
         self.heartbeat = FakeHeartbeat()
         self.metrics = Metrics()
@@ -36,8 +44,8 @@ class Bench:
         self.worker = Worker(
             self.queue,
             self.renderer.make,
-            deliver or Delivery(100_000, None).result,
-            LIMITS,
+            deliver or Delivery(100_000, None).deliver,
+            limits,
             self.metrics,
             self.stopping,
         )
@@ -52,7 +60,7 @@ class Bench:
         return result
 
 
-async def test_a_task_becomes_a_result_first_and_is_deleted_second(autojump_clock: MockClock) -> None:
+async def test_the_result_is_inserted_before_the_task_is_deleted(autojump_clock: MockClock) -> None:
     bench = Bench()
     bench.queue.add("one", TASK | {"reply_tag": "mine"})
     await bench.run_for(5)
@@ -76,7 +84,9 @@ async def test_a_task_becomes_a_result_first_and_is_deleted_second(autojump_cloc
         ("A" * 1_000_000, "too_large"),
     ],
 )
-async def test_what_can_not_be_read_is_answered_at_once(payload: str, code: str, autojump_clock: MockClock) -> None:
+async def test_a_payload_that_can_not_be_decoded_fails_at_once(
+    payload: str, code: str, autojump_clock: MockClock
+) -> None:
     bench = Bench()
     bench.queue.add("bad", payload=payload)
     bench.queue.add("good")
@@ -102,7 +112,7 @@ async def test_what_can_not_be_read_is_answered_at_once(payload: str, code: str,
         ({"reply_tag": 3}, "invalid_option"),
     ],
 )
-async def test_what_can_never_work_is_answered_at_once(
+async def test_a_task_that_can_never_succeed_fails_at_once(
     changes: dict[str, Any], code: str, autojump_clock: MockClock
 ) -> None:
     bench = Bench()
@@ -114,7 +124,9 @@ async def test_what_can_never_work_is_answered_at_once(
 
 
 @pytest.mark.parametrize("fault", [RenderFailedError(), RenderTimedOutError(), RenderCrashedError()])
-async def test_a_failed_attempt_is_given_back_with_more_time(fault: Exception, autojump_clock: MockClock) -> None:
+async def test_a_failed_attempt_is_retried_with_a_longer_time_limit(
+    fault: Exception, autojump_clock: MockClock
+) -> None:
     bench = Bench()
     bench.renderer.faults = [fault]
     bench.queue.add("one")
@@ -124,17 +136,17 @@ async def test_a_failed_attempt_is_given_back_with_more_time(fault: Exception, a
     assert bench.renderer.limits == [50, 50 * 2.33]
 
 
-async def test_after_the_last_attempt_its_reason_is_the_answer(autojump_clock: MockClock) -> None:
+async def test_the_failure_result_has_the_reason_of_the_last_attempt(autojump_clock: MockClock) -> None:
     bench = Bench()
-    bench.renderer.faults = [RenderFailedError("once"), RenderFailedError("twice"), RenderCrashedError("at last")]
+    bench.renderer.faults = [RenderFailedError("first"), RenderFailedError("second"), RenderCrashedError("third")]
     bench.queue.add("one")
     await bench.run_for(60)
-    assert (bench.result("one").error.code, bench.result("one").error.message) == ("crashed", "at last")  # type: ignore[union-attr]
+    assert (bench.result("one").error.code, bench.result("one").error.message) == ("crashed", "third")  # type: ignore[union-attr]
     assert bench.queue.tasks == {}
     assert len(bench.renderer.limits) == LIMITS.task_retry_limit
 
 
-async def test_a_task_that_kills_its_process_again_and_again_is_not_drawn_once_more(autojump_clock: MockClock) -> None:
+async def test_a_task_that_was_leased_too_often_is_not_rendered_again(autojump_clock: MockClock) -> None:
     bench = Bench()
     bench.queue.add("one")
     for _ in range(LIMITS.task_retry_limit):
@@ -144,31 +156,31 @@ async def test_a_task_that_kills_its_process_again_and_again_is_not_drawn_once_m
     assert bench.renderer.limits == []
 
 
-async def test_a_document_that_no_store_takes_is_tried_again(autojump_clock: MockClock) -> None:
+async def test_a_failed_delivery_is_retried_after_a_delay(autojump_clock: MockClock) -> None:
     faults = [DeliveryError("no space left on device")]
     delivery = Delivery(100_000, None)
 
-    async def deliver(task_id: str, document: Any) -> Any:
+    async def deliver(pdf: bytes, sha256: str) -> str | None:
         if faults:
             raise faults.pop()
-        return await delivery.result(task_id, document)
+        return await delivery.deliver(pdf, sha256)
 
     bench = Bench(deliver=deliver)
     bench.queue.add("one")
     await bench.run_for(2)
-    assert bench.queue.free() == [], "not at once: the store would be full still"
+    assert bench.queue.free() == [], "not at once: the store would still be full"
     await bench.run_for(30)
     assert bench.result("one").success
 
 
-async def test_attempts_outlast_a_store_that_fails_for_a_while(autojump_clock: MockClock) -> None:
+async def test_the_attempts_outlast_a_temporary_failure_of_the_store(autojump_clock: MockClock) -> None:
     delivery = Delivery(100_000, None)
-    begun = trio.current_time()
+    started = trio.current_time()
 
-    async def deliver(task_id: str, document: Any) -> Any:
-        if trio.current_time() < begun + 10:
+    async def deliver(pdf: bytes, sha256: str) -> str | None:
+        if trio.current_time() < started + 10:
             raise DeliveryError("no space left on device")
-        return await delivery.result(task_id, document)
+        return await delivery.deliver(pdf, sha256)
 
     bench = Bench(deliver=deliver)
     for number in range(10):
@@ -178,8 +190,8 @@ async def test_attempts_outlast_a_store_that_fails_for_a_while(autojump_clock: M
     assert len(bench.renderer.limits) <= 10 * LIMITS.task_retry_limit
 
 
-async def test_a_document_too_large_for_everything_is_answered(autojump_clock: MockClock) -> None:
-    bench = Bench(deliver=Delivery(10, None).result)
+async def test_a_document_that_is_too_large_to_deliver_fails_at_once(autojump_clock: MockClock) -> None:
+    bench = Bench(deliver=Delivery(10, None).deliver)
     bench.queue.add("one")
     await bench.run_for(5)
     error = bench.result("one").error
@@ -188,7 +200,7 @@ async def test_a_document_too_large_for_everything_is_answered(autojump_clock: M
     assert "DOCUMENT_STORE" in error.message
 
 
-async def test_a_long_render_keeps_its_lease(autojump_clock: MockClock) -> None:
+async def test_the_lease_is_renewed_during_a_long_render(autojump_clock: MockClock) -> None:
     bench = Bench(FakeRenderer(seconds=45))
     bench.queue.add("one")
     await bench.run_for(60)
@@ -196,7 +208,7 @@ async def test_a_long_render_keeps_its_lease(autojump_clock: MockClock) -> None:
     assert "renew" in bench.queue.log
 
 
-async def test_a_lost_lease_delivers_nothing(autojump_clock: MockClock) -> None:
+async def test_nothing_is_delivered_after_the_lease_was_lost(autojump_clock: MockClock) -> None:
     bench = Bench(FakeRenderer(seconds=45))
     bench.queue.add("one")
     bench.queue.lose_leases = True
@@ -206,12 +218,11 @@ async def test_a_lost_lease_delivers_nothing(autojump_clock: MockClock) -> None:
     assert b"render_lost_leases_total 1.0" in bench.metrics.exposition()
 
 
-async def test_a_lease_that_ended_unseen_delivers_nothing(autojump_clock: MockClock) -> None:
-    """The queue does not answer renewals; the time is over when the document is there."""
-    bench = Bench(FakeRenderer(seconds=49))
+async def test_nothing_is_delivered_after_the_lease_expired_unnoticed(autojump_clock: MockClock) -> None:
+    """Renewals fail, and the lease has expired by the time that the document is finished."""
+    bench = Bench(FakeRenderer(seconds=49), limits=Limits(20, 49, 1.33, 3, 2))
     bench.queue.add("one")
     bench.queue.faults["renew"] = [QueueUnavailableError()] * 1000
-    bench.worker._limits = Limits(20, 49, 1.33, 3, 2)
     with trio.move_on_after(58.5):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(bench.worker.run, bench.heartbeat)
@@ -222,7 +233,7 @@ async def test_a_lease_that_ended_unseen_delivers_nothing(autojump_clock: MockCl
 
 
 @pytest.mark.parametrize("step", ["lease", "insert", "delete", "release"])
-async def test_a_queue_that_fails_at_any_step_loses_nothing(step: str, autojump_clock: MockClock) -> None:
+async def test_a_queue_failure_at_any_step_loses_nothing(step: str, autojump_clock: MockClock) -> None:
     bench = Bench()
     bench.queue.add("one")
     bench.queue.faults[step] = [QueueUnavailableError()]
@@ -234,28 +245,36 @@ async def test_a_queue_that_fails_at_any_step_loses_nothing(step: str, autojump_
     assert list(bench.queue.results) == ["one-result"]
 
 
-async def test_a_kill_at_any_moment_loses_nothing_and_makes_no_second_result(autojump_clock: MockClock) -> None:
-    """A worker cancelled at many moments of its work; another one finishes what it left."""
+async def test_a_failure_result_that_can_not_be_inserted_is_inserted_when_the_lease_has_expired(
+    autojump_clock: MockClock,
+) -> None:
+    bench = Bench()
+    bench.queue.add("bad", TASK | {"copies": 51})
+    bench.queue.faults["insert"] = [QueueUnavailableError()]
+    await bench.run_for(200)
+    assert not bench.result("bad").success
+    assert bench.queue.tasks == {}
+    assert b'render_tasks_total{outcome="unsettled",resource="unknown"} 1.0' in bench.metrics.exposition()
+
+
+async def test_a_cancellation_at_any_moment_loses_nothing_and_produces_no_second_result(
+    autojump_clock: MockClock,
+) -> None:
+    """A worker is cancelled at many different moments; another one finishes its tasks."""
     for hundredths in range(30):
         bench = Bench(FakeRenderer(seconds=0.1))
         bench.queue.add("one")
         bench.queue.add("two")
         await bench.run_for(hundredths / 100)
-        second = Bench()
-        second.queue = bench.queue
-        second.worker = Worker(
-            bench.queue, second.renderer.make, Delivery(100_000, None).result, LIMITS, Metrics(), trio.Event()
-        )
-        await second.run_for(300)
+        await Bench(queue=bench.queue).run_for(300)
         assert sorted(bench.queue.results) == ["one-result", "two-result"]
         assert bench.queue.tasks == {}
 
 
-async def test_told_to_stop_it_finishes_its_task_and_frees_the_rest(autojump_clock: MockClock) -> None:
+async def test_a_stopping_worker_finishes_its_task_and_releases_the_others(autojump_clock: MockClock) -> None:
     bench = Bench(FakeRenderer(seconds=10))
     for name in ("one", "two", "three"):
         bench.queue.add(name)
-    bench.worker._pace = 0.1  # it takes all three
     async with trio.open_nursery() as nursery:
         nursery.start_soon(bench.worker.run, bench.heartbeat)
         await trio.sleep(1)
@@ -264,20 +283,21 @@ async def test_told_to_stop_it_finishes_its_task_and_frees_the_rest(autojump_clo
     assert bench.queue.free() == ["two", "three"]
 
 
-async def test_cancelled_it_frees_all_at_once(autojump_clock: MockClock) -> None:
+async def test_a_cancelled_worker_releases_all_its_tasks(autojump_clock: MockClock) -> None:
     bench = Bench(FakeRenderer(seconds=10))
     bench.queue.add("one")
     bench.queue.add("two")
-    bench.worker._pace = 0.1
     await bench.run_for(1)
     assert bench.queue.results == {}
     assert bench.queue.free() == ["one", "two"]
 
 
-async def test_told_to_stop_it_waits_for_an_answer_on_its_way_and_frees_its_tasks(autojump_clock: MockClock) -> None:
-    """The tasks are leased already: forgotten, they would be nobody's until their lease is over."""
+async def test_a_stopping_worker_waits_for_a_lease_response_in_transit_and_releases_its_tasks(
+    autojump_clock: MockClock,
+) -> None:
+    """The tasks are already leased: if they were ignored, nobody could work on them until their leases expire."""
     bench = Bench()
-    bench.queue.answer_seconds = 0.3
+    bench.queue.response_seconds = 0.3
     bench.queue.add("one")
     async with trio.open_nursery() as nursery:
         nursery.start_soon(bench.worker.run, bench.heartbeat)
@@ -287,40 +307,45 @@ async def test_told_to_stop_it_waits_for_an_answer_on_its_way_and_frees_its_task
     assert bench.renderer.limits == []
 
 
-async def test_told_to_stop_it_does_not_wait_for_a_request_that_is_held(autojump_clock: MockClock) -> None:
+async def test_a_stopping_worker_does_not_wait_for_a_long_poll(autojump_clock: MockClock) -> None:
     bench = Bench()
-    begun = trio.current_time()
+    started = trio.current_time()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(bench.worker.run, bench.heartbeat)
         await trio.sleep(1)
         bench.stopping.set()
-    assert trio.current_time() - begun < 1 + ANSWER_GRACE + 0.1
+    assert trio.current_time() - started < 1 + ANSWER_GRACE + 0.1
 
 
-@pytest.mark.parametrize("before", range(LIMITS.task_retry_limit))
-async def test_the_watchdog_grants_each_attempt_its_longer_time(before: int, autojump_clock: MockClock) -> None:
-    bench = Bench(FakeRenderer(seconds=LIMITS.seconds_for(before) - 1))
+@pytest.mark.parametrize("retry_count", range(LIMITS.task_retry_limit))
+async def test_the_budget_of_each_attempt_covers_its_longer_time_limit(
+    retry_count: int, autojump_clock: MockClock
+) -> None:
+    bench = Bench(FakeRenderer(seconds=LIMITS.render_seconds(retry_count) - 1))
     bench.queue.add("one")
-    for _ in range(before):
+    for _ in range(retry_count):
         await bench.queue.lease(1, 0)
     await bench.run_for(1000)
     assert bench.result("one").success
-    assert bench.heartbeat.budgets[bench.heartbeat.phases.index("work")] > LIMITS.seconds_for(before) + LEASE_MARGIN
+    assert (
+        bench.heartbeat.budgets[bench.heartbeat.phases.index("work")]
+        > LIMITS.render_seconds(retry_count) + LEASE_MARGIN
+    )
 
 
-async def test_an_idle_worker_does_not_hurry(autojump_clock: MockClock) -> None:
+async def test_an_idle_worker_polls_rarely(autojump_clock: MockClock) -> None:
     bench = Bench()
     await bench.run_for(200)
     assert bench.queue.log.count("lease") <= 11
 
 
-async def test_an_empty_queue_is_known_to_be_reached_at_once(autojump_clock: MockClock) -> None:
+async def test_the_first_answer_of_an_empty_queue_shows_at_once_that_it_is_reachable(autojump_clock: MockClock) -> None:
     bench = Bench()
     await bench.run_for(1)
     assert bench.heartbeat.progressed == ["polled"]
 
 
-async def test_a_queue_out_of_reach_is_asked_again_and_said(autojump_clock: MockClock) -> None:
+async def test_an_unreachable_queue_is_retried_and_reported(autojump_clock: MockClock) -> None:
     bench = Bench()
     bench.queue.faults["lease"] = [QueueUnavailableError()] * 3
     bench.queue.add("one")

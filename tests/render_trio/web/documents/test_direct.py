@@ -115,7 +115,7 @@ class Gate:
         await self.opened.wait()
         return produce(request, lambda: None)
 
-    def beside(self, workers: int) -> Gate:
+    def with_capacity(self, workers: int) -> Gate:
         return self
 
 

@@ -15,7 +15,7 @@ from render_trio.errors import InvalidTaskError
 from render_trio.observation.metrics import Metrics
 from render_trio.queue.messages import LeasedTask, decode
 from render_trio.queue.producer import task_values
-from render_trio.rendering.offload.offload import ThreadOffload
+from render_trio.rendering.offload.thread import ThreadOffload
 from render_trio.rendering.on_demand import open_on_demand
 from render_trio.web.openapi import document
 from resources.parsing import COMMON_OPTIONS

@@ -63,7 +63,7 @@ async def test_a_server_that_does_not_answer_is_replaced(short_intervals: None) 
         assert supervisor.slots[0].restarts == 0
         site.healthy = False
         await until(lambda: supervisor.slots[0].restarts == 1)
-        assert supervisor.slots[0].last_error.startswith("stalled: serving took over")
+        assert supervisor.slots[0].last_error.startswith("stalled: serving took longer than")
         site.healthy = True
         answered = site.requests
         await until(lambda: site.requests > answered + 2)

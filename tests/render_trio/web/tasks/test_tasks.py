@@ -15,8 +15,9 @@ import trio
 
 from emulator.server.serving import EmulatorSettings
 from emulator.server.serving import serve as serve_queue
-from render_trio.delivery.delivery import DirectoryStore
+from render_trio.delivery.directory import DirectoryStore
 from render_trio.errors import InvalidTaskError, QueueUnavailableError
+from render_trio.queue.interface import FoundTask
 from render_trio.queue.messages import (
     TASK_BYTES,
     DocumentResult,
@@ -30,7 +31,6 @@ from render_trio.queue.messages import (
     result_id,
 )
 from render_trio.queue.producer import task_values
-from render_trio.queue.task_queue.client import FoundTask
 from tests.render_trio.web.operated import Site, get, running
 from tests.render_trio.web.server.listening import listening
 
