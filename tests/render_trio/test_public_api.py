@@ -87,6 +87,6 @@ def test_a_bug_in_a_resource_propagates_unchanged(monkeypatch: pytest.MonkeyPatc
     def fail(*arguments: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(pipeline, "draw", fail)
+    monkeypatch.setattr(pipeline.rendering, "render", fail)
     with pytest.raises(ZeroDivisionError):
         render_trio.render("grid")

@@ -17,9 +17,8 @@ from click.testing import CliRunner, Result
 from render_trio.cli import commands
 from render_trio.cli.commands import main
 from render_trio.cli.errors import report_errors
-from render_trio.delivery.delivery import Delivery
 from render_trio.errors import QueueRefusedError
-from render_trio.queue.messages import RESULT_TAG, encode_result
+from render_trio.queue.messages import RESULT_TAG, encode_result, success
 from render_trio.queue.task_queue.client import TaskQueue
 from render_trio.rendering.pipeline import render
 from render_trio.service import logs, pid_file, process
@@ -152,7 +151,10 @@ def test_results_that_can_not_be_written(tmp_path: Path) -> None:
 def insert_result(url: str) -> None:
     async def insert() -> None:
         client = TaskQueue(url, "render", "render", timeout=10)
-        result = await Delivery(1_000_000, None).result("one", render("grid"))
+        drawn = render("grid")
+        result = success(
+            "one", filename=drawn.filename, pdf=drawn.pdf, pages=drawn.pages, sha256=drawn.sha256, url=None
+        )
         await client.insert("one-result", encode_result(result), RESULT_TAG)
         await client.aclose()
 
