@@ -17,7 +17,7 @@ from emulator.cloudtasks.queues import Queues, queue_of
 from emulator.cloudtasks.resources import task_resource, wants_full
 from emulator.permissions.access import Need
 from emulator.queues import long_poll
-from emulator.queues.service import QueueService
+from emulator.queues.queue_service import QueueService
 from emulator.stores.interface import LeaseOrder, NewTask
 from emulator.wire import parameters
 from emulator.wire.calls import Call, Reply, Verb
@@ -75,7 +75,6 @@ class Tasks:
             parameters.check_payload(payload, "task.pullMessage.payload")
         new = NewTask(task_id, payload, parameters.tag(message.get("tag"), "task.pullMessage.tag"), eta)
         task = await self._service.ask(self._store.insert, queue, new)
-        self._service.wake(queue)
         return Reply(value=task_resource(task, queue_name, full=full))
 
     async def get(self, call: Call) -> Reply:
@@ -147,8 +146,6 @@ class Tasks:
         queue, queue_name = queue_of(self._service, call, Need.USE)
         full, lease_us = wants_full(body), _schedule_time(body)
         task = await self._fenced(call, self._store.renew, queue, _id(call), lease_us, seconds)
-        if seconds == 0:
-            self._service.wake(queue)
         return Reply(value=task_resource(task, queue_name, full=full))
 
     async def delete(self, call: Call) -> Reply:
@@ -164,7 +161,7 @@ class Tasks:
         except ApiError as error:
             if error.reason != "leaseConflict":
                 raise
-            message = f"scheduleTime is not that of the current lease of task {_id(call)!r}; lease it again"
+            message = f"scheduleTime is not that of the current lease of task {_id(call)!r}; lease the task again"
             raise ApiError(400, message, error.reason, "scheduleTime", "field") from None
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
+import re
 import uuid
 from collections.abc import Mapping
 from typing import Any
 
 from emulator.permissions.access import Need
 from emulator.queues import long_poll
-from emulator.queues.service import QueueService
-from emulator.stores.interface import SECOND, LeaseOrder, QueueKey, Task
+from emulator.queues.queue_service import QueueService
+from emulator.stores.interface import SECOND, LeaseOrder, NewTask, QueueKey, Task
 from emulator.wire import parameters
 from emulator.wire.calls import NO_CONTENT, Call, Reply, Verb
-from emulator.wire.errors import ApiError, by_reason
+from emulator.wire.errors import ApiError, by_reason, invalid, required
 
 ERRORS = by_reason
 MAX_LISTED = 100
@@ -34,7 +34,7 @@ def task_resource(task: Task, queue_name: str, *, payload: bool = True) -> dict[
 
 def verbs(service: QueueService) -> Mapping[str, Verb]:
     """Return the API's verbs on this service, by their ids in the discovery document."""
-    api = TaskQueueApi(service, legacy=os.environ.get("EMULATOR_LEGACY_SHAPES") == "1")
+    api = TaskQueueApi(service, legacy=service.legacy_shapes)
     return {
         "taskqueue.taskqueues.get": api.get_queue,
         "taskqueue.tasks.list": api.list_tasks,
@@ -92,11 +92,10 @@ class TaskQueueApi:
         """Insert a task."""
         queue = self._queue(call, Need.INSERT)
         body = parameters.body_object(call)
-        given = parameters.lease_timestamp(body)
+        given = _lease_timestamp(body)
         eta = None if given is None else await self._service.due(given, "leaseTimestamp")
-        new = parameters.new_task(body, queue, uuid.uuid4().hex, eta)
+        new = _new_task(body, queue, uuid.uuid4().hex, eta)
         task = await self._service.ask(self._store.insert, queue, new)
-        self._service.wake(queue)
         return Reply(value=task_resource(task, queue.name))
 
     async def lease_tasks(self, call: Call) -> Reply:
@@ -129,12 +128,10 @@ class TaskQueueApi:
         return await self._renew(queue, call, body, task_id)
 
     async def _renew(self, queue: QueueKey, call: Call, body: dict[str, Any], task_id: str) -> Reply:
-        parameters.queue_of_body(body, queue, must=True)
+        _queue_of_body(body, queue, must=True)
         seconds = parameters.whole(call.query, "newLeaseSeconds", 0, parameters.MAX_LEASE_SECONDS)
-        lease_us = parameters.lease_timestamp(body)
+        lease_us = _lease_timestamp(body)
         task = await self._service.ask(self._store.renew, queue, task_id, lease_us, seconds)
-        if seconds == 0:
-            self._service.wake(queue)
         return Reply(value=task_resource(task, queue.name))
 
     async def delete_task(self, call: Call) -> Reply:
@@ -162,4 +159,41 @@ def _lease_order(query: Mapping[str, str], retry_limit: int | None) -> LeaseOrde
         tag=tag,
         most_bytes=parameters.payload_bytes(count),
         retry_limit=retry_limit,
+    )
+
+
+def _queue_of_body(body: Mapping[str, Any], queue: QueueKey, *, must: bool = False) -> None:
+    """Raise ApiError when the body's queueName, short or long, is not the queue of the path."""
+    name = body.get("queueName")
+    if name is None and not must:
+        return
+    allowed = f"{queue.name!r}, the queue in the address"
+    if name is None:
+        raise required("queueName", allowed, location_type="field")
+    if not isinstance(name, str) or name.rsplit("/", 1)[-1] != queue.name:
+        raise invalid("queueName", name, allowed, location_type="field")
+
+
+def _lease_timestamp(body: Mapping[str, Any]) -> int | None:
+    """Return the body's leaseTimestamp in µs; an int64 travels as a string. Raises ApiError."""
+    value = body.get("leaseTimestamp")
+    if value is None or value == "" or value == 0 or value == "0":
+        return None
+    if not isinstance(value, bool) and re.fullmatch(r"[0-9]{1,18}", str(value), re.ASCII):
+        return int(value)
+    raise invalid("leaseTimestamp", value, "microseconds since the epoch, as digits", location_type="field")
+
+
+def _new_task(body: Mapping[str, Any], queue: QueueKey, default_id: str, eta_us: int | None) -> NewTask:
+    """Return the task of an insert's body, which falls due at `eta_us`. Raises ApiError."""
+    _queue_of_body(body, queue)
+    payload, given = body.get("payloadBase64"), body.get("id")
+    if payload is None or payload == "":
+        raise required("payloadBase64", "Base64 of 1 byte to 1 MiB", location_type="field")
+    parameters.check_payload(payload, "payloadBase64")
+    return NewTask(
+        id=parameters.task_name(given, "id") if given not in (None, "") else default_id,
+        payload=payload,
+        tag=parameters.tag(body.get("tag")),
+        eta_us=eta_us,
     )

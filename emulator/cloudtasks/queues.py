@@ -8,7 +8,7 @@ from typing import Any
 from emulator.cloudtasks import values
 from emulator.cloudtasks.resources import WITHOUT_STATS, mask_of, queue_resource
 from emulator.permissions.access import Need
-from emulator.queues.service import QueueService
+from emulator.queues.queue_service import QueueService
 from emulator.stores.interface import QueueKey
 from emulator.wire import parameters
 from emulator.wire.calls import Call, Reply
@@ -99,7 +99,6 @@ class Queues:
         """Lease again."""
         queue, name = await self._known(call, Need.MANAGE)
         await self._service.ask(self._service.store.resume, queue)
-        self._service.wake(queue)
         return await self._resource(queue, name)
 
     async def purge(self, call: Call) -> Reply:

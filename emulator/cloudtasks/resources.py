@@ -8,12 +8,12 @@ from typing import Any
 from emulator.cloudtasks import values
 from emulator.stores.interface import SECOND, QueueStats, Task
 from emulator.wire.errors import invalid
+from emulator.wire.parameters import standard_base64
 from emulator.wire.timestamps import time_text
 
 VIEWS = ("BASIC", "VIEW_UNSPECIFIED", "FULL")
 QUEUE_FIELDS = ("name", "pullTarget", "retryConfig", "state", "stats")
 WITHOUT_STATS = QUEUE_FIELDS[:-1]
-_PLAIN_ALPHABET = str.maketrans("-_", "+/")
 
 
 def wants_full(fields: Mapping[str, Any]) -> bool:
@@ -52,8 +52,7 @@ def task_resource(task: Task, queue_name: str, *, full: bool) -> dict[str, Any]:
     """Return the Task resource, with its payload if `full`: in the plain alphabet, padded, as this API wrote it."""
     message: dict[str, str] = {}
     if full and task.payload:
-        payload = task.payload.rstrip("=").translate(_PLAIN_ALPHABET)
-        message["payload"] = payload + "=" * (-len(payload) % 4)
+        message["payload"] = standard_base64(task.payload)
     if task.tag is not None:
         message["tag"] = task.tag
     return {

@@ -9,7 +9,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from emulator.permissions.access import Need
-from emulator.queues.service import QueueService
+from emulator.queues.queue_service import QueueService
 from emulator.stores.interface import MAX_ADVANCE, SECOND, QueueKey, QueueStats
 from emulator.wire import parameters
 from emulator.wire.calls import Call, Reply, Route
@@ -18,12 +18,12 @@ from emulator.wire.timestamps import time_text
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 GAUGES = {
-    "emulator_tasks": "Tasks in the queue, leased ones included.",
-    "emulator_oldest_wait_seconds": "Seconds that the oldest task which is due has waited to be leased.",
-    "emulator_leases_last_minute": "Leases made in the last minute.",
-    "emulator_leases_last_hour": "Leases made in the last hour.",
-    "emulator_dead_letters": "Tasks that have had their most leases.",
-    "emulator_paused": "1 when the queue is paused.",
+    "emulator_tasks": "Tasks in the queue, including leased ones.",
+    "emulator_oldest_wait_seconds": "Seconds since the oldest due task became due.",
+    "emulator_leases_last_minute": "Leases in the last minute.",
+    "emulator_leases_last_hour": "Leases in the last hour.",
+    "emulator_dead_letters": "Tasks that were leased as often as the queue allows.",
+    "emulator_paused": "1 if the queue is paused.",
 }
 
 
@@ -84,8 +84,6 @@ def routes(service: QueueService) -> list[Route]:
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= MAX_ADVANCE:
             raise invalid("advance", seconds, allowed, location_type="field")
         now_us = await service.ask(service.store.advance, float(seconds))
-        for queue in await service.ask(service.store.queues):
-            service.wake(queue)
         return Reply(value={"now": time_text(now_us), "nowTimestamp": str(now_us)})
 
     return [

@@ -16,7 +16,7 @@ from werkzeug.exceptions import HTTPException
 
 from emulator.pages.operations import waited_seconds
 from emulator.pages.task_rows import duration, peek
-from emulator.queues.service import QueueService
+from emulator.queues.queue_service import QueueService
 from emulator.stores.interface import SECOND, QueueKey, StoreUnavailableError
 from emulator.wire import parameters
 from emulator.wire.errors import ApiError, invalid
@@ -110,7 +110,6 @@ async def _act(service: QueueService, key: QueueKey, verb: str, task: str, *, su
         await service.ask(store.purge, key, verb == "purge_dead")
     else:
         raise invalid("verb", verb, ", ".join([*on_task, *on_queue, "purge", "purge_dead"]))
-    service.wake(key)
 
 
 def _tell_errors(app: QuartTrio) -> None:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import msgspec
 
 from emulator.stores.interface import SECOND, Task
+from emulator.wire.parameters import standard_base64
 from emulator.wire.timestamps import time_text
 
 SHOWN_CHARACTERS = 4000
 SHOWN_BYTES = 512  # of a payload that is no text
 INDENTED_BYTES = 64 * 1024  # of JSON; a larger one is shown as it is, and cut soon
-_PLAIN_ALPHABET = str.maketrans("-_", "+/")
 UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -45,8 +45,7 @@ def peek(task: Task, now_us: int, *, dead: bool = False) -> TaskPeek:
         state, when = ("leased" if task.retry_count else "scheduled"), f"for {duration(ahead)} more"
         if state == "scheduled":
             when = f"in {duration(ahead)}"
-    plain = task.payload.rstrip("=").translate(_PLAIN_ALPHABET)
-    content = binascii.a2b_base64(plain + "=" * (-len(plain) % 4))
+    content = binascii.a2b_base64(standard_base64(task.payload))
     text = readable(content)
     return TaskPeek(
         id=task.id,

@@ -45,8 +45,8 @@ class Access:
                 raise ApiError(
                     404, f"queue {queue.name} is a push queue in the queue file; only pull queues are served"
                 )
-            there = ", ".join(sorted(self.queues.rules)[:20])
-            raise ApiError(404, f"there is no queue {queue.name} in the queue file; there is: {there}")
+            available = ", ".join(sorted(self.queues.rules)[:20])
+            raise ApiError(404, f"queue {queue.name} is not in the queue file; available: {available}")
         return rule
 
     def check(self, call: Call, need: Need, queue: QueueKey | None = None) -> None:

@@ -15,10 +15,11 @@ import sys
 import msgspec
 import trio
 
-from emulator.server.serving import EmulatorSettings, serve
+from emulator.server.serving import serve
+from emulator.settings import EmulatorSettings
 
 
-async def serve_until_told(settings: EmulatorSettings, listener: socket.socket) -> None:
+async def serve_until_shutdown(settings: EmulatorSettings, listener: socket.socket) -> None:
     """Serve until a signal, or until the parent has gone."""
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with trio.open_nursery() as nursery:
@@ -41,7 +42,7 @@ def main() -> None:
     """Serve as the arguments say."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     settings = msgspec.json.decode(sys.argv[1], type=EmulatorSettings)
-    trio.run(serve_until_told, settings, socket.socket(fileno=int(sys.argv[2])))
+    trio.run(serve_until_shutdown, settings, socket.socket(fileno=int(sys.argv[2])))
 
 
 if __name__ == "__main__":

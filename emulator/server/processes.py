@@ -17,7 +17,8 @@ import msgspec
 import trio
 
 from emulator.server.listening import address_of, listening_socket
-from emulator.server.serving import EmulatorSettings, serve
+from emulator.server.serving import read_access, serve
+from emulator.settings import EmulatorSettings
 from emulator.stores.opening import open_store
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ async def supervise(
 
     Raises what `serve` raises for bad settings, ChildFailedError.
     """
-    settings.access()
+    read_access(settings)
     await trio.to_thread.run_sync(_open_and_close, settings.store)
     with listening_socket(settings.host, settings.port) as listener:
         async with trio.open_nursery() as nursery:

@@ -228,22 +228,24 @@ def microseconds_ahead(seconds: float) -> int:
 
 def unknown_task(queue: QueueKey, task_id: str) -> TaskUnknownError:
     """Return the error for a task that isn't there."""
-    return TaskUnknownError(f"there is no task {task_id!r} in queue {queue.name}")
+    return TaskUnknownError(f"task {task_id!r} does not exist in queue {queue.name}")
 
 
 def taken_id(task_id: str) -> TaskExistsError:
     """Return the error for an id that a task has, or had not long ago."""
-    return TaskExistsError(f"task {task_id!r} exists already, or did until not long ago")
+    return TaskExistsError(f"task {task_id!r} already exists or was deleted recently; use another id")
 
 
 def lease_expired(task_id: str) -> LeaseExpiredError:
     """Return the error for a lease that has ended."""
-    return LeaseExpiredError(f"the lease of task {task_id!r} has expired; lease it again")
+    return LeaseExpiredError(f"the lease of task {task_id!r} has expired; lease the task again")
 
 
 def lease_conflict(task_id: str, lease_us: object) -> LeaseConflictError:
     """Return the error for a lease that isn't the current one."""
-    return LeaseConflictError(f"leaseTimestamp {lease_us} of task {task_id!r} is not its current one; lease it again")
+    return LeaseConflictError(
+        f"leaseTimestamp {lease_us} is not that of the current lease of task {task_id!r}; lease the task again"
+    )
 
 
 def check_lease(task_id: str, eta_us: int, now_us: int, lease_us: int | None) -> None:

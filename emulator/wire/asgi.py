@@ -28,7 +28,7 @@ PAGE_PATHS = re.compile(r"/|/queues/.*|/static/.*", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,255}(:[0-9]{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:[0-9]{1,5})?", re.ASCII)
 
 
-def edge(dispatcher: Dispatcher, pages: Asgi, admit_to_pages: Callable[[Call], None]) -> Asgi:
+def asgi_app(dispatcher: Dispatcher, pages: Asgi, admit_to_pages: Callable[[Call], None]) -> Asgi:
     """Return the ASGI application: pages for people are answered by `pages`, all else by the dispatcher.
 
     `admit_to_pages` raises ApiError when who asks may not see them.

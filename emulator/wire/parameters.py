@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from emulator.stores.interface import NewTask, QueueKey
+from emulator.stores.interface import QueueKey
 from emulator.wire.calls import Call
 from emulator.wire.errors import ApiError, invalid, required
 
@@ -27,7 +27,7 @@ TASK_NAME = re.compile(r"[a-zA-Z0-9_-]{1,500}")
 QUEUE_NAME = re.compile(r"[a-zA-Z0-9-]{1,100}")
 PROJECT_NAME = re.compile(r"[a-zA-Z0-9.:_-]{1,100}")
 PROJECT_PREFIX = re.compile(r"^[a-z]+~")
-_PLAIN_ALPHABET = str.maketrans("-_", "+/")
+_STANDARD_ALPHABET = str.maketrans("-_", "+/")
 
 
 def queue_key(project: str, queue: str) -> QueueKey:
@@ -98,41 +98,10 @@ def body_object(call: Call) -> dict[str, Any]:
     return value
 
 
-def queue_of_body(body: Mapping[str, Any], queue: QueueKey, *, must: bool = False) -> None:
-    """Raise ApiError when the body's queueName, short or long, is not the queue of the path."""
-    name = body.get("queueName")
-    if name is None and not must:
-        return
-    allowed = f"{queue.name!r}, the queue in the address"
-    if name is None:
-        raise required("queueName", allowed, location_type="field")
-    if not isinstance(name, str) or name.rsplit("/", 1)[-1] != queue.name:
-        raise invalid("queueName", name, allowed, location_type="field")
-
-
-def lease_timestamp(body: Mapping[str, Any]) -> int | None:
-    """Return the body's leaseTimestamp in µs; an int64 travels as a string. Raises ApiError."""
-    value = body.get("leaseTimestamp")
-    if value is None or value == "" or value == 0 or value == "0":
-        return None
-    if not isinstance(value, bool) and re.fullmatch(r"[0-9]{1,18}", str(value), re.ASCII):
-        return int(value)
-    raise invalid("leaseTimestamp", value, "microseconds since the epoch, as digits", location_type="field")
-
-
-def new_task(body: Mapping[str, Any], queue: QueueKey, default_id: str, eta_us: int | None) -> NewTask:
-    """Return the task of an insert's body, which falls due at `eta_us`. Raises ApiError."""
-    queue_of_body(body, queue)
-    payload, given = body.get("payloadBase64"), body.get("id")
-    if payload is None or payload == "":
-        raise required("payloadBase64", "Base64 of 1 byte to 1 MiB", location_type="field")
-    check_payload(payload, "payloadBase64")
-    return NewTask(
-        id=task_name(given, "id") if given not in (None, "") else default_id,
-        payload=payload,
-        tag=tag(body.get("tag")),
-        eta_us=eta_us,
-    )
+def standard_base64(text: str) -> str:
+    """Return Base64 of either alphabet, padded or not, in the standard alphabet with padding."""
+    text = text.rstrip("=").translate(_STANDARD_ALPHABET)
+    return text + "=" * (-len(text) % 4)
 
 
 def check_payload(payload: object, location: str) -> None:
@@ -140,9 +109,8 @@ def check_payload(payload: object, location: str) -> None:
     allowed = f"Base64, plain or URL-safe, of at most {PAYLOAD_BYTES} bytes"
     if not isinstance(payload, str):
         raise invalid(location, payload, allowed, location_type="field")
-    plain = payload.rstrip("=").translate(_PLAIN_ALPHABET)
     try:
-        size = len(binascii.a2b_base64(plain + "=" * (-len(plain) % 4), strict_mode=True))
+        size = len(binascii.a2b_base64(standard_base64(payload), strict_mode=True))
     except (binascii.Error, ValueError):
         raise invalid(location, payload, allowed, location_type="field") from None
     if size > PAYLOAD_BYTES:

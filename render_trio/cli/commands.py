@@ -15,8 +15,9 @@ from typing import Any
 import click
 import trio
 
-from emulator.command import openness, with_emulator_options
+from emulator.command import create_command
 from emulator.server import processes, serving
+from emulator.settings import EmulatorSettings
 from emulator.stores.interface import StoreUnavailableError
 from render_trio.cli import output
 from render_trio.cli.demo import Printed
@@ -133,10 +134,12 @@ def up(port: int, queue_port: int, data: Path) -> None:
     chosen = settings.read(os.environ, given)
     logs.configure("console", chosen.log_level)
     with Signals() as signals:
-        trio.run(_run_both, chosen, serving.EmulatorSettings(port=queue_port, store=store), signals)
+        legacy_shapes = os.environ.get("EMULATOR_LEGACY_SHAPES") == "1"
+        queue_settings = EmulatorSettings(port=queue_port, store=store, legacy_shapes=legacy_shapes)
+        trio.run(_run_both, chosen, queue_settings, signals)
 
 
-async def _run_both(chosen: Settings, queue_settings: serving.EmulatorSettings, signals: Signals) -> None:
+async def _run_both(chosen: Settings, queue_settings: EmulatorSettings, signals: Signals) -> None:
     async with trio.open_nursery() as nursery:
         queue_url = await nursery.start(serving.serve, queue_settings)
         chosen = dataclasses.replace(chosen, queue_url=queue_url, api_discovery_url="")
@@ -159,14 +162,7 @@ def serve(chosen: Settings) -> None:
         raise SystemExit(code)
 
 
-@main.command()
-@report_errors
-@with_emulator_options
-def emulator(settings: serving.EmulatorSettings) -> None:
-    """Run the queue alone: pull queues (Task Queue v1beta2, Cloud Tasks v2beta2) on SQLite or Redis."""
-    logs.configure("console", "info")
-    click.echo(openness(settings), err=True)
-    processes.run(settings, lambda address: click.echo(f"listening on {address}"))
+main.add_command(create_command(lambda: logs.configure("console", "info")))
 
 
 @main.command()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -11,10 +13,12 @@ import pytest
 from emulator import discovery
 from emulator.app import create_app
 from emulator.permissions.access import Access
-from emulator.queues.service import QueueService
+from emulator.queues.queue_service import QueueService
 from emulator.stores.interface import Store
+from tests.conftest import ROOT
 from tests.emulator.server.running import emulator, error_of
 
+API_DATA = ROOT / "emulator" / "api_data"
 PAIR = """
 from emulator.wire.calls import Reply
 from emulator.wire.errors import by_status
@@ -47,14 +51,26 @@ DOCUMENT = {
 }
 
 
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder of an importable package without APIs; its name is that of the package."""
+    folder = tmp_path / "temporary_apis"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    yield folder
+    for name in [name for name in sys.modules if name.partition(".")[0] == folder.name]:
+        del sys.modules[name]
+
+
 def asgi_client(opened: Store, folder: Path) -> httpx.AsyncClient:
-    app = create_app(opened, Access(), folder)
+    app = create_app(opened, Access(), apis=folder.name)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://host:81")
 
 
 async def test_every_method_of_a_document_is_answered_and_none_else(client: httpx.AsyncClient, opened: Store) -> None:
     items = (await client.get("/discovery/v1/apis")).json()["items"]
-    assert {item["id"] for item in items} == {path.stem.replace("_", ":") for path in discovery.API_DATA.glob("*.json")}
+    assert {item["id"] for item in items} == {path.stem.replace("_", ":") for path in API_DATA.glob("*.json")}
     for item in items:
         document = (await client.get(f"/api/{item['name']}/{item['version']}")).json()
         assert (await client.get(item["discoveryRestUrl"])).json() == document
@@ -75,10 +91,10 @@ async def test_every_method_of_a_document_is_answered_and_none_else(client: http
             assert "there is nothing at" not in message, route
 
 
-async def test_a_pair_of_files_is_an_api(opened: Store, tmp_path: Path) -> None:
-    (tmp_path / "greeter_v1.json").write_text(json.dumps(DOCUMENT))
-    (tmp_path / "greeter_v1.py").write_text(PAIR)
-    async with asgi_client(opened, tmp_path) as client:
+async def test_a_pair_of_files_is_an_api(opened: Store, package: Path) -> None:
+    (package / "greeter_v1.json").write_text(json.dumps(DOCUMENT))
+    (package / "greeter_v1.py").write_text(PAIR)
+    async with asgi_client(opened, package) as client:
         document = (await client.get("/api/greeter/v1")).json()
         assert (document["rootUrl"], document["baseUrl"]) == ("http://host:81/", "http://host:81/hello/")
         assert [item["id"] for item in (await client.get("/discovery/v1/apis")).json()["items"]] == ["greeter:v1"]
@@ -95,14 +111,17 @@ async def test_a_pair_of_files_is_an_api(opened: Store, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("broken", "told"), [("greeter.greet2", r"greeter\.greet, greeter\.greet2"), ("", "greeter_v1.py beside it")]
+    ("method", "message"),
+    [("greeter.greet2", r"greeter\.greet, greeter\.greet2"), ("", "needs a module greeter_v1.py")],
 )
-def test_a_pair_that_does_not_fit_stops_the_start(opened: Store, tmp_path: Path, broken: str, told: str) -> None:
-    (tmp_path / "greeter_v1.json").write_text(json.dumps(DOCUMENT))
-    if broken:
-        (tmp_path / "greeter_v1.py").write_text(PAIR.replace('"greeter.greet"', f'"{broken}"'))
-    with pytest.raises(ValueError, match=told):
-        create_app(opened, Access(), tmp_path)
+def test_a_document_without_a_matching_module_prevents_startup(
+    opened: Store, package: Path, method: str, message: str
+) -> None:
+    (package / "greeter_v1.json").write_text(json.dumps(DOCUMENT))
+    if method:
+        (package / "greeter_v1.py").write_text(PAIR.replace('"greeter.greet"', f'"{method}"'))
+    with pytest.raises(ValueError, match=message):
+        create_app(opened, Access(), apis=package.name)
 
 
 @pytest.mark.parametrize(

@@ -125,9 +125,8 @@ async def test_a_lease_brings_at_most_32_mb(client: httpx.AsyncClient) -> None:
     assert [task["id"] for task in (await lease(client))["items"]] == ["t21", "t22", "t23", "t24"]
 
 
-async def test_legacy_shapes_have_one_kind_and_always_items(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EMULATOR_LEGACY_SHAPES", "1")
-    async with emulator(store) as client:
+async def test_legacy_shapes_have_one_kind_and_always_items(store: str) -> None:
+    async with emulator(store, legacy_shapes=True) as client:
         assert await lease(client) == {"kind": "taskqueue#tasks", "items": []}
         await insert(client)
         listed = (await client.get(TASKS)).json()

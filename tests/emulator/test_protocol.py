@@ -11,13 +11,13 @@ import click
 import httpx
 
 from emulator import discovery
-from emulator.__main__ import main
+from emulator.command import main
 from emulator.pages.operations import GAUGES
 from emulator.permissions.access import Access
 from emulator.permissions.queue_file import read_queue_file
 from emulator.permissions.tokens import read_token_file
 from emulator.queues import long_poll
-from emulator.queues.service import QueueService
+from emulator.queues.queue_service import QueueService
 from emulator.stores.interface import Store
 from emulator.wire import asgi, batches, bodies, errors, parameters, partial_response
 from tests.conftest import ROOT
@@ -118,18 +118,18 @@ def test_the_limits_are_the_code_s() -> None:
     assert limits == {
         "payload, decoded": f"{parameters.PAYLOAD_BYTES} bytes",
         "lease": f"0 to {parameters.MAX_LEASE_SECONDS} seconds",
-        "tasks in a lease": f"1 to {parameters.MAX_TASKS}",
-        "a lease's reply": f"{parameters.LEASE_REPLY_BYTES} bytes",
-        "tasks in a list": "100; in a page of Cloud Tasks 1000",
+        "tasks per lease": f"1 to {parameters.MAX_TASKS}",
+        "reply to a lease": f"{parameters.LEASE_REPLY_BYTES} bytes",
+        "tasks per list": "100; per page of Cloud Tasks 1000",
         "tag": f"{parameters.TAG_CHARACTERS} characters, printable",
-        "task's name": f"`{parameters.TASK_NAME.pattern}`",
-        "queue's name": f"`{parameters.QUEUE_NAME.pattern}`",
-        "project's name": f"`{parameters.PROJECT_NAME.pattern}`, after its prefix",
-        "ETA of a new task": f"{parameters.ETA_AHEAD_DAYS} days ahead",
-        "held lease": f"{long_poll.MAX_WAIT} seconds",
+        "task ID": f"`{parameters.TASK_NAME.pattern}`",
+        "queue ID": f"`{parameters.QUEUE_NAME.pattern}`",
+        "project ID": f"`{parameters.PROJECT_NAME.pattern}`, without its prefix",
+        "ETA of a new task": f"{parameters.ETA_AHEAD_DAYS} days in the future",
+        "waiting lease": f"{long_poll.MAX_WAIT} seconds",
         "body": f"{parameters.BODY_BYTES} bytes; of a batch {batches.BATCH_BYTES} bytes "
         f"and {batches.MAX_CALLS} calls; of a form {asgi.FORM_BYTES} bytes; {bodies.BODY_SECONDS} seconds to send it",
-        "address": f"{asgi.TARGET_CHARACTERS} characters, 100 parameters; headers {asgi.HEAD_BYTES} bytes",
+        "URL": f"{asgi.TARGET_CHARACTERS} characters, 100 parameters; headers {asgi.HEAD_BYTES} bytes",
         "`fields`": f"{partial_response.SELECTION_CHARACTERS} characters, {partial_response.MAX_NESTING} levels",
     }
 
@@ -143,7 +143,7 @@ def test_every_error_is_listed() -> None:
 
 
 def test_every_metric_and_option_is_listed() -> None:
-    metrics = dict(rows(section("Beside the APIs"))[5:])
+    metrics = dict(rows(section("Other endpoints"))[5:])
     assert metrics == {f"`{name}`": text for name, text in GAUGES.items()}
     options = {}
     for option in main.params:

@@ -42,7 +42,7 @@ def live_a_task_queue_life(base_url: str) -> None:
         assert tasks.delete(**QUEUE, task="one").execute() == ""
         stats = service.taskqueues().get(**QUEUE, getStats=True).execute()["stats"]
         assert (stats["totalTasks"], stats["leasedLastMinute"]) == (2, "2")
-        with pytest.raises(HttpError, match="there is no task 'one'") as caught:
+        with pytest.raises(HttpError, match="task 'one' does not exist") as caught:
             tasks.get(**QUEUE, task="one").execute()
         assert caught.value.resp.status == 404
         # Over 2,048 characters of address, the client sends a GET as a POST with an override.
@@ -90,7 +90,7 @@ def live_a_cloud_tasks_life(base_url: str) -> None:
             assert getattr(queues, verb)(name=name, body={}).execute()["name"] == name
         assert queues.get(name=name, readMask="stats").execute()["stats"]["tasksCount"] == "0"
         assert [queue["name"] for queue in queues.list(parent=location).execute()["queues"]] == [name]
-        with pytest.raises(HttpError, match="there is no task"):
+        with pytest.raises(HttpError, match="does not exist"):
             tasks.delete(name=again["name"]).execute()
 
 

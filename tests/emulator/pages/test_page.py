@@ -179,7 +179,7 @@ async def test_without_its_store_the_page_says_try_again() -> None:
 async def test_a_fault_is_told_on_a_page_without_its_inside(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("emulator.queues.service.QueueService.figures", None)
+    monkeypatch.setattr("emulator.queues.queue_service.QueueService.figures", None)
     response = await client.get("/")
     assert response.status_code == 500
     assert "its log says why" in response.text

@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 import trio
 
-from emulator.server.serving import EmulatorSettings, serve
+from emulator.server.serving import serve
+from emulator.settings import EmulatorSettings
 
 PROJECT = "/taskqueue/v1beta2/projects/s~shop/taskqueues"
 TASKS = f"{PROJECT}/print/tasks"

@@ -170,7 +170,7 @@ async def test_a_fault_of_the_service_has_the_shape_too(
     store: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with emulator(store) as client:
-        monkeypatch.setattr("emulator.queues.service.QueueService.queue", None)
+        monkeypatch.setattr("emulator.queues.queue_service.QueueService.queue", None)
         response = await client.get(TASKS)
         assert (response.status_code, error_of(response)["reason"]) == (500, "backendError")
         assert "NoneType" not in response.text

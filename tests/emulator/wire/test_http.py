@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import time
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -44,9 +43,8 @@ async def test_an_empty_list_has_no_items(client: httpx.AsyncClient) -> None:
     assert empty.json() == {"kind": "taskqueue#tasks"}
 
 
-async def test_old_clients_get_the_shapes_they_know(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EMULATOR_LEGACY_SHAPES", "1")
-    async with emulator(f"sqlite:///{tmp_path / 'q.sqlite3'}") as client:
+async def test_legacy_shapes_list_items_even_when_empty(store: str) -> None:
+    async with emulator(store, legacy_shapes=True) as client:
         assert (await client.get(TASKS)).json() == {"kind": "taskqueue#tasks", "items": []}
 
 

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 import trio
 
-from emulator.server.serving import EmulatorSettings
 from emulator.server.serving import serve as serve_queue
+from emulator.settings import EmulatorSettings
 from render_trio.delivery.delivery import DirectoryStore
 from render_trio.errors import QueueUnavailableError
 from render_trio.queue.messages import (

@@ -31,11 +31,12 @@ T = TypeVar("T")
 
 
 class QueueService:
-    """The queues of one store."""
+    """The queues of one store. `legacy_shapes` selects the list format of older Task Queue clients."""
 
-    def __init__(self, store: Store, access: Access) -> None:
+    def __init__(self, store: Store, access: Access, *, legacy_shapes: bool = False) -> None:
         self.store = store
         self.access = access
+        self.legacy_shapes = legacy_shapes
         self._limiter = trio.CapacityLimiter(STORE_THREADS)
         self._waiters = long_poll.Waiters(store, self.ask)
 
@@ -99,10 +100,6 @@ class QueueService:
     async def lease(self, queue: QueueKey, order: LeaseOrder, wait_seconds: int = 0) -> list[Task]:
         """Lease tasks; when there are none, wait for them."""
         return await self._waiters.lease(queue, order, wait_seconds)
-
-    def wake(self, queue: QueueKey) -> None:
-        """Let those look again who wait for this queue: a task came, or was given back."""
-        self._waiters.wake(queue)
 
 
 def _is_large(arguments: tuple[object, ...]) -> bool:
