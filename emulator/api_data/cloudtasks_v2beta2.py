@@ -107,7 +107,7 @@ class Tasks:
         order = LeaseOrder(
             count=count,
             seconds=values.duration_of(body, "leaseDuration", parameters.MAX_LEASE_SECONDS),
-            most_bytes=parameters.payload_bytes(count),
+            max_bytes=parameters.payload_bytes(count),
             retry_limit=self._service.retry_limit(queue),
         )
         wanted = body.get("filter")

@@ -157,7 +157,7 @@ def _lease_order(query: Mapping[str, str], retry_limit: int | None) -> LeaseOrde
         seconds=parameters.whole(query, "leaseSecs", 0, parameters.MAX_LEASE_SECONDS),
         group_by_tag=group,
         tag=tag,
-        most_bytes=parameters.payload_bytes(count),
+        max_bytes=parameters.payload_bytes(count),
         retry_limit=retry_limit,
     )
 

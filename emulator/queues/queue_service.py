@@ -85,7 +85,7 @@ class QueueService:
         Never abandoned: what changes state must be known to have ended. Raises ApiError for what the store refuses.
         """
         try:
-            if self.store.quick and not _is_large(arguments):
+            if self.store.runs_inline and not _is_large(arguments):
                 return verb(*arguments)
             return await trio.to_thread.run_sync(verb, *arguments, limiter=self._limiter)
         except TaskUnknownError as error:

@@ -132,9 +132,9 @@ def a_released_tagged_task_can_be_leased_by_its_tag(store: Store, queue: QueueKe
 def a_lease_of_large_tasks_is_bounded(store: Store, queue: QueueKey) -> None:
     for name in ("a", "b", "c"):
         store.insert(queue, NewTask(name, "A" * 1000))
-    order = LeaseOrder(3, 60, most_bytes=2500)
+    order = LeaseOrder(3, 60, max_bytes=2500)
     assert [task.id for task in store.lease(queue, order)] == ["a", "b"]
-    assert [task.id for task in store.lease(queue, LeaseOrder(3, 60, most_bytes=10))] == ["c"]
+    assert [task.id for task in store.lease(queue, LeaseOrder(3, 60, max_bytes=10))] == ["c"]
 
 
 def figures_are_real(store: Store, queue: QueueKey) -> None:

@@ -1,8 +1,8 @@
-"""Tasks in one SQLite file, for one host; several processes may share it.
+"""Tasks in one SQLite file, for one host. Several processes can share the file.
 
-One connection a process, behind a lock: SQLite writes one transaction at a time anyway. The journal is
-a WAL with synchronous=NORMAL: what was committed survives the process being killed; a power cut may
-lose the last moments, but never the file's consistency.
+Each process has one connection, protected by a lock, because SQLite executes one writing transaction at a time
+anyway. The journal is a WAL with synchronous=NORMAL: committed transactions survive a kill of the process. A power
+failure can lose the latest transactions, but never leaves the file inconsistent.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from emulator.stores.interface import (
 )
 from emulator.stores.sqlite.file import Queue, SqliteFile
 
-MAX_DEAD_LETTERED = 1000  # tasks that one transaction moves to the dead letters, so that none takes long
-TRIMMED = 20  # old rows that a step takes away at most: more than it can make, so they never pile up
+MAX_DEAD_LETTERED = 1000  # tasks moved to the dead letters by one transaction, so that transactions stay short
+MAX_TRIMMED = 20  # expired rows removed per operation: more than it adds, so they don't accumulate
 
 _TASK = "id, payload, tag, enqueued_us, eta_us, retry_count"
 _DUE = f"SELECT rowid, {_TASK} FROM tasks WHERE part = ? AND eta_us <= ? ORDER BY eta_us, id"
@@ -38,14 +38,14 @@ _TAKEN = (
     "UNION ALL SELECT 1 FROM tasks WHERE part IN (?, ?) AND id = ?"
 )
 _INSERT = "INSERT INTO tasks (part, id, payload, tag, enqueued_us, eta_us, retry_count) VALUES (?, ?, ?, ?, ?, ?, ?)"
-# Found first and deleted one by one: SQLite would look through a whole queue for "(queue, id) IN (SELECT …)".
-_OLD_TOMBSTONES = f"SELECT queue, id FROM tombstones WHERE until_us <= ? ORDER BY until_us LIMIT {TRIMMED}"
+# Selected first and then deleted one by one: for "(queue, id) IN (SELECT …)", SQLite would scan a whole queue.
+_OLD_TOMBSTONES = f"SELECT queue, id FROM tombstones WHERE until_us <= ? ORDER BY until_us LIMIT {MAX_TRIMMED}"
 
 
 class SqliteStore:
-    """The store of one file."""
+    """A store in one file."""
 
-    quick = True
+    runs_inline = True
 
     def __init__(self, path: str | Path, tombstone_seconds: int = TOMBSTONE_SECONDS) -> None:
         self._file = SqliteFile(path)
@@ -63,7 +63,7 @@ class SqliteStore:
             database.execute(
                 "UPDATE queues SET live_count = live_count + 1, awaited = 0 WHERE number = ?", (known.number,)
             )
-        self._file.tell(queue, known)
+        self._file.notify(queue, known)
         return stored
 
     def get(self, queue: QueueKey, task_id: str) -> Task:
@@ -89,7 +89,7 @@ class SqliteStore:
                 return leased
 
     def _lease(self, queue: QueueKey, order: LeaseOrder) -> tuple[list[Task], int]:
-        """Return what could be leased, and how many tasks went to the dead letters instead."""
+        """Return the leased tasks, and the number of tasks that were moved to the dead letters instead."""
         with self._file.write as database:
             known, now = self._file.declared(queue) if order.awaited else self._file.known(queue)
             if known is None:
@@ -131,7 +131,7 @@ class SqliteStore:
             check_lease(task_id, task.eta_us, now, lease_us)
             task = _move(database, known, task, now + seconds * SECOND)
         if seconds == 0:
-            self._file.tell(queue, known)
+            self._file.notify(queue, known)
         return task
 
     def release(self, queue: QueueKey, task_id: str) -> Task:
@@ -139,7 +139,7 @@ class SqliteStore:
             known, now = self._file.known(queue)
             task = self._task(queue, known, task_id)
             task = _move(database, known, task, min(task.eta_us, now))
-        self._file.tell(queue, known)
+        self._file.notify(queue, known)
         return task
 
     def delete(self, queue: QueueKey, task_id: str, lease_us: int | None = None) -> None:
@@ -202,7 +202,7 @@ class SqliteStore:
                 "UPDATE queues SET live_count = live_count + 1, dead_count = dead_count - 1 WHERE number = ?",
                 (known.number,),
             )
-        self._file.tell(queue, known)
+        self._file.notify(queue, known)
         return Task(*row)
 
     def purge(self, queue: QueueKey, dead: bool = False) -> int:
@@ -226,7 +226,7 @@ class SqliteStore:
         with self._file.write as database:
             known, _ = self._file.declared(queue)
             database.execute("UPDATE queues SET paused = 0 WHERE number = ?", (known.number,))
-        self._file.tell(queue, known)
+        self._file.notify(queue, known)
 
     def declare(self, queue: QueueKey) -> None:
         with self._file.write:
@@ -249,15 +249,15 @@ class SqliteStore:
         with self._file.write as database:
             database.execute("UPDATE clock SET offset_us = offset_us + ?", (ahead,))
             now = self._file.now_us()
-        self._file.tell(None)
+        self._file.notify(None)
         return now
 
     def now_us(self) -> int:
         with self._file.read:
             return self._file.now_us()
 
-    def watch(self, ring: Callable[[QueueKey | None], None]) -> None:
-        self._file.watch(ring)
+    def watch(self, notify: Callable[[QueueKey | None], None]) -> None:
+        self._file.watch(notify)
 
     def ping(self) -> None:
         with self._file.read as database:
@@ -281,7 +281,7 @@ class SqliteStore:
 def _choose(
     database: sqlite3.Connection, known: Queue, now: int, order: LeaseOrder
 ) -> tuple[dict[int, Task], set[int]]:
-    """Return the tasks to lease by row number, oldest first, and the rows that had their most leases."""
+    """Return the tasks to lease by row ID, oldest first, and the rows of tasks that reached the retry limit."""
     chosen: dict[int, Task] = {}
     buried: set[int] = set()
     size = 0
@@ -307,7 +307,7 @@ def _choose(
                 break
             continue
         size += len(task.payload)
-        if chosen and size > order.most_bytes:
+        if chosen and size > order.max_bytes:
             break
         chosen[row] = task
         if len(chosen) == order.count:
@@ -317,20 +317,20 @@ def _choose(
 
 
 def _move(database: sqlite3.Connection, known: Queue | None, task: Task, eta_us: int) -> Task:
-    """Give the task another ETA."""
-    assert known is not None  # its task was found
+    """Change the ETA of the task and return it."""
+    assert known is not None  # otherwise the task would not have been found
     database.execute("UPDATE tasks SET eta_us = ? WHERE part = ? AND id = ?", (eta_us, known.live, task.id))
     return replace(task, eta_us=eta_us)
 
 
 def _count_leases(database: sqlite3.Connection, number: int, second: int, leased: int) -> None:
-    """Add to the figures of this second, and forget a few that are over an hour old."""
+    """Add to the count of this second, and remove a few counts that are over an hour old."""
     database.execute(
         "INSERT INTO lease_counts VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET leased = leased + excluded.leased",
         (number, second, leased),
     )
     database.execute(
         "DELETE FROM lease_counts WHERE queue = ? AND second IN "
-        f"(SELECT second FROM lease_counts WHERE queue = ? AND second <= ? ORDER BY second LIMIT {TRIMMED})",
+        f"(SELECT second FROM lease_counts WHERE queue = ? AND second <= ? ORDER BY second LIMIT {MAX_TRIMMED})",
         (number, number, second - 3600),
     )

@@ -111,7 +111,7 @@ def test_a_file_of_a_later_version_is_refused(tmp_path: Path) -> None:
     database = sqlite3.connect(tmp_path / "q.sqlite3")
     database.execute("PRAGMA user_version = 99")
     database.close()
-    with pytest.raises(StoreUnavailableError, match=r"later version wrote this store \(its schema is 99"):
+    with pytest.raises(StoreUnavailableError, match=r"written by a later version \(schema 99"):
         open_store(f"sqlite:///{tmp_path / 'q.sqlite3'}")
 
 
