@@ -1,4 +1,4 @@
-"""What is not part of any API: health, metrics for Prometheus, and two verbs for tests, reset and clock."""
+"""The routes outside the APIs: health, Prometheus metrics, and two verbs for tests, reset and clock."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ GAUGES = {
 }
 
 
-class QueueFigures(Collector):
-    """The figures of all queues at one moment. They come from the store: every process tells the same."""
+class QueueMetrics(Collector):
+    """A snapshot of the statistics of all queues. It comes from the store, so every process reports the same."""
 
     def __init__(self, figures: list[tuple[QueueKey, QueueStats]], now_us: int) -> None:
         self._figures = figures
@@ -52,27 +52,27 @@ class QueueFigures(Collector):
 
 
 def waited_seconds(stats: QueueStats, now_us: int) -> float:
-    """Return how long the oldest task that is due has waited, 0 when none is due."""
+    """Return the seconds since the oldest due task became due, 0 if none is due."""
     return 0 if stats.oldest_us is None else max(0, now_us - stats.oldest_us) / SECOND
 
 
 def routes(service: QueueService) -> list[Route]:
-    """Return these routes on this service."""
+    """Return the routes."""
 
     async def health(_: Call) -> Reply:
-        await service.ask(service.store.ping)
+        await service.call_store(service.store.ping)
         return Reply(value={"status": "ok"})
 
     async def metrics(call: Call) -> Reply:
         service.access.check(call, Need.METRICS)
         registry = CollectorRegistry()
-        registry.register(QueueFigures(await service.figures(), await service.ask(service.store.now_us)))
+        registry.register(QueueMetrics(await service.all_stats(), await service.call_store(service.store.now_us)))
         headers = (("Content-Type", METRICS_TYPE), ("Cache-Control", "no-store"))
         return Reply(200, None, headers, generate_latest(registry))
 
     async def reset(call: Call) -> Reply:
         service.access.check(call, Need.TEST)
-        await service.ask(service.store.reset)
+        await service.call_store(service.store.reset)
         return Reply(value={})
 
     async def clock(call: Call) -> Reply:
@@ -83,7 +83,7 @@ def routes(service: QueueService) -> list[Route]:
             raise required("advance", allowed, location_type="field")
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= MAX_ADVANCE:
             raise invalid("advance", seconds, allowed, location_type="field")
-        now_us = await service.ask(service.store.advance, float(seconds))
+        now_us = await service.call_store(service.store.advance, float(seconds))
         return Reply(value={"now": time_text(now_us), "nowTimestamp": str(now_us)})
 
     return [

@@ -1,4 +1,4 @@
-"""The discovery service: what it tells is what there is, and a pair of files is an API."""
+"""The discovery service describes exactly the available methods, and a pair of files is an API."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def asgi_client(opened: Store, folder: Path) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://host:81")
 
 
-async def test_every_method_of_a_document_is_answered_and_none_else(client: httpx.AsyncClient, opened: Store) -> None:
+async def test_documents_and_routes_define_the_same_methods(client: httpx.AsyncClient, opened: Store) -> None:
     items = (await client.get("/discovery/v1/apis")).json()["items"]
     assert {item["id"] for item in items} == {path.stem.replace("_", ":") for path in API_DATA.glob("*.json")}
     for item in items:
@@ -84,11 +84,11 @@ async def test_every_method_of_a_document_is_answered_and_none_else(client: http
                 method["parameterOrder"]
             )
         for route in api.routes:
-            # "x" is a name that every rule allows: what comes back is a verb's answer, or its own complaint.
+            # "x" is valid for every parameter, so the reply is that of a verb, or an error that the verb raises.
             response = await client.request(route.method, route.path.replace("{", "x").replace("}", "x"))
             message = response.json()["error"]["message"] if response.status_code >= 400 else ""
             assert response.status_code != 405, route
-            assert "there is nothing at" not in message, route
+            assert not message.startswith("path "), route
 
 
 async def test_a_pair_of_files_is_an_api(opened: Store, package: Path) -> None:
@@ -101,7 +101,7 @@ async def test_a_pair_of_files_is_an_api(opened: Store, package: Path) -> None:
         greeted = await client.post("/hello/World:greet?fields=also/x&prettyPrint=false")
         assert greeted.content == b'{"also":{"x":1}}'
         assert (await client.post("/hello/a%2Fb:greet")).json()["greeting"] == "a/b"
-        # Errors at its addresses are told in its own way, those of the discovery service in the older.
+        # Errors at paths of the API have its own format; those of the discovery service have the older one.
         wrong = await client.post("/hello/World:greet?fields=nothing")
         assert wrong.json()["error"]["status"] == "INVALID_ARGUMENT"
         refused = await client.get("/hello/World:greet")
@@ -133,13 +133,13 @@ def test_a_document_without_a_matching_module_prevents_startup(
         ({"Host": "a:1", "X-Forwarded-Proto": "gopher"}, "http://a:1/"),
     ],
 )
-async def test_the_address_told_is_the_one_the_client_used(
+async def test_the_root_url_is_the_one_that_the_client_used(
     client: httpx.AsyncClient, headers: dict[str, str], root: str
 ) -> None:
     assert (await client.get("/api/taskqueue/v1beta2", headers=headers)).json()["rootUrl"] == root
 
 
-async def test_a_host_that_is_none_is_refused(client: httpx.AsyncClient) -> None:
+async def test_an_invalid_host_is_refused(client: httpx.AsyncClient) -> None:
     refused = await client.get("/api/taskqueue/v1beta2", headers={"Host": 'a"/><script>'})
     assert (refused.status_code, error_of(refused)["location"]) == (400, "Host")
     async with emulator("sqlite:///:memory:") as other:

@@ -1,6 +1,6 @@
-"""Requests as nobody should send them, made up from a seed: well framed ones, and ones that are no HTTP.
+"""Malformed requests, generated from a seed: well-framed ones, and ones that are not valid HTTP.
 
-A well framed request has a head that is HTTP and a body as long as it says; all else in it may be wrong.
+A well-framed request has a valid HTTP head and a body of the declared length; everything else may be invalid.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ RAW += (
 
 
 def well_framed(chance: random.Random) -> bytes:
-    """Return a request that is HTTP, and otherwise as wrong as chance will have it."""
+    """Return a request that is valid HTTP, but otherwise random."""
     method = chance.choice(METHODS)
     headers = [(name, chance.choice(values)) for name, values in chance.sample(HEADERS, chance.randrange(4))]
     if not any(name == "Host" for name, _ in headers):
@@ -173,8 +173,8 @@ def well_framed(chance: random.Random) -> bytes:
     return head.encode("latin-1") + b"\r\n" + framed
 
 
-def no_http(chance: random.Random) -> bytes:
-    """Return bytes that are no request, or one that breaks off."""
+def invalid_http(chance: random.Random) -> bytes:
+    """Return bytes that are not a request, or an incomplete request."""
     request = well_framed(chance)
     kinds: tuple[Callable[[], bytes], ...] = (
         lambda: chance.randbytes(chance.randrange(1, 400)),
@@ -217,7 +217,7 @@ def _query(chance: random.Random) -> str:
     pairs = [(chance.choice(NAMES), chance.choice(VALUES)) for _ in range(chance.choice((0, 0, 1, 2, 4, 150)))]
     if chance.random() < 0.4:
         pairs += [("numTasks", "1"), ("leaseSecs", "0"), ("newLeaseSeconds", "0")]
-    # A per cent sign stays as it is: broken escapes are wanted.
+    # Percent signs are not escaped, so that some escapes are invalid.
     return ("?" + "&".join(f"{quote(n, safe='%')}={quote(v, safe='%')}" for n, v in pairs)) if pairs else ""
 
 

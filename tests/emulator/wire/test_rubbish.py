@@ -1,4 +1,4 @@
-"""Rubbish by the thousand, over real sockets to a real process: every request is answered, none breaks anything."""
+"""Thousands of malformed requests over real sockets to a real process: each gets a reply, none does any harm."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 import trio
 
 from tests.emulator.server.running import TASKS
-from tests.emulator.wire.rubbish import no_http, well_framed
+from tests.emulator.wire.rubbish import invalid_http, well_framed
 from tests.processes import Running, queue
 
 CLIENTS = 8
@@ -34,8 +34,8 @@ def descriptors(running: Running) -> int:
 def send_all(
     running: Running, count: int, seed: int, make: Callable[[random.Random], bytes], check: Callable[..., None]
 ) -> None:
-    """Send requests from several clients, and see that the process holds no more descriptors afterwards."""
-    # What the service opens for itself, once it shows a page or somebody waits, is no leak.
+    """Send requests from several clients; check that the process has no more open file descriptors afterwards."""
+    # Descriptors that the service opens when it first serves a page or a waiting lease are not leaks.
     assert httpx.get(f"{running.address}/", trust_env=False).status_code == 200
     wait = {"params": {"numTasks": 1, "leaseSecs": 0}, "headers": {"Prefer": "wait=1"}}
     assert httpx.post(f"{running.address}{TASKS}/lease", trust_env=False, **wait).status_code == 200
@@ -43,7 +43,7 @@ def send_all(
     trio.run(send_from_clients, running.address, count, seed, make, check)
     deadline = time.monotonic() + ANSWER_SECONDS
     while descriptors(running) > before:
-        assert time.monotonic() < deadline, "connections are left open"
+        assert time.monotonic() < deadline, "connections were not closed"
         time.sleep(0.05)
     assert httpx.get(f"{running.address}/health", trust_env=False).status_code == 200
 
@@ -58,8 +58,8 @@ async def send_from_clients(
             request = make(chance)
             with trio.move_on_after(ANSWER_SECONDS) as scope:
                 async with await trio.open_tcp_stream(host, int(port)) as stream:
-                    check(request, await exchange(stream, request, make is no_http))
-            assert not scope.cancelled_caught, f"no answer to {request[:1000]!r}"
+                    check(request, await exchange(stream, request, make is invalid_http))
+            assert not scope.cancelled_caught, f"no reply to {request[:1000]!r}"
 
     async with trio.open_nursery() as nursery:
         for number in range(CLIENTS):
@@ -67,13 +67,13 @@ async def send_from_clients(
 
 
 async def exchange(stream: trio.SocketStream, request: bytes, ends: bool) -> bytes:
-    """Send a request and return the answer, or what came of it before the server closed."""
+    """Send a request and return the reply, or the part of it that arrived before the server closed the connection."""
     answer = b""
     try:
         await stream.send_all(request)
         if ends:
             await stream.send_eof()
-        while not is_whole(answer, request.startswith(b"HEAD ")) or ends:
+        while not is_complete(answer, request.startswith(b"HEAD ")) or ends:
             part = await stream.receive_some()
             if not part:
                 break
@@ -83,7 +83,7 @@ async def exchange(stream: trio.SocketStream, request: bytes, ends: bool) -> byt
     return answer
 
 
-def is_whole(answer: bytes, bodiless: bool) -> bool:
+def is_complete(answer: bytes, bodiless: bool) -> bool:
     head, separator, body = answer.partition(b"\r\n\r\n")
     if not separator:
         return False
@@ -92,7 +92,7 @@ def is_whole(answer: bytes, bodiless: bool) -> bool:
 
 
 def check_answer(request: bytes, answer: bytes) -> None:
-    """See that a well framed request got a whole answer: no 5xx, and errors in one of Google's two shapes."""
+    """Check that a well-framed request got a complete reply: no 5xx, and errors in one of Google's two formats."""
     line = request.partition(b"\r\n")[0]
     assert answer.startswith(b"HTTP/1.1 "), (line, answer[:200])
     status = int(answer[9:12])
@@ -110,15 +110,15 @@ def check_answer(request: bytes, answer: bytes) -> None:
     assert (status == 405) == (b"\r\nAllow: " in head or b"\r\nallow: " in head), (line, head)
 
 
-def check_rubbish(request: bytes, answer: bytes) -> None:
-    """See that the server's answer, if it gave one, blames who asked."""
+def check_not_a_server_error(request: bytes, answer: bytes) -> None:
+    """Check that the reply, if there is one, is not a server error."""
     if answer.startswith(b"HTTP/1.1 5"):
         assert answer.startswith((b"HTTP/1.1 501", b"HTTP/1.1 505")), (request[:300], answer[:300])
 
 
-def test_whatever_is_asked_is_answered_and_nothing_is_left_open(running: Running) -> None:
+def test_well_framed_requests_always_get_a_reply_and_leak_nothing(running: Running) -> None:
     send_all(running, 3000, 1, well_framed, check_answer)
 
 
-def test_what_is_no_request_harms_nobody(running: Running) -> None:
-    send_all(running, 1200, 2, no_http, check_rubbish)
+def test_invalid_http_does_no_harm(running: Running) -> None:
+    send_all(running, 1200, 2, invalid_http, check_not_a_server_error)
