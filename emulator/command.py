@@ -88,7 +88,7 @@ def access_notice(settings: EmulatorSettings) -> str:
         return f"queues are open to the holders of the tokens in {settings.token_file}"
     if _is_loopback(settings.host):
         return f"no --token-file: queues are open to every program on this machine ({settings.host} only)"
-    return f"no --token-file: queues are open to EVERYBODY who can reach {settings.host}"
+    return f"no --token-file: queues are open to EVERY client that can reach {settings.host}"
 
 
 def _is_loopback(host: str) -> bool:

@@ -88,7 +88,7 @@ class Tasks:
         """Return a page of tasks, including leased ones."""
         queue, queue_name = queue_of(self._service, call, Need.USE)
         full = wants_full(call.query)
-        size = values.whole_of(call.query, "pageSize", 0, PAGE_TASKS, PAGE_TASKS) or PAGE_TASKS
+        size = values.integer_of(call.query, "pageSize", 0, PAGE_TASKS, PAGE_TASKS) or PAGE_TASKS
         start = page_start(call.query.get("pageToken"))
         tasks = await self._service.call_store(self._store.peek, queue, size + 1, start)
         body: dict[str, Any] = {}
@@ -103,7 +103,7 @@ class Tasks:
         queue, queue_name = queue_of(self._service, call, Need.USE)
         body = parameters.body_object(call)
         full = wants_full(body)
-        count = values.whole_of(body, "maxTasks", 1, parameters.MAX_TASKS)
+        count = values.integer_of(body, "maxTasks", 1, parameters.MAX_TASKS)
         order = LeaseOrder(
             count=count,
             seconds=values.duration_of(body, "leaseDuration", parameters.MAX_LEASE_SECONDS),

@@ -129,7 +129,7 @@ class TaskQueueApi:
 
     async def _renew(self, queue: QueueKey, call: Call, body: dict[str, Any], task_id: str) -> Reply:
         _check_queue_name(body, queue, is_required=True)
-        seconds = parameters.whole(call.query, "newLeaseSeconds", 0, parameters.MAX_LEASE_SECONDS)
+        seconds = parameters.integer(call.query, "newLeaseSeconds", 0, parameters.MAX_LEASE_SECONDS)
         lease_us = _lease_timestamp(body)
         task = await self._service.call_store(self._store.renew, queue, task_id, lease_us, seconds)
         return Reply(value=task_resource(task, queue.name))
@@ -151,10 +151,10 @@ def _lease_order(query: Mapping[str, str], retry_limit: int | None) -> LeaseOrde
     tag = parameters.tag(query.get("tag"))
     if tag is not None and not group:
         raise ApiError(400, "tag requires groupByTag=true; add it or omit tag", "invalidParameter", "tag")
-    count = parameters.whole(query, "numTasks", 1, parameters.MAX_TASKS)
+    count = parameters.integer(query, "numTasks", 1, parameters.MAX_TASKS)
     return LeaseOrder(
         count=count,
-        seconds=parameters.whole(query, "leaseSecs", 0, parameters.MAX_LEASE_SECONDS),
+        seconds=parameters.integer(query, "leaseSecs", 0, parameters.MAX_LEASE_SECONDS),
         group_by_tag=group,
         tag=tag,
         max_bytes=parameters.payload_bytes(count),

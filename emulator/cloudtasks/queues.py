@@ -69,7 +69,7 @@ class Queues:
         location, mask = location_of(call), mask_of(call.query)
         if call.query.get("filter"):
             raise invalid("filter", call.query["filter"], "omit it; queues can't be filtered")
-        size = values.whole_of(call.query, "pageSize", 0, PAGE_QUEUES, PAGE_QUEUES) or PAGE_QUEUES
+        size = values.integer_of(call.query, "pageSize", 0, PAGE_QUEUES, PAGE_QUEUES) or PAGE_QUEUES
         start = page_start(call.query.get("pageToken"))
         project = parameters.queue_key(call.parameters["projectsId"], "any").project
         known = [

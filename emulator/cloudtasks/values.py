@@ -23,7 +23,7 @@ def duration_of(fields: Mapping[str, Any], name: str, max_seconds: int) -> int:
     return int(match[1])
 
 
-def whole_of(fields: Mapping[str, Any], name: str, lowest: int, highest: int, default: int | None = None) -> int:
+def integer_of(fields: Mapping[str, Any], name: str, lowest: int, highest: int, default: int | None = None) -> int:
     """Return an integer, which may also be a string of digits. Raises ApiError."""
     allowed = f"a whole number from {lowest} to {highest}"
     value = fields.get(name)

@@ -188,7 +188,7 @@ class Connection:
             raise ConnectionLostError from error
 
     async def _refuse(self, error: h11.RemoteProtocolError) -> None:
-        """Reply to invalid HTTP, unless a reply has already begun."""
+        """Reply to invalid HTTP, unless a reply has already started."""
         if self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             return
         message = f"the request is not valid HTTP/1.1: {error}; send a valid request"

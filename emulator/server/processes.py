@@ -84,7 +84,7 @@ async def _keep(
     """Keep one child running: restart it after a pause when it ends."""
     pause, announced = RESTART_SECONDS, False
     while True:
-        begun = trio.current_time()
+        started = trio.current_time()
         async with trio.open_nursery() as nursery:
             process = await nursery.start(_run_child, settings, listener)
             ready = await process.stdout.receive_some()
@@ -95,7 +95,9 @@ async def _keep(
             raise ChildFailedError(
                 f"process {number} exited with code {process.returncode} before it could serve; see its output"
             )
-        pause = RESTART_SECONDS if trio.current_time() - begun > YOUNG_SECONDS else min(2 * pause, MAX_RESTART_SECONDS)
+        pause = (
+            RESTART_SECONDS if trio.current_time() - started > YOUNG_SECONDS else min(2 * pause, MAX_RESTART_SECONDS)
+        )
         log.warning("process %d exited with code %s, restarting in %.1f s", number, process.returncode, pause)
         await trio.sleep(pause)
 

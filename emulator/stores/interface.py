@@ -207,7 +207,7 @@ class Store(Protocol):
         """Call `notify` when a queue may have work for an awaited lease, in whichever process the change is made.
 
         It is called from any thread. None means any queue; the first call has this argument and means that the
-        store has begun to listen. A notification may be spurious, and may be lost with a connection.
+        store has started to listen. A notification may be spurious, and may be lost with a connection.
         """
         ...
 
@@ -232,7 +232,7 @@ def unknown_task(queue: QueueKey, task_id: str) -> TaskUnknownError:
     return TaskUnknownError(f"task {task_id!r} does not exist in queue {queue.name}")
 
 
-def taken_id(task_id: str) -> TaskExistsError:
+def reserved_id(task_id: str) -> TaskExistsError:
     """Return the error for an ID that is in use or reserved."""
     return TaskExistsError(f"task {task_id!r} already exists or was deleted recently; use another id")
 

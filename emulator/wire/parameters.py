@@ -47,7 +47,7 @@ def task_name(name: object, location: str = "task") -> str:
     return name
 
 
-def whole(arguments: Mapping[str, str], name: str, lowest: int, highest: int) -> int:
+def integer(arguments: Mapping[str, str], name: str, lowest: int, highest: int) -> int:
     """Return an integer from the query. Raises ApiError if it is missing or out of bounds."""
     allowed = f"a whole number from {lowest} to {highest}"
     text = arguments.get(name)

@@ -65,9 +65,9 @@ def together(address: str, name: str, jobs: list[Callable[[Client], None]]) -> t
     for process in processes:
         process.start()
     ready.wait(START_SECONDS)
-    begun = time.perf_counter()
+    started = time.perf_counter()
     times = [results.get() for _ in jobs]
-    seconds = time.perf_counter() - begun
+    seconds = time.perf_counter() - started
     for process in processes:
         process.join()
         if process.exitcode:
@@ -128,9 +128,9 @@ def measure_wait(address: str) -> str:
     seconds = []
     for number in range(WAITS):
         time.sleep(random.uniform(0.02, 0.06))  # until the lease waits
-        begun = time.monotonic()
+        started = time.monotonic()
         client.insert(f"t{number}")
-        seconds.append(answered.get() - begun)
+        seconds.append(answered.get() - started)
     process.join()
     client.close()
     return f"  insert to waiting lease: {percentiles(seconds)}"
@@ -142,10 +142,10 @@ def fill(store: Store, key: QueueKey, depth: int) -> None:
     store.declare(key)
     if isinstance(store, SqliteStore):
         with store._file.write as database:
-            known, now = store._file.declared(key)
-            rows = ((known.live, name, PAYLOAD, tag, now, now, 0) for name, tag in names)
+            queue_row, now = store._file.find_or_create(key)
+            rows = ((queue_row.live, name, PAYLOAD, tag, now, now, 0) for name, tag in names)
             database.executemany(sqlite_store._INSERT, rows)
-            database.execute("UPDATE queues SET live_count = ? WHERE number = ?", (depth, known.number))
+            database.execute("UPDATE queues SET live_count = ? WHERE number = ?", (depth, queue_row.number))
     elif isinstance(store, RedisStore):
         while some := list(itertools.islice(names, 1000)):
             with store._redis.pipeline(transaction=False) as pipeline:
@@ -173,9 +173,9 @@ def measure_depth(url: str, address: str, depth: int) -> str:
     for verb, act in verbs.items():
         taken = []
         for _ in range(1 if verb == "purge" else LEASES):
-            begun = time.perf_counter()
+            started = time.perf_counter()
             act()
-            taken.append(time.perf_counter() - begun)
+            taken.append(time.perf_counter() - started)
         line += f"; {verb} {sorted(taken)[len(taken) // 2] * 1e6:.0f} µs"
     client.close()
     store.close()

@@ -58,11 +58,11 @@ class Client:
                 self.delete(task_id)
 
     def _timed(self, kind: str, method: bytes, target: str, body: bytes, expected: int, headers: bytes = b"") -> bytes:
-        begun = time.perf_counter()
+        started = time.perf_counter()
         length = b"Content-Length: %d\r\n" % len(body) if body or method == b"POST" else b""
         self._socket.sendall(method + b" " + target.encode() + self._head + headers + length + b"\r\n" + body)
         status, reply = self._reply()
-        self.times.seconds[kind].append(time.perf_counter() - begun)
+        self.times.seconds[kind].append(time.perf_counter() - started)
         if status != expected:
             raise RuntimeError(f"{method!r} {target}: {status} {reply!r}")
         return reply

@@ -221,7 +221,7 @@ def awaited_queues_are_notified(store: Store, queue: QueueKey) -> None:
     awaited = LeaseOrder(1, 600, awaited=True, retry_limit=3)
     notifications: SimpleQueue[QueueKey | None] = SimpleQueue()
     store.watch(notifications.put)
-    assert notifications.get(timeout=10) is None  # the store has begun to listen
+    assert notifications.get(timeout=10) is None  # the store has started to listen
 
     def lease_after(act: Callable[[], object]) -> Task:
         assert store.lease(queue, awaited) == []

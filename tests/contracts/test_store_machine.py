@@ -38,7 +38,7 @@ class Machine(RuleBasedStateMachine):
         for store in stores:
             store.reset()
             store.declare(QUEUE)
-        self.begun = [store.now_us() for store in stores]
+        self.started = [store.now_us() for store in stores]
 
     def same(self, model: Callable[[], Any], real: Callable[[int, Store], Any]) -> tuple[Any, list[Any]]:
         """Execute a step on the model and the stores; return the results after checking that all refused, or none."""
@@ -60,7 +60,7 @@ class Machine(RuleBasedStateMachine):
                 (task.id, task.tag, task.leases) for task in expected
             ]
             for task, model in zip(tasks, expected, strict=True):
-                assert 0 <= task.eta_us - self.begun[index] - model.eta[0] * SECOND < ELAPSED
+                assert 0 <= task.eta_us - self.started[index] - model.eta[0] * SECOND < ELAPSED
                 assert task.payload == f"payload-{task.id}"
 
     @rule(task_id=IDS, tag=TAGS, delay=SECONDS)

@@ -32,7 +32,7 @@ from emulator.stores.interface import (
     lease_conflict,
     lease_expired,
     microseconds_ahead,
-    taken_id,
+    reserved_id,
     unknown_task,
 )
 from emulator.stores.redis import connection as redis_connection
@@ -94,7 +94,7 @@ class RedisStore:
     def _run(self, verb: str, queue: QueueKey, *arguments: str | int) -> Any:
         """Run a script and return its reply. The last two arguments of every script are for notifications."""
         all_arguments = (*arguments, CHANNEL, _name(queue))
-        begun = time.perf_counter()
+        started = time.perf_counter()
         try:
             with _reached():
                 # If the script is unknown (NOSCRIPT), it was not executed: redis-py loads it and calls it again.
@@ -102,7 +102,7 @@ class RedisStore:
         except StoreUnavailableError:
             self._fastest = SLOW_SECONDS
             raise
-        self._fastest = min(time.perf_counter() - begun, self._fastest * ESTIMATE_GROWTH)
+        self._fastest = min(time.perf_counter() - started, self._fastest * ESTIMATE_GROWTH)
         return reply
 
     @property
@@ -120,7 +120,7 @@ class RedisStore:
         eta = "" if task.eta_us is None else task.eta_us
         reply = self._run_declared("insert", queue, task.id, task.payload, task.tag or "", eta)
         if reply == "exists":
-            raise taken_id(task.id)
+            raise reserved_id(task.id)
         return _task(reply)
 
     def get(self, queue: QueueKey, task_id: str) -> Task:

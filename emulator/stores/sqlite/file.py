@@ -29,18 +29,18 @@ SWEEP_RETRY_SECONDS = 1.0  # after a failed transaction
 SWEEP_PAUSE = 0.005  # s between two transactions, in which others can use the file
 
 _FAILURES = (sqlite3.OperationalError, sqlite3.ProgrammingError)
-_KNOWN = (
+_FIND = (
     "SELECT offset_us, number, live, dead, live_count, dead_count, paused, awaited "
     "FROM clock LEFT JOIN queues ON project = ? AND name = ?"
 )
 # A reset deletes all queues at once, and queue numbers only increase.
-_FORGOTTEN = "queue < (SELECT coalesce(min(number), 9223372036854775807) FROM queues)"
+_DELETED_QUEUE = "queue < (SELECT coalesce(min(number), 9223372036854775807) FROM queues)"
 # For each table, how to find garbage rows and how to delete one. CROSS JOIN makes SQLite start with the garbage.
 _SWEEPS = (
     ("SELECT t.rowid FROM garbage g CROSS JOIN tasks t ON t.part = g.part", "DELETE FROM tasks WHERE rowid = ?"),
-    (f"SELECT queue, id FROM tombstones WHERE {_FORGOTTEN}", "DELETE FROM tombstones WHERE queue = ? AND id = ?"),
+    (f"SELECT queue, id FROM tombstones WHERE {_DELETED_QUEUE}", "DELETE FROM tombstones WHERE queue = ? AND id = ?"),
     (
-        f"SELECT queue, second FROM lease_counts WHERE {_FORGOTTEN}",
+        f"SELECT queue, second FROM lease_counts WHERE {_DELETED_QUEUE}",
         "DELETE FROM lease_counts WHERE queue = ? AND second = ?",
     ),
     (
@@ -50,7 +50,7 @@ _SWEEPS = (
 )
 
 
-class Queue(NamedTuple):
+class QueueRow(NamedTuple):
     """The row of a queue: its number, the parts with its tasks and its dead letters, its counts and flags."""
 
     number: int
@@ -100,7 +100,7 @@ class _Transaction:
 class SqliteFile:
     """One file. `read` (a consistent snapshot) and `write` are transactions that hold the lock.
 
-    `known`, `declared` and `now_us` must be called within one of them.
+    `find`, `find_or_create` and `now_us` must be called within one of them.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -160,31 +160,31 @@ class SqliteFile:
         (offset,) = self.database.execute("SELECT offset_us FROM clock").fetchone()
         return time.time_ns() // 1000 + int(offset)
 
-    def known(self, queue: QueueKey) -> tuple[Queue | None, int]:
+    def find(self, queue: QueueKey) -> tuple[QueueRow | None, int]:
         """Return the queue, or None if it does not exist, and the time."""
-        offset, number, *values = self.database.execute(_KNOWN, (queue.project, queue.name)).fetchone()
+        offset, number, *values = self.database.execute(_FIND, (queue.project, queue.name)).fetchone()
         now = time.time_ns() // 1000 + offset
-        return (None if number is None else Queue(number, *values)), now
+        return (None if number is None else QueueRow(number, *values)), now
 
-    def declared(self, queue: QueueKey) -> tuple[Queue, int]:
+    def find_or_create(self, queue: QueueKey) -> tuple[QueueRow, int]:
         """Return the queue, which is created if it does not exist, and the time."""
-        known, now = self.known(queue)
-        while known is None:
+        queue_row, now = self.find(queue)
+        while queue_row is None:
             self.database.execute(
                 "INSERT INTO queues (project, name, live, dead) SELECT ?, ?, next_part, next_part + 1 FROM clock",
                 (queue.project, queue.name),
             )
             self.database.execute("UPDATE clock SET next_part = next_part + 2")
-            known, now = self.known(queue)
-        return known, now
+            queue_row, now = self.find(queue)
+        return queue_row, now
 
     def watch(self, notify: Notify) -> None:
         """Call `notify` when an awaited queue may have work."""
         self._notifications.listen(notify)
 
-    def notify(self, queue: QueueKey | None, known: Queue | None = None) -> None:
-        """Notify every process of this queue if it was awaited when `known` was read; if None, of any queue."""
-        if queue is not None and (known is None or not known.awaited):
+    def notify(self, queue: QueueKey | None, queue_row: QueueRow | None = None) -> None:
+        """Notify every process of this queue if it was awaited when `queue_row` was read; if None, of any queue."""
+        if queue is not None and (queue_row is None or not queue_row.awaited):
             return
         self._notifications.notify(queue)
         with self.read as database:

@@ -184,11 +184,11 @@ async def test_closing_the_server_disconnects_idle_and_waiting_clients_at_once(
         waiting = await connect(port)
         await waiting.send_all(b"GET /hold?waiting HTTP/1.1\r\nHost: x\r\n\r\n")
         await trio.testing.wait_all_tasks_blocked(0.02)
-        begun = trio.current_time()
+        started = trio.current_time()
         scope.cancel()
         assert await read_all(idle) == b""
         assert await read_all(waiting) == b""
-        assert trio.current_time() - begun < listening.GRACEFUL_SECONDS
+        assert trio.current_time() - started < listening.GRACEFUL_SECONDS
     assert ENDED == [b"waiting"]
 
 

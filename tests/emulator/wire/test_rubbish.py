@@ -17,7 +17,7 @@ from tests.emulator.wire.rubbish import invalid_http, well_framed
 from tests.processes import Running, queue
 
 CLIENTS = 8
-ANSWER_SECONDS = 20
+REPLY_SECONDS = 20
 PAGES = (b" / ", b" /?", b" /queues/", b" /static/")
 
 
@@ -41,7 +41,7 @@ def send_all(
     assert httpx.post(f"{running.address}{TASKS}/lease", trust_env=False, **wait).status_code == 200
     before = descriptors(running)
     trio.run(send_from_clients, running.address, count, seed, make, check)
-    deadline = time.monotonic() + ANSWER_SECONDS
+    deadline = time.monotonic() + REPLY_SECONDS
     while descriptors(running) > before:
         assert time.monotonic() < deadline, "connections were not closed"
         time.sleep(0.05)
@@ -53,10 +53,10 @@ async def send_from_clients(
 ) -> None:
     host, _, port = address.removeprefix("http://").partition(":")
 
-    async def client(chance: random.Random) -> None:
+    async def client(rng: random.Random) -> None:
         for _ in range(count // CLIENTS):
-            request = make(chance)
-            with trio.move_on_after(ANSWER_SECONDS) as scope:
+            request = make(rng)
+            with trio.move_on_after(REPLY_SECONDS) as scope:
                 async with await trio.open_tcp_stream(host, int(port)) as stream:
                     check(request, await exchange(stream, request, make is invalid_http))
             assert not scope.cancelled_caught, f"no reply to {request[:1000]!r}"
@@ -68,40 +68,40 @@ async def send_from_clients(
 
 async def exchange(stream: trio.SocketStream, request: bytes, ends: bool) -> bytes:
     """Send a request and return the reply, or the part of it that arrived before the server closed the connection."""
-    answer = b""
+    reply = b""
     try:
         await stream.send_all(request)
         if ends:
             await stream.send_eof()
-        while not is_complete(answer, request.startswith(b"HEAD ")) or ends:
+        while not is_complete(reply, request.startswith(b"HEAD ")) or ends:
             part = await stream.receive_some()
             if not part:
                 break
-            answer = (answer + part).removeprefix(b"HTTP/1.1 100 \r\n\r\n")
+            reply = (reply + part).removeprefix(b"HTTP/1.1 100 \r\n\r\n")
     except trio.BrokenResourceError:
         assert ends
-    return answer
+    return reply
 
 
-def is_complete(answer: bytes, bodiless: bool) -> bool:
-    head, separator, body = answer.partition(b"\r\n\r\n")
+def is_complete(reply: bytes, bodiless: bool) -> bool:
+    head, separator, body = reply.partition(b"\r\n\r\n")
     if not separator:
         return False
     lengths = [line[15:] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
     return bodiless or not lengths or len(body) >= int(lengths[0])
 
 
-def check_answer(request: bytes, answer: bytes) -> None:
+def check_reply(request: bytes, reply: bytes) -> None:
     """Check that a well-framed request got a complete reply: no 5xx, and errors in one of Google's two formats."""
     line = request.partition(b"\r\n")[0]
-    assert answer.startswith(b"HTTP/1.1 "), (line, answer[:200])
-    status = int(answer[9:12])
-    assert status < 500, (request[:1000], answer[:500])
-    head, _, body = answer.partition(b"\r\n\r\n")
+    assert reply.startswith(b"HTTP/1.1 "), (line, reply[:200])
+    status = int(reply[9:12])
+    assert status < 500, (request[:1000], reply[:500])
+    head, _, body = reply.partition(b"\r\n\r\n")
     if status < 400 or line.startswith(b"HEAD "):
         return
     if any(page in line for page in PAGES) and b"application/json" not in head:
-        assert b"</html>" in body, (line, answer[:300])
+        assert b"</html>" in body, (line, reply[:300])
         return
     error = json.loads(body)["error"]
     assert error["code"] == status
@@ -110,14 +110,14 @@ def check_answer(request: bytes, answer: bytes) -> None:
     assert (status == 405) == (b"\r\nAllow: " in head or b"\r\nallow: " in head), (line, head)
 
 
-def check_not_a_server_error(request: bytes, answer: bytes) -> None:
+def check_not_a_server_error(request: bytes, reply: bytes) -> None:
     """Check that the reply, if there is one, is not a server error."""
-    if answer.startswith(b"HTTP/1.1 5"):
-        assert answer.startswith((b"HTTP/1.1 501", b"HTTP/1.1 505")), (request[:300], answer[:300])
+    if reply.startswith(b"HTTP/1.1 5"):
+        assert reply.startswith((b"HTTP/1.1 501", b"HTTP/1.1 505")), (request[:300], reply[:300])
 
 
 def test_well_framed_requests_always_get_a_reply_and_leak_nothing(running: Running) -> None:
-    send_all(running, 3000, 1, well_framed, check_answer)
+    send_all(running, 3000, 1, well_framed, check_reply)
 
 
 def test_invalid_http_does_no_harm(running: Running) -> None:

@@ -36,7 +36,7 @@ local function bury(task)
 end
 
 -- Whether the task may be leased again; if not, it is moved to the dead letters.
-local function alive(task)
+local function below_limit(task)
   if not limit or task.leases < limit then return true end
   bury(task)
   return false
@@ -47,7 +47,7 @@ if rule == 'oldest' then
     local oldest = due(1)[1]
     if not oldest then break end
     local task = read(oldest)
-    if alive(task) then
+    if below_limit(task) then
       tag = task.tag
       rule = 'tag'
     end
@@ -65,7 +65,7 @@ while rule ~= 'oldest' and #leased < count and not full and buried < MAX_BURIED 
       seen[id] = true
       fresh = fresh + 1
       local task = read(id)
-      if alive(task) then
+      if below_limit(task) then
         size = size + redis.call('HSTRLEN', PAYLOADS, id)
         if #leased > 0 and size > max_bytes then
           full = true
