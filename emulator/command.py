@@ -77,7 +77,7 @@ def create_command(configure_logging: Callable[[], None]) -> click.Command:
         except* (ValueError, OSError, StoreUnavailableError, ChildFailedError) as group:
             raise click.ClickException(str(first_error(group))) from None
 
-    for option in reversed(OPTIONS):
+    for option in OPTIONS:
         emulator = option(emulator)
     return emulator
 

@@ -62,7 +62,7 @@ def _load(service: QueueService, package: str, path: Path) -> Api:
     name, version = path.stem.rsplit("_", 1)
     document = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
     if importlib.util.find_spec(f"{package}.{path.stem}") is None:
-        raise ValueError(f"{path.name} needs a module {path.stem}.py in the same folder; there is none")
+        raise ValueError(f"{path.name} needs a module {path.stem}.py in the same folder, which does not exist")
     module = importlib.import_module(f"{package}.{path.stem}")
     verbs: Mapping[str, Verb] = module.verbs(service)
     described = {method["id"]: method for method in methods(document)}

@@ -22,7 +22,7 @@ import trio
 from emulator.stores.interface import SECOND, LeaseOrder, QueueKey, Store, Task
 
 MAX_WAIT = 60  # s
-# Notifications can be lost (a broken connection to Redis, a process in another container); so the first waiter polls.
+# Notifications can be lost (a broken connection to Redis, a process in another container), so the first waiter polls.
 POLL_INTERVAL = 1.0
 
 CallStore = Callable[..., Awaitable[Any]]

@@ -41,7 +41,7 @@ class LeaseConflictError(StoreError):
 
 
 class StoreUnavailableError(Exception):
-    """The store is unreachable. The last operation may or may not have been executed."""
+    """The store is unreachable or failed. The operation may or may not have been executed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +212,7 @@ class Store(Protocol):
         ...
 
     def ping(self) -> None:
-        """Return if the store answers."""
+        """Return normally if the store responds."""
         ...
 
     def close(self) -> None:

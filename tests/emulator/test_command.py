@@ -46,6 +46,11 @@ def test_logging_is_configured_before_the_service_starts(monkeypatch: pytest.Mon
     assert calls == ["configure_logging", "run"]
 
 
+def test_the_help_lists_the_options_in_order() -> None:
+    names = [option.opts[0] for option in command.main.params]
+    assert (names[:3], names[-1]) == (["--host", "--port", "--store"], "--legacy-shapes")
+
+
 def test_an_invalid_store_is_reported_as_one_line() -> None:
     result = CliRunner().invoke(command.main, ["--port", "0", "--store", "mysql://x"])
     assert result.exit_code == 1

@@ -73,7 +73,7 @@ def _reached() -> Iterator[None]:
     try:
         yield
     except redis.RedisError as error:
-        raise StoreUnavailableError(f"the store is unreachable: {error}") from error
+        raise StoreUnavailableError(f"the store failed: {error}") from error
 
 
 class RedisStore:

@@ -79,7 +79,7 @@ class _Transaction:
             self._begin()
         except _FAILURES as error:
             self._lock.release()
-            raise StoreUnavailableError(f"the store is unreachable: {error}") from error
+            raise StoreUnavailableError(f"the store failed: {error}") from error
         return self._database
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
@@ -87,14 +87,14 @@ class _Transaction:
             if error is None:
                 self._database.execute("COMMIT")
         except _FAILURES as failure:
-            raise StoreUnavailableError(f"the store is unreachable: {failure}") from failure
+            raise StoreUnavailableError(f"the store failed: {failure}") from failure
         finally:
             # Needed after a failed commit too. If the disk is full, SQLite may already have rolled back.
             if self._database.in_transaction:
                 self._database.rollback()
             self._lock.release()
         if isinstance(error, _FAILURES):
-            raise StoreUnavailableError(f"the store is unreachable: {error}") from error
+            raise StoreUnavailableError(f"the store failed: {error}") from error
 
 
 class SqliteFile:
