@@ -1,29 +1,37 @@
-"""The application put together: every API of api_data/, discovery, batches, health, pages; all behind one edge."""
+"""A store and access rules → the complete ASGI application: APIs, discovery, batches, health, metrics, pages."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import cast
 
 from emulator import discovery
 from emulator.pages import operations
 from emulator.pages.queues import create_pages
 from emulator.permissions.access import Access, Need
-from emulator.queues.service import QueueService
+from emulator.queues.queue_service import QueueService
 from emulator.stores.interface import Store
 from emulator.wire import batches
-from emulator.wire.asgi import edge
+from emulator.wire.asgi import asgi_app
 from emulator.wire.bodies import Asgi
 from emulator.wire.dispatch import Dispatcher
 from emulator.wire.routing import Routes
 
-EVERYTHING_OPEN = Access()
+UNRESTRICTED = Access()
 
 
-def create_app(store: Store, access: Access = EVERYTHING_OPEN, api_data: Path = discovery.API_DATA) -> Asgi:
-    """Return the application on this store. Raises ValueError for a pair of api_data/ that doesn't fit."""
-    service = QueueService(store, access)
-    loaded = discovery.load(service, api_data)
+def create_app(
+    store: Store,
+    access: Access = UNRESTRICTED,
+    *,
+    legacy_shapes: bool = False,
+    apis: str = discovery.API_PACKAGE,
+) -> Asgi:
+    """Return the application. `apis` is the package that contains the APIs.
+
+    Raises ValueError if the discovery document of an API doesn't match its module.
+    """
+    service = QueueService(store, access, legacy_shapes=legacy_shapes)
+    loaded = discovery.load(service, apis)
     routes = Routes()
     styles = {route.path[1:].partition("/")[0]: api.errors for api in loaded for route in api.routes}
     schemas = {name: schema for api in loaded for name, schema in api.schemas().items()}
@@ -33,4 +41,4 @@ def create_app(store: Store, access: Access = EVERYTHING_OPEN, api_data: Path = 
     routes.add(discovery.discovery_routes(loaded))
     routes.add(batches.routes(dispatcher.answer))
     routes.add(operations.routes(service))
-    return edge(dispatcher, cast(Asgi, create_pages(service)), lambda call: access.check(call, Need.MANAGE))
+    return asgi_app(dispatcher, cast(Asgi, create_pages(service)), lambda call: access.check(call, Need.MANAGE))

@@ -1,68 +1,94 @@
-"""The options of the command that serves the queues, wherever that command stands."""
+"""The command that runs the queue service: `python -m emulator`, and `render-trio emulator`."""
 
 from __future__ import annotations
 
-import functools
 import ipaddress
+import logging
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import click
 
-from emulator.server.serving import EmulatorSettings
-from emulator.stores.interface import TOMBSTONE_SECONDS
+from emulator.server.processes import ChildFailedError, run
+from emulator.settings import EmulatorSettings
+from emulator.stores.interface import StoreUnavailableError
+from emulator.wire.errors import first_error
 
+DEFAULTS = EmulatorSettings()
 _FILE = click.Path(exists=True, dir_okay=False)
 
 OPTIONS = (
-    click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on."),
-    click.option("--port", default=5052, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one."),
+    click.option("--host", default=DEFAULTS.host, show_default=True, help="Address to listen on."),
+    click.option(
+        "--port",
+        default=DEFAULTS.port,
+        show_default=True,
+        type=click.IntRange(0, 65535),
+        help="Port to listen on; 0 selects a free port.",
+    ),
     click.option(
         "--store",
-        default="sqlite:///queue.sqlite3",
+        default=DEFAULTS.store,
         show_default=True,
-        help="sqlite:///FILE, redis://…, rediss://… or redis+sentinel://….",
+        help="Where tasks are stored: sqlite:///FILE, redis://…, rediss://… or redis+sentinel://….",
     ),
     click.option(
         "--processes",
-        default=1,
+        default=DEFAULTS.processes,
         show_default=True,
         type=click.IntRange(1, 64),
-        help="How many processes share the port and the store.",
+        help="Number of processes that share the port and the store.",
     ),
-    click.option("--queues", "queue_file", type=_FILE, help="queue.yaml: the queues that there are."),
-    click.option("--token-file", type=_FILE, help="EMAIL: TOKEN, a line each; who may do what."),
+    click.option("--queues", "queue_file", type=_FILE, help="queue.yaml that defines the queues and their access."),
+    click.option("--token-file", type=_FILE, help="YAML file with one EMAIL: TOKEN per line; enables access control."),
     click.option(
         "--tombstone-seconds",
-        default=TOMBSTONE_SECONDS,
+        default=DEFAULTS.tombstone_seconds,
         show_default=True,
         type=click.IntRange(0, 604_800),
-        help="How long a deleted task's name stays taken.",
+        help="Seconds for which the ID of a deleted task stays reserved.",
     ),
-    click.option("--test-verbs", is_flag=True, help="Serve /admin/reset and /admin/clock, for tests."),
+    click.option("--test-verbs", is_flag=True, help="Enable /admin/reset and /admin/clock, for tests."),
+    click.option(
+        "--legacy-shapes",
+        is_flag=True,
+        envvar="EMULATOR_LEGACY_SHAPES",
+        show_envvar=True,
+        help="Use the list format of older Task Queue clients.",
+    ),
 )
 
 
-def with_emulator_options(command: Callable[[EmulatorSettings], None]) -> Callable[..., None]:
-    """Return the command with these options; it is given the settings."""
+def create_command(configure_logging: Callable[[], None]) -> click.Command:
+    """Return the command `emulator`. `configure_logging` is called before anything is logged.
 
-    @functools.wraps(command)
-    def run(**options: Any) -> None:
-        command(EmulatorSettings(**options))
+    The command reports an invalid setting, an unreachable store or a port in use as one line, with exit code 1.
+    """
 
-    wrapped: Callable[..., None] = run
-    for option in reversed(OPTIONS):
-        wrapped = option(wrapped)
-    return wrapped
+    @click.command("emulator")
+    def emulator(**options: Any) -> None:
+        """Run the queue service: pull queues (Task Queue v1beta2, Cloud Tasks v2beta2) on SQLite or Redis."""
+        settings = EmulatorSettings(**options)
+        configure_logging()
+        click.echo(access_notice(settings), err=True)
+        try:
+            run(settings, lambda address: click.echo(f"listening on {address}"))
+        except* (ValueError, OSError, StoreUnavailableError, ChildFailedError) as group:
+            raise click.ClickException(str(first_error(group))) from None
+
+    for option in OPTIONS:
+        emulator = option(emulator)
+    return emulator
 
 
-def openness(settings: EmulatorSettings) -> str:
-    """Return a sentence on who may use the queues, to be said at the start."""
+def access_notice(settings: EmulatorSettings) -> str:
+    """Return the sentence, printed at startup, that states which clients have access to the queues."""
     if settings.token_file:
         return f"queues are open to the holders of the tokens in {settings.token_file}"
     if _is_loopback(settings.host):
         return f"no --token-file: queues are open to every program on this machine ({settings.host} only)"
-    return f"no --token-file: queues are open to EVERYBODY who reaches {settings.host}"
+    return f"no --token-file: queues are open to EVERY client that can reach {settings.host}"
 
 
 def _is_loopback(host: str) -> bool:
@@ -72,3 +98,10 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def _configure_logging() -> None:
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+
+
+main = create_command(_configure_logging)

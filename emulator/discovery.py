@@ -1,17 +1,18 @@
-"""The APIs: every pair in api_data/, loaded; and the discovery service that tells of them.
+"""A package of APIs → their routes, and the discovery service that describes them.
 
-A pair is `name_version.json`, the discovery document, and `name_version.py` with
+An API is a pair of files in the package: the discovery document `name_version.json`, and the module
+`name_version.py` with
 
-    ERRORS: ErrorStyle                                       how the API tells errors
-    def verbs(service: QueueService) -> Mapping[str, Verb]   its verbs by the document's method ids
+    ERRORS: ErrorStyle                                       the format of the API's error replies
+    def verbs(service: QueueService) -> Mapping[str, Verb]   its verbs by method ID
 
-Methods and addresses come from the document alone, so that the two can't tell different things.
+Methods and paths are defined only in the document, so that document and routes can't disagree.
 """
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,16 +20,16 @@ from typing import Any
 
 import msgspec
 
-from emulator.queues.service import QueueService
+from emulator.queues.queue_service import QueueService
 from emulator.wire.calls import Call, Reply, Route, Verb
 from emulator.wire.errors import ApiError, ErrorStyle
 
-API_DATA = Path(__file__).parent / "api_data"
+API_PACKAGE = "emulator.api_data"
 
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """One API: its discovery document, its routes, and how it tells errors."""
+    """One API: its discovery document, its routes, and the format of its errors."""
 
     name: str
     version: str
@@ -37,60 +38,59 @@ class Api:
     errors: ErrorStyle
 
     def schemas(self) -> dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]]:
-        """Return the schema of each method's reply, by the method's id, and those that it refers to."""
+        """Return, by method ID, the schema of the method's reply and the API's schemas that it can refer to."""
         schemas = self.document.get("schemas", {})
         return {method["id"]: (method.get("response", {}), schemas) for method in methods(self.document)}
 
 
-def load(service: QueueService, folder: Path = API_DATA) -> list[Api]:
-    """Return every API of a folder. Raises ValueError when document and verbs don't fit together."""
-    return [_load(service, path) for path in sorted(folder.glob("*_*.json"))]
+def load(service: QueueService, package: str = API_PACKAGE) -> list[Api]:
+    """Return every API of the package. Raises ValueError if a document and its module don't match."""
+    documents = [
+        path for folder in importlib.import_module(package).__path__ for path in sorted(Path(folder).glob("*_*.json"))
+    ]
+    return [_load(service, package, path) for path in documents]
 
 
 def methods(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield the methods of a discovery document, those of resources within resources too."""
+    """Yield the methods of a discovery document, including those of nested resources."""
     yield from document.get("methods", {}).values()
     for resource in document.get("resources", {}).values():
         yield from methods(resource)
 
 
-def _load(service: QueueService, path: Path) -> Api:
+def _load(service: QueueService, package: str, path: Path) -> Api:
     name, version = path.stem.rsplit("_", 1)
     document = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-    module_path = path.with_suffix(".py")
-    specification = importlib.util.spec_from_file_location(f"emulator.api_data.{path.stem}", module_path)
-    if not module_path.is_file() or specification is None or specification.loader is None:
-        raise ValueError(f"{path.name} has no {module_path.name} beside it")
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[specification.name] = module  # as an import would: dataclasses look their module up
-    specification.loader.exec_module(module)
+    if importlib.util.find_spec(f"{package}.{path.stem}") is None:
+        raise ValueError(f"{path.name} needs a module {path.stem}.py in the same folder, which does not exist")
+    module = importlib.import_module(f"{package}.{path.stem}")
     verbs: Mapping[str, Verb] = module.verbs(service)
     described = {method["id"]: method for method in methods(document)}
     if described.keys() != verbs.keys():
-        apart = ", ".join(sorted(described.keys() ^ verbs.keys()))
-        raise ValueError(f"{path.name} and {path.stem}.py don't both have: {apart}")
+        difference = ", ".join(sorted(described.keys() ^ verbs.keys()))
+        raise ValueError(f"{path.name} and {path.stem}.py must define the same methods; only in one: {difference}")
     routes = tuple(
         Route(
-            name,
+            method_id,
             method["httpMethod"],
             f"/{document['servicePath']}{method.get('flatPath', method['path'])}",
-            verbs[name],
+            verbs[method_id],
         )
-        for name, method in described.items()
+        for method_id, method in described.items()
     )
     return Api(name, version, document, routes, module.ERRORS)
 
 
 def discovery_routes(apis: list[Api]) -> list[Route]:
-    """Return the routes of the discovery service, under its old and its usual addresses."""
+    """Return the routes of the discovery service, at its current path and at its older one, /api/."""
     known = {(api.name, api.version): api for api in apis}
 
     async def describe(call: Call) -> Reply:
         name, version = call.parameters["api"], call.parameters["version"]
         api = known.get((name, version))
         if api is None:
-            there = ", ".join(f"{n}/{v}" for n, v in known)
-            raise ApiError(404, f"there is no API {name[:60]}/{version[:60]}; there is: {there}")
+            available = ", ".join(f"{n}/{v}" for n, v in known)
+            raise ApiError(404, f"API {name[:60]}/{version[:60]} does not exist; available: {available}")
         base = {"rootUrl": call.root, "baseUrl": call.root + api.document["servicePath"]}
         return Reply(value={**api.document, **base})
 

@@ -1,4 +1,4 @@
-"""A TCP proxy that loses one reply: the request arrives and is carried out, and then the connection is cut."""
+"""A TCP proxy that drops one reply: the request is forwarded and executed, then the connection is cut."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 
 
 class CuttingProxy:
-    """Forwards connections to a port of this host, from one of its own."""
+    """Forwards connections from its own port to a target port on this host."""
 
     def __init__(self, target: int) -> None:
         self._target = target
@@ -21,12 +21,12 @@ class CuttingProxy:
         self._thread.start()
 
     def lose_next_reply(self) -> None:
-        """Cut the connection instead of forwarding what the target says next."""
+        """Cut the connection instead of forwarding the next data from the target."""
         self.lost.clear()
         self._lose.set()
 
     def _accept(self) -> None:
-        with contextlib.suppress(OSError):  # it was closed
+        with contextlib.suppress(OSError):  # the listener was closed
             while True:
                 client, _ = self._listener.accept()
                 upstream = socket.create_connection(("127.0.0.1", self._target))
@@ -35,7 +35,7 @@ class CuttingProxy:
                     threading.Thread(target=self._pump, args=(source, sink, replies), daemon=True).start()
 
     def _pump(self, source: socket.socket, sink: socket.socket, replies: bool) -> None:
-        with contextlib.suppress(OSError):  # either side has gone
+        with contextlib.suppress(OSError):  # either side was closed
             while data := source.recv(65536):
                 if replies and self._lose.is_set():
                     self._lose.clear()
@@ -47,7 +47,7 @@ class CuttingProxy:
                 end.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """End everything."""
+        """Close the listener and all connections."""
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._thread.join()

@@ -1,4 +1,4 @@
-"""A real redis-server for tests: on a free port, in a folder of its own, stopped afterwards."""
+"""A real redis-server for tests, on a free port and in its own folder."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ START_SECONDS = 10.0
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return an unused port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 class RedisServer:
-    """One server; it keeps its port and its data over restarts."""
+    """A server that keeps its port across restarts, and its data if `durable`."""
 
     def __init__(self, folder: Path, *, durable: bool = False, options: Sequence[str] = ()) -> None:
         if shutil.which("redis-server") is None:
             raise RuntimeError("redis-server is missing: apt-get install redis-server")
         self.port = free_port()
         self._folder = folder
-        # durable: what was acknowledged survives a kill.
+        # With `durable`, acknowledged writes survive a kill.
         self._options = ["--appendonly", "yes", "--appendfsync", "always"] if durable else ["--save", ""]
         self._options += options
         self._process: subprocess.Popen[bytes] | None = None
@@ -39,7 +39,7 @@ class RedisServer:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
-        """Start the server and wait until it answers."""
+        """Start the server and wait until it responds."""
         command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder)]
         self._process = subprocess.Popen(
             [*command, *self._options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -56,7 +56,7 @@ class RedisServer:
                     time.sleep(0.02)
 
     def stop(self, *, kill: bool = False) -> None:
-        """Stop the server, or kill it."""
+        """Stop the server, with SIGKILL if `kill`."""
         if self._process is not None:
             self._process.kill() if kill else self._process.terminate()
             self._process.wait(10)

@@ -1,6 +1,6 @@
-"""Run a module with a wall clock that can jump: `CLOCK_FILE` holds the seconds that it is ahead.
+"""Run a module with a wall clock that can jump: the file `CLOCK_FILE` contains its offset in seconds.
 
-usage: CLOCK_FILE=… python -m tests.shifted_clock MODULE [arguments]; SIGUSR1 makes it look at the file again.
+usage: CLOCK_FILE=… python -m tests.shifted_clock MODULE [arguments]; on SIGUSR1, it reads the file again.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ _time, _time_ns = time.time, time.time_ns
 
 
 def install(file: Path) -> None:
-    """Let this process's wall clock follow the file."""
-    ahead = 0
+    """Make the wall clock of this process follow the file."""
+    offset = 0
 
-    def look(*_: object) -> None:
-        nonlocal ahead
-        ahead = int(file.read_text())
+    def read_offset(*_: object) -> None:
+        nonlocal offset
+        offset = int(file.read_text())
 
-    look()
-    signal.signal(signal.SIGUSR1, look)
-    time.time = lambda: _time() + ahead
-    time.time_ns = lambda: _time_ns() + ahead * 10**9
+    read_offset()
+    signal.signal(signal.SIGUSR1, read_offset)
+    time.time = lambda: _time() + offset
+    time.time_ns = lambda: _time_ns() + offset * 10**9
 
 
 if __name__ == "__main__":

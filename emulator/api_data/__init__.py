@@ -1,1 +1,1 @@
-"""One API is one pair of files: `name_version.json`, its discovery document, and `name_version.py`, its routes."""
+"""One pair of files per API: its discovery document `name_version.json`, and `name_version.py` with its verbs."""

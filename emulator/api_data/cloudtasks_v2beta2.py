@@ -1,7 +1,7 @@
-"""Cloud Tasks v2beta2, pull queues: the verbs. The discovery document beside this file says where they are.
+"""The verbs of Cloud Tasks v2beta2 for pull queues. Their paths are defined by the discovery document.
 
-The same tasks as in the other API, in other words: scheduleTime is the end of the lease and fences it,
-acknowledging is deleting what one holds.
+Both APIs operate on the same tasks. In this one, the end of the lease, which fences it, is called scheduleTime, and
+acknowledging means deleting a task that the caller holds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from emulator.cloudtasks.queues import Queues, queue_of
 from emulator.cloudtasks.resources import task_resource, wants_full
 from emulator.permissions.access import Need
 from emulator.queues import long_poll
-from emulator.queues.service import QueueService
+from emulator.queues.queue_service import QueueService
 from emulator.stores.interface import LeaseOrder, NewTask
 from emulator.wire import parameters
 from emulator.wire.calls import Call, Reply, Verb
@@ -32,7 +32,7 @@ FILTER_ALLOWED = f"tag=TAG, {OLDEST_TAG}"
 
 
 def verbs(service: QueueService) -> Mapping[str, Verb]:
-    """Return the API's verbs on this service, by their ids in the discovery document."""
+    """Return the verbs by their method ID in the discovery document."""
     queues, tasks = Queues(service), Tasks(service)
     prefix = "cloudtasks.projects.locations.queues"
     return {
@@ -74,24 +74,23 @@ class Tasks:
         if payload:
             parameters.check_payload(payload, "task.pullMessage.payload")
         new = NewTask(task_id, payload, parameters.tag(message.get("tag"), "task.pullMessage.tag"), eta)
-        task = await self._service.ask(self._store.insert, queue, new)
-        self._service.wake(queue)
+        task = await self._service.insert(queue, new)
         return Reply(value=task_resource(task, queue_name, full=full))
 
     async def get(self, call: Call) -> Reply:
         """Return a task without leasing it."""
         queue, queue_name = queue_of(self._service, call, Need.USE)
         full = wants_full(call.query)
-        task = await self._service.ask(self._store.get, queue, _id(call))
+        task = await self._service.call_store(self._store.get, queue, _id(call))
         return Reply(value=task_resource(task, queue_name, full=full))
 
     async def list(self, call: Call) -> Reply:
-        """Return a page of tasks, leased ones included."""
+        """Return a page of tasks, including leased ones."""
         queue, queue_name = queue_of(self._service, call, Need.USE)
         full = wants_full(call.query)
-        size = values.whole_of(call.query, "pageSize", 0, PAGE_TASKS, PAGE_TASKS) or PAGE_TASKS
+        size = values.integer_of(call.query, "pageSize", 0, PAGE_TASKS, PAGE_TASKS) or PAGE_TASKS
         start = page_start(call.query.get("pageToken"))
-        tasks = await self._service.ask(self._store.peek, queue, size + 1, start)
+        tasks = await self._service.call_store(self._store.peek, queue, size + 1, start)
         body: dict[str, Any] = {}
         if tasks:
             body["tasks"] = [task_resource(task, queue_name, full=full) for task in tasks[:size]]
@@ -100,27 +99,27 @@ class Tasks:
         return Reply(value=body)
 
     async def lease(self, call: Call) -> Reply:
-        """Lease tasks that are due; held while there are none if the client prefers so."""
+        """Lease due tasks. If none is due and the client sent `Prefer: wait=N`, wait for one."""
         queue, queue_name = queue_of(self._service, call, Need.USE)
         body = parameters.body_object(call)
         full = wants_full(body)
-        count = values.whole_of(body, "maxTasks", 1, parameters.MAX_TASKS)
+        count = values.integer_of(body, "maxTasks", 1, parameters.MAX_TASKS)
         order = LeaseOrder(
             count=count,
             seconds=values.duration_of(body, "leaseDuration", parameters.MAX_LEASE_SECONDS),
-            most_bytes=parameters.payload_bytes(count),
+            max_bytes=parameters.payload_bytes(count),
             retry_limit=self._service.retry_limit(queue),
         )
-        wanted = body.get("filter")
-        if wanted == OLDEST_TAG:
+        selector = body.get("filter")
+        if selector == OLDEST_TAG:
             order = replace(order, group_by_tag=True)
-        elif wanted:
-            if not isinstance(wanted, str) or not wanted.startswith("tag=") or wanted == "tag=":
-                raise invalid("filter", wanted, FILTER_ALLOWED, location_type="field")
-            order = replace(order, group_by_tag=True, tag=parameters.tag(wanted.removeprefix("tag="), "filter"))
+        elif selector:
+            if not isinstance(selector, str) or not selector.startswith("tag=") or selector == "tag=":
+                raise invalid("filter", selector, FILTER_ALLOWED, location_type="field")
+            order = replace(order, group_by_tag=True, tag=parameters.tag(selector.removeprefix("tag="), "filter"))
         wait = long_poll.wait_preference(call.headers.get("prefer", ""))
         leased = await self._service.lease(queue, order, wait)
-        # This API counts the lease itself; the store tells the count from before it.
+        # In this API, the count includes the current lease; that of the store does not.
         counted = (replace(task, retry_count=task.retry_count + 1) for task in leased)
         tasks = [task_resource(task, queue_name, full=full) for task in counted]
         applied = (("Preference-Applied", f"wait={wait}"),) if wait else ()
@@ -134,42 +133,40 @@ class Tasks:
         return Reply(value={})
 
     async def renew_lease(self, call: Call) -> Reply:
-        """Let the caller's lease go on."""
+        """Renew the lease that the caller holds."""
         body = parameters.body_object(call)
         seconds = values.duration_of(body, "leaseDuration", parameters.MAX_LEASE_SECONDS)
         return await self._renew(call, body, seconds)
 
     async def cancel_lease(self, call: Call) -> Reply:
-        """Give a task back that the caller holds."""
+        """Release a task that the caller holds."""
         return await self._renew(call, parameters.body_object(call), 0)
 
     async def _renew(self, call: Call, body: dict[str, Any], seconds: int) -> Reply:
         queue, queue_name = queue_of(self._service, call, Need.USE)
         full, lease_us = wants_full(body), _schedule_time(body)
         task = await self._fenced(call, self._store.renew, queue, _id(call), lease_us, seconds)
-        if seconds == 0:
-            self._service.wake(queue)
         return Reply(value=task_resource(task, queue_name, full=full))
 
     async def delete(self, call: Call) -> Reply:
-        """Delete a task, leased or not."""
+        """Delete a task, even if it is leased."""
         queue, _ = queue_of(self._service, call, Need.USE)
-        await self._service.ask(self._store.delete, queue, _id(call))
+        await self._service.call_store(self._store.delete, queue, _id(call))
         return Reply(value={})
 
     async def _fenced(self, call: Call, verb: Any, *arguments: Any) -> Any:
-        """Ask the store, and tell a lease that isn't the current one in this API's words. Raises ApiError."""
+        """Call the store; translate a lease conflict into the terms of this API. Raises ApiError."""
         try:
-            return await self._service.ask(verb, *arguments)
+            return await self._service.call_store(verb, *arguments)
         except ApiError as error:
             if error.reason != "leaseConflict":
                 raise
-            message = f"scheduleTime is not that of the current lease of task {_id(call)!r}; lease it again"
+            message = f"scheduleTime is not that of the current lease of task {_id(call)!r}; lease the task again"
             raise ApiError(400, message, error.reason, "scheduleTime", "field") from None
 
 
 def _new_id(name: object, queue_name: str) -> str:
-    """Return the id of a new task, by its full name; made up when there is none. Raises ApiError."""
+    """Return the ID in the full name of a new task, or a random ID if it has no name. Raises ApiError."""
     if name is None or name == "":
         return uuid.uuid4().hex
     match = re.fullmatch(rf"{re.escape(queue_name)}/tasks/([^/]+)", str(name))
@@ -183,8 +180,8 @@ def _id(call: Call) -> str:
 
 
 def _schedule_time(body: dict[str, Any]) -> int:
-    """Return the scheduleTime that fences a lease. Raises ApiError."""
+    """Return the scheduleTime in the body, which fences the lease. Raises ApiError if it is missing."""
     lease_us = time_of(body, "scheduleTime", "scheduleTime")
     if lease_us is None:
-        raise required("scheduleTime", f"{TIME_ALLOWED}, as the lease told it", location_type="field")
+        raise required("scheduleTime", f"{TIME_ALLOWED}, as returned by the lease", location_type="field")
     return lease_us

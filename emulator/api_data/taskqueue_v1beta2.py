@@ -1,19 +1,19 @@
-"""Task Queue v1beta2, pull queues: the verbs. The discovery document beside this file says where they are."""
+"""The verbs of Task Queue v1beta2 for pull queues. Their paths are defined by the discovery document."""
 
 from __future__ import annotations
 
-import os
+import re
 import uuid
 from collections.abc import Mapping
 from typing import Any
 
 from emulator.permissions.access import Need
 from emulator.queues import long_poll
-from emulator.queues.service import QueueService
-from emulator.stores.interface import SECOND, LeaseOrder, QueueKey, Task
+from emulator.queues.queue_service import QueueService
+from emulator.stores.interface import SECOND, LeaseOrder, NewTask, QueueKey, Task
 from emulator.wire import parameters
 from emulator.wire.calls import NO_CONTENT, Call, Reply, Verb
-from emulator.wire.errors import ApiError, by_reason
+from emulator.wire.errors import ApiError, by_reason, invalid, required
 
 ERRORS = by_reason
 MAX_LISTED = 100
@@ -33,8 +33,8 @@ def task_resource(task: Task, queue_name: str, *, payload: bool = True) -> dict[
 
 
 def verbs(service: QueueService) -> Mapping[str, Verb]:
-    """Return the API's verbs on this service, by their ids in the discovery document."""
-    api = TaskQueueApi(service, legacy=os.environ.get("EMULATOR_LEGACY_SHAPES") == "1")
+    """Return the verbs by their method ID in the discovery document."""
+    api = TaskQueueApi(service, legacy=service.legacy_shapes)
     return {
         "taskqueue.taskqueues.get": api.get_queue,
         "taskqueue.tasks.list": api.list_tasks,
@@ -48,7 +48,7 @@ def verbs(service: QueueService) -> Mapping[str, Verb]:
 
 
 class TaskQueueApi:
-    """The verbs. `legacy`: lists in the one shape that old clients know."""
+    """The verbs. `legacy` selects the list format of older clients."""
 
     def __init__(self, service: QueueService, *, legacy: bool) -> None:
         self._service = service
@@ -59,13 +59,13 @@ class TaskQueueApi:
         return self._service.queue(call, call.parameters["project"], call.parameters["taskqueue"], need)
 
     def _listed(self, kind: str, items: list[dict[str, Any]]) -> Reply:
-        """Return a list as the service gave it: without `items` when there are none, unless old clients need it."""
+        """Return a list in the format of Google's service, which omits empty `items`, or in the legacy format."""
         if self._legacy:
             return Reply(value={"kind": "taskqueue#tasks", "items": items})
         return Reply(value={"kind": kind, "items": items} if items else {"kind": kind})
 
     async def get_queue(self, call: Call) -> Reply:
-        """Return the queue, and its figures when asked for."""
+        """Return the queue, with its statistics if requested."""
         queue = self._queue(call)
         resource: dict[str, Any] = {
             "kind": "taskqueues#taskqueue",
@@ -73,7 +73,7 @@ class TaskQueueApi:
             "maxLeases": self._service.retry_limit(queue) or 0,
         }
         if parameters.flag(call.query, "getStats"):
-            stats = await self._service.ask(self._store.stats, queue)
+            stats = await self._service.call_store(self._store.stats, queue)
             resource["stats"] = {
                 "totalTasks": stats.total,
                 "oldestTask": str((stats.oldest_us or 0) // SECOND),
@@ -83,24 +83,23 @@ class TaskQueueApi:
         return Reply(value=resource)
 
     async def list_tasks(self, call: Call) -> Reply:
-        """Return the first tasks, leased ones included, without payloads."""
+        """Return the first tasks, including leased ones, without payloads."""
         queue = self._queue(call)
-        tasks = await self._service.ask(self._store.peek, queue, MAX_LISTED)
+        tasks = await self._service.call_store(self._store.peek, queue, MAX_LISTED)
         return self._listed("taskqueues#tasks", [task_resource(task, queue.name, payload=False) for task in tasks])
 
     async def insert_task(self, call: Call) -> Reply:
         """Insert a task."""
         queue = self._queue(call, Need.INSERT)
         body = parameters.body_object(call)
-        given = parameters.lease_timestamp(body)
-        eta = None if given is None else await self._service.due(given, "leaseTimestamp")
-        new = parameters.new_task(body, queue, uuid.uuid4().hex, eta)
-        task = await self._service.ask(self._store.insert, queue, new)
-        self._service.wake(queue)
+        eta = _lease_timestamp(body)
+        eta = None if eta is None else await self._service.due(eta, "leaseTimestamp")
+        new = _new_task(body, queue, uuid.uuid4().hex, eta)
+        task = await self._service.insert(queue, new)
         return Reply(value=task_resource(task, queue.name))
 
     async def lease_tasks(self, call: Call) -> Reply:
-        """Lease tasks that are due; held while there are none if the client prefers so."""
+        """Lease due tasks. If none is due and the client sent `Prefer: wait=N`, wait for one."""
         queue = self._queue(call)
         order = _lease_order(call.query, self._service.retry_limit(queue))
         wait = long_poll.wait_preference(call.headers.get("prefer", ""))
@@ -112,40 +111,38 @@ class TaskQueueApi:
     async def get_task(self, call: Call) -> Reply:
         """Return a task without leasing it."""
         queue = self._queue(call)
-        task = await self._service.ask(self._store.get, queue, parameters.task_name(call.parameters["task"]))
+        task = await self._service.call_store(self._store.get, queue, parameters.task_name(call.parameters["task"]))
         return Reply(value=task_resource(task, queue.name))
 
     async def patch_task(self, call: Call) -> Reply:
-        """Renew a lease, or end it."""
+        """Renew or end a lease."""
         queue = self._queue(call)
         task_id = parameters.task_name(call.parameters["task"])
         return await self._renew(queue, call, parameters.body_object(call), task_id)
 
     async def update_task(self, call: Call) -> Reply:
-        """Renew a lease, or end it. The id is the body's, as in the real service; else the address's."""
+        """Renew or end a lease. As in Google's service, an ID in the body takes precedence over that in the path."""
         queue = self._queue(call)
         body = parameters.body_object(call)
         task_id = parameters.task_name(body.get("id") or call.parameters["task"], "id")
         return await self._renew(queue, call, body, task_id)
 
     async def _renew(self, queue: QueueKey, call: Call, body: dict[str, Any], task_id: str) -> Reply:
-        parameters.queue_of_body(body, queue, must=True)
-        seconds = parameters.whole(call.query, "newLeaseSeconds", 0, parameters.MAX_LEASE_SECONDS)
-        lease_us = parameters.lease_timestamp(body)
-        task = await self._service.ask(self._store.renew, queue, task_id, lease_us, seconds)
-        if seconds == 0:
-            self._service.wake(queue)
+        _check_queue_name(body, queue, is_required=True)
+        seconds = parameters.integer(call.query, "newLeaseSeconds", 0, parameters.MAX_LEASE_SECONDS)
+        lease_us = _lease_timestamp(body)
+        task = await self._service.call_store(self._store.renew, queue, task_id, lease_us, seconds)
         return Reply(value=task_resource(task, queue.name))
 
     async def delete_task(self, call: Call) -> Reply:
-        """Delete a task, leased or not."""
+        """Delete a task, even if it is leased."""
         queue = self._queue(call)
-        await self._service.ask(self._store.delete, queue, parameters.task_name(call.parameters["task"]))
+        await self._service.call_store(self._store.delete, queue, parameters.task_name(call.parameters["task"]))
         return NO_CONTENT
 
 
 def long_name(queue: QueueKey) -> str:
-    """Return the queue's name with its project."""
+    """Return the full name of the queue, including its project."""
     return f"projects/{queue.project}/taskqueues/{queue.name}"
 
 
@@ -153,13 +150,50 @@ def _lease_order(query: Mapping[str, str], retry_limit: int | None) -> LeaseOrde
     group = parameters.flag(query, "groupByTag")
     tag = parameters.tag(query.get("tag"))
     if tag is not None and not group:
-        raise ApiError(400, "tag needs groupByTag=true", "invalidParameter", "tag")
-    count = parameters.whole(query, "numTasks", 1, parameters.MAX_TASKS)
+        raise ApiError(400, "tag requires groupByTag=true; add it or omit tag", "invalidParameter", "tag")
+    count = parameters.integer(query, "numTasks", 1, parameters.MAX_TASKS)
     return LeaseOrder(
         count=count,
-        seconds=parameters.whole(query, "leaseSecs", 0, parameters.MAX_LEASE_SECONDS),
+        seconds=parameters.integer(query, "leaseSecs", 0, parameters.MAX_LEASE_SECONDS),
         group_by_tag=group,
         tag=tag,
-        most_bytes=parameters.payload_bytes(count),
+        max_bytes=parameters.payload_bytes(count),
         retry_limit=retry_limit,
+    )
+
+
+def _check_queue_name(body: Mapping[str, Any], queue: QueueKey, *, is_required: bool = False) -> None:
+    """Raise ApiError if queueName in the body, in short or full form, is not the queue in the path."""
+    name = body.get("queueName")
+    if name is None and not is_required:
+        return
+    allowed = f"{queue.name!r}, the queue in the path"
+    if name is None:
+        raise required("queueName", allowed, location_type="field")
+    if not isinstance(name, str) or name.rsplit("/", 1)[-1] != queue.name:
+        raise invalid("queueName", name, allowed, location_type="field")
+
+
+def _lease_timestamp(body: Mapping[str, Any]) -> int | None:
+    """Return leaseTimestamp in the body, in µs, or None. An int64 is sent as a string. Raises ApiError."""
+    value = body.get("leaseTimestamp")
+    if value is None or value == "" or value == 0 or value == "0":
+        return None
+    if not isinstance(value, bool) and re.fullmatch(r"[0-9]{1,18}", str(value), re.ASCII):
+        return int(value)
+    raise invalid("leaseTimestamp", value, "microseconds since the epoch, as digits", location_type="field")
+
+
+def _new_task(body: Mapping[str, Any], queue: QueueKey, default_id: str, eta_us: int | None) -> NewTask:
+    """Return the task to insert from a body, with the ETA `eta_us`. Raises ApiError."""
+    _check_queue_name(body, queue)
+    payload, task_id = body.get("payloadBase64"), body.get("id")
+    if payload is None or payload == "":
+        raise required("payloadBase64", "Base64 of 1 byte to 1 MiB", location_type="field")
+    parameters.check_payload(payload, "payloadBase64")
+    return NewTask(
+        id=parameters.task_name(task_id, "id") if task_id not in (None, "") else default_id,
+        payload=payload,
+        tag=parameters.tag(body.get("tag")),
+        eta_us=eta_us,
     )

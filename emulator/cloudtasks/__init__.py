@@ -1,1 +1,1 @@
-"""What only the second dialect needs: its resources, its values, its verbs for queues."""
+"""The parts of Cloud Tasks v2beta2: JSON fields → values, tasks and queues → resources, and the verbs on queues."""

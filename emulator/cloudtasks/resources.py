@@ -1,4 +1,4 @@
-"""Tasks and queues → the resources of Cloud Tasks v2beta2, and how much of them a caller asks for."""
+"""Tasks and queues → the resources of Cloud Tasks v2beta2, with the requested fields."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any
 from emulator.cloudtasks import values
 from emulator.stores.interface import SECOND, QueueStats, Task
 from emulator.wire.errors import invalid
+from emulator.wire.parameters import standard_base64
 from emulator.wire.timestamps import time_text
 
 VIEWS = ("BASIC", "VIEW_UNSPECIFIED", "FULL")
 QUEUE_FIELDS = ("name", "pullTarget", "retryConfig", "state", "stats")
 WITHOUT_STATS = QUEUE_FIELDS[:-1]
-_PLAIN_ALPHABET = str.maketrans("-_", "+/")
 
 
 def wants_full(fields: Mapping[str, Any]) -> bool:
-    """Return whether payloads are asked for. Raises ApiError."""
+    """Return whether responseView requests payloads. Raises ApiError."""
     return values.choice_of(fields, "responseView", VIEWS) == "FULL"
 
 
 def mask_of(query: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the fields of a queue that are asked for. Raises ApiError."""
+    """Return the fields of a queue that readMask requests. Raises ApiError."""
     text = query.get("readMask", "")
     if text in ("", "*"):
         return QUEUE_FIELDS if text else WITHOUT_STATS
@@ -49,11 +49,10 @@ def queue_resource(name: str, stats: QueueStats, retry_limit: int | None, mask: 
 
 
 def task_resource(task: Task, queue_name: str, *, full: bool) -> dict[str, Any]:
-    """Return the Task resource, with its payload if `full`: in the plain alphabet, padded, as this API wrote it."""
+    """Return the Task resource. If `full`, it contains the payload in the standard Base64 alphabet, padded."""
     message: dict[str, str] = {}
     if full and task.payload:
-        payload = task.payload.rstrip("=").translate(_PLAIN_ALPHABET)
-        message["payload"] = payload + "=" * (-len(payload) % 4)
+        message["payload"] = standard_base64(task.payload)
     if task.tag is not None:
         message["tag"] = task.tag
     return {

@@ -1,7 +1,4 @@
-"""How the newer APIs write values in JSON, read and written: times, durations, page tokens, whole numbers.
-
-Times are RFC 3339 in UTC with microseconds, which is what fences a lease; durations are seconds with an `s`.
-"""
+"""Fields of a JSON object or a query → validated values, in the formats of newer Google APIs."""
 
 from __future__ import annotations
 
@@ -14,20 +11,20 @@ from emulator.wire.errors import invalid, required
 _DURATION = re.compile(r"(\d{1,9})(?:\.\d{1,9})?s", re.ASCII)
 
 
-def duration_of(fields: Mapping[str, Any], name: str, most: int) -> int:
-    """Return a field's duration in whole seconds, the rest being cut off. Raises ApiError."""
-    allowed = f"seconds from 0s to {most}s, such as 3.5s"
+def duration_of(fields: Mapping[str, Any], name: str, max_seconds: int) -> int:
+    """Return a duration such as `3.5s` in whole seconds (truncated). Raises ApiError."""
+    allowed = f"seconds from 0s to {max_seconds}s, such as 3.5s"
     value = fields.get(name)
     if value is None:
         raise required(name, allowed, location_type="field")
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if match is None or int(match[1]) > most:
+    if match is None or int(match[1]) > max_seconds:
         raise invalid(name, value, allowed, location_type="field")
     return int(match[1])
 
 
-def whole_of(fields: Mapping[str, Any], name: str, lowest: int, highest: int, default: int | None = None) -> int:
-    """Return a field's whole number, which may come as digits in a text. Raises ApiError."""
+def integer_of(fields: Mapping[str, Any], name: str, lowest: int, highest: int, default: int | None = None) -> int:
+    """Return an integer, which may also be a string of digits. Raises ApiError."""
     allowed = f"a whole number from {lowest} to {highest}"
     value = fields.get(name)
     if value is None:
@@ -42,7 +39,7 @@ def whole_of(fields: Mapping[str, Any], name: str, lowest: int, highest: int, de
 
 
 def choice_of(fields: Mapping[str, Any], name: str, choices: tuple[str, ...]) -> str:
-    """Return a field's word, the first of the choices when it is missing. Raises ApiError."""
+    """Return one of the choices; the first one is the default. Raises ApiError."""
     value = fields.get(name, choices[0])
     if value not in choices:
         raise invalid(name, value, ", ".join(choices), location_type="field")
@@ -50,7 +47,7 @@ def choice_of(fields: Mapping[str, Any], name: str, choices: tuple[str, ...]) ->
 
 
 def object_of(fields: Mapping[str, Any], name: str, location: str, allowed: str) -> dict[str, Any]:
-    """Return a field's object. Raises ApiError."""
+    """Return an object; `location` is its name in errors. Raises ApiError if it is missing."""
     value = fields.get(name)
     if value is None:
         raise required(location, allowed, location_type="field")

@@ -1,1 +1,1 @@
-"""For people and operators: the page, the admin verbs, metrics."""
+"""The service for its operators: web pages, health, metrics, and verbs for tests."""

@@ -1,4 +1,4 @@
-"""What is not part of any API: health, metrics for Prometheus, and two verbs for tests, reset and clock."""
+"""The routes outside the APIs: health, Prometheus metrics, and two verbs for tests, reset and clock."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from emulator.permissions.access import Need
-from emulator.queues.service import QueueService
+from emulator.queues.queue_service import QueueService
 from emulator.stores.interface import MAX_ADVANCE, SECOND, QueueKey, QueueStats
 from emulator.wire import parameters
 from emulator.wire.calls import Call, Reply, Route
@@ -18,17 +18,17 @@ from emulator.wire.timestamps import time_text
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 GAUGES = {
-    "emulator_tasks": "Tasks in the queue, leased ones included.",
-    "emulator_oldest_wait_seconds": "Seconds that the oldest task which is due has waited to be leased.",
-    "emulator_leases_last_minute": "Leases made in the last minute.",
-    "emulator_leases_last_hour": "Leases made in the last hour.",
-    "emulator_dead_letters": "Tasks that have had their most leases.",
-    "emulator_paused": "1 when the queue is paused.",
+    "emulator_tasks": "Tasks in the queue, including leased ones.",
+    "emulator_oldest_wait_seconds": "Seconds since the oldest due task became due.",
+    "emulator_leases_last_minute": "Leases in the last minute.",
+    "emulator_leases_last_hour": "Leases in the last hour.",
+    "emulator_dead_letters": "Tasks that were leased as often as the queue allows.",
+    "emulator_paused": "1 if the queue is paused.",
 }
 
 
-class QueueFigures(Collector):
-    """The figures of all queues at one moment. They come from the store: every process tells the same."""
+class QueueMetrics(Collector):
+    """A snapshot of the statistics of all queues. It comes from the store, so every process reports the same."""
 
     def __init__(self, figures: list[tuple[QueueKey, QueueStats]], now_us: int) -> None:
         self._figures = figures
@@ -52,27 +52,27 @@ class QueueFigures(Collector):
 
 
 def waited_seconds(stats: QueueStats, now_us: int) -> float:
-    """Return how long the oldest task that is due has waited, 0 when none is due."""
+    """Return the seconds since the oldest due task became due, 0 if none is due."""
     return 0 if stats.oldest_us is None else max(0, now_us - stats.oldest_us) / SECOND
 
 
 def routes(service: QueueService) -> list[Route]:
-    """Return these routes on this service."""
+    """Return the routes."""
 
     async def health(_: Call) -> Reply:
-        await service.ask(service.store.ping)
+        await service.call_store(service.store.ping)
         return Reply(value={"status": "ok"})
 
     async def metrics(call: Call) -> Reply:
         service.access.check(call, Need.METRICS)
         registry = CollectorRegistry()
-        registry.register(QueueFigures(await service.figures(), await service.ask(service.store.now_us)))
+        registry.register(QueueMetrics(await service.all_stats(), await service.call_store(service.store.now_us)))
         headers = (("Content-Type", METRICS_TYPE), ("Cache-Control", "no-store"))
         return Reply(200, None, headers, generate_latest(registry))
 
     async def reset(call: Call) -> Reply:
         service.access.check(call, Need.TEST)
-        await service.ask(service.store.reset)
+        await service.call_store(service.store.reset)
         return Reply(value={})
 
     async def clock(call: Call) -> Reply:
@@ -83,9 +83,7 @@ def routes(service: QueueService) -> list[Route]:
             raise required("advance", allowed, location_type="field")
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= MAX_ADVANCE:
             raise invalid("advance", seconds, allowed, location_type="field")
-        now_us = await service.ask(service.store.advance, float(seconds))
-        for queue in await service.ask(service.store.queues):
-            service.wake(queue)
+        now_us = await service.call_store(service.store.advance, float(seconds))
         return Reply(value={"now": time_text(now_us), "nowTimestamp": str(now_us)})
 
     return [

@@ -1,7 +1,7 @@
-"""The page for people: queues, tasks, dead letters, and what an operator does to them. Works without JavaScript.
+"""The web pages: queues, tasks, dead letters, and forms to operate on them. They work without JavaScript.
 
-Looking leases nothing. What changes something is a form that is posted; the edge refuses those that another
-site's page sends. Who may see the page at all, the edge has decided already.
+Viewing a page leases nothing. Changes are made by POSTing a form. wire/asgi.py has already checked that the caller
+may see the pages, and has refused forms sent by a page of another site.
 """
 
 from __future__ import annotations
@@ -15,41 +15,41 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from emulator.pages.operations import waited_seconds
-from emulator.pages.task_rows import duration, peek
-from emulator.queues.service import QueueService
+from emulator.pages.task_rows import duration, task_row
+from emulator.queues.queue_service import QueueService
 from emulator.stores.interface import SECOND, QueueKey, StoreUnavailableError
 from emulator.wire import parameters
 from emulator.wire.errors import ApiError, invalid
 from emulator.wire.paging import page_start, page_token
 
-HERE = Path(__file__).parent
+FOLDER = Path(__file__).parent
 PAGE_TASKS = 25
-DEAD_SHOWN = 25
+PAGE_DEAD_LETTERS = 25
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; "
     "base-uri 'none'",
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",  # a form's Origin header would be null without one
+    "Referrer-Policy": "same-origin",  # without a referrer, the Origin header of a form would be null
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
 
 
 def create_pages(service: QueueService) -> QuartTrio:
-    """Return the application that shows this service."""
+    """Return the application that serves the pages."""
     app = QuartTrio(
         "emulator",
-        static_folder=str(HERE / "static"),
+        static_folder=str(FOLDER / "static"),
         static_url_path="/static",
-        template_folder=str(HERE / "templates"),
+        template_folder=str(FOLDER / "templates"),
     )
 
     @app.get("/")
     async def queues() -> str:
-        now_us = await service.ask(service.store.now_us)
+        now_us = await service.call_store(service.store.now_us)
         rows = [
             {"queue": queue, "stats": stats, "wait": duration(round(waited_seconds(stats, now_us) * SECOND))}
-            for queue, stats in await service.figures()
+            for queue, stats in await service.all_stats()
         ]
         return await render_template("queues.html", rows=rows)
 
@@ -64,16 +64,16 @@ def create_pages(service: QueueService) -> QuartTrio:
         await _act(service, key, form.get("verb", ""), form.get("task", ""), sure=form.get("sure") == "yes")
         return redirect(f"/queues/{key.project}/{key.name}" if form.get("back") != "queues" else "/", 303)
 
-    _tell_errors(app)
+    _add_headers_and_error_pages(app)
     return app
 
 
 async def _show_queue(service: QueueService, key: QueueKey) -> str:
     store = service.store
-    now_us = await service.ask(store.now_us)
-    stats = await service.ask(store.stats, key)
-    tasks = await service.ask(store.peek, key, PAGE_TASKS + 1, page_start(request.args.get("after")))
-    dead = await service.ask(store.dead_letters, key, DEAD_SHOWN) if stats.dead else []
+    now_us = await service.call_store(store.now_us)
+    stats = await service.call_store(store.stats, key)
+    tasks = await service.call_store(store.peek, key, PAGE_TASKS + 1, page_start(request.args.get("after")))
+    dead = await service.call_store(store.dead_letters, key, PAGE_DEAD_LETTERS) if stats.dead else []
     following = None
     if len(tasks) > PAGE_TASKS:
         following = page_token(tasks[PAGE_TASKS - 1].eta_us, tasks[PAGE_TASKS - 1].id)
@@ -83,15 +83,15 @@ async def _show_queue(service: QueueService, key: QueueKey) -> str:
         stats=stats,
         wait=duration(round(waited_seconds(stats, now_us) * SECOND)),
         retry_limit=service.retry_limit(key),
-        tasks=[peek(task, now_us) for task in tasks[:PAGE_TASKS]],
-        dead=[peek(task, now_us, dead=True) for task in dead],
+        tasks=[task_row(task, now_us) for task in tasks[:PAGE_TASKS]],
+        dead=[task_row(task, now_us, dead=True) for task in dead],
         following=following,
         first="after" not in request.args,
     )
 
 
 async def _act(service: QueueService, key: QueueKey, verb: str, task: str, *, sure: bool) -> None:
-    """Do what a form asks for. Raises ApiError."""
+    """Execute the verb of a form. Raises ApiError."""
     service.access.rule(key)
     store = service.store
     on_task: dict[str, Callable[[QueueKey, str], object]] = {
@@ -101,20 +101,19 @@ async def _act(service: QueueService, key: QueueKey, verb: str, task: str, *, su
     }
     on_queue = {"pause": store.pause, "resume": store.resume}
     if verb in on_task:
-        await service.ask(on_task[verb], key, parameters.task_name(task))
+        await service.call_store(on_task[verb], key, parameters.task_name(task))
     elif verb in on_queue:
-        await service.ask(on_queue[verb], key)
+        await service.call_store(on_queue[verb], key)
     elif verb in ("purge", "purge_dead"):
         if not sure:
-            raise ApiError(400, "nothing was deleted: the box beside the button was not ticked")
-        await service.ask(store.purge, key, verb == "purge_dead")
+            raise ApiError(400, "nothing was deleted; tick the box next to the button to confirm")
+        await service.call_store(store.purge, key, verb == "purge_dead")
     else:
         raise invalid("verb", verb, ", ".join([*on_task, *on_queue, "purge", "purge_dead"]))
-    service.wake(key)
 
 
-def _tell_errors(app: QuartTrio) -> None:
-    """Give every page its headers, and every error a page."""
+def _add_headers_and_error_pages(app: QuartTrio) -> None:
+    """Add the security headers to every page, and a page for every error."""
 
     @app.after_request
     async def secure(response: Response) -> Response:
@@ -130,15 +129,13 @@ def _tell_errors(app: QuartTrio) -> None:
 
     @app.errorhandler(StoreUnavailableError)
     async def unavailable(_: StoreUnavailableError) -> tuple[str, int, dict[str, str]]:
-        return *await page(503, "the queue's store can't be reached now; try again after a moment"), {
-            "Retry-After": "1"
-        }
+        return *await page(503, "the store is unavailable; retry after a moment"), {"Retry-After": "1"}
 
     @app.errorhandler(HTTPException)
     async def refused_by_framework(error: HTTPException) -> tuple[str, int]:
-        return await page(error.code or 500, error.description or "the page can't be shown")
+        return await page(error.code or 500, error.description or "the page is not available")
 
     @app.errorhandler(Exception)
     async def failed(error: Exception) -> tuple[str, int]:
-        app.logger.exception("a page failed", exc_info=error)
-        return await page(500, "the service failed on this page; its log says why")
+        app.logger.exception("page failed", exc_info=error)
+        return await page(500, "internal error; see the log of the service")

@@ -1,4 +1,4 @@
-"""A task as it is stored → what the page shows of it: its state in words, its payload as far as it can be read."""
+"""A stored task → a row of the page: its state as text, and its payload in a readable form."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import dataclass
 import msgspec
 
 from emulator.stores.interface import SECOND, Task
+from emulator.wire.parameters import standard_base64
 from emulator.wire.timestamps import time_text
 
 SHOWN_CHARACTERS = 4000
-SHOWN_BYTES = 512  # of a payload that is no text
-INDENTED_BYTES = 64 * 1024  # of JSON; a larger one is shown as it is, and cut soon
-_PLAIN_ALPHABET = str.maketrans("-_", "+/")
+SHOWN_BYTES = 512  # of a binary payload
+INDENTED_BYTES = 64 * 1024  # larger JSON is shown without indentation, and truncated
 UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
 @dataclass(frozen=True, slots=True)
-class TaskPeek:
-    """One row of the page. `state` is due, leased, scheduled or dead."""
+class TaskRow:
+    """One row of the page. `state` is due, leased, scheduled or dead; `size` is in bytes."""
 
     id: str
     tag: str
@@ -31,11 +31,11 @@ class TaskPeek:
     leases: int
     size: int
     payload: str
-    cut: bool
+    truncated: bool
 
 
-def peek(task: Task, now_us: int, *, dead: bool = False) -> TaskPeek:
-    """Return what to show of a task at this moment."""
+def task_row(task: Task, now_us: int, *, dead: bool = False) -> TaskRow:
+    """Return the row of a task at the time `now_us`."""
     ahead = task.eta_us - now_us
     if dead:
         state, when = "dead", f"since {duration(-ahead)}"
@@ -45,10 +45,9 @@ def peek(task: Task, now_us: int, *, dead: bool = False) -> TaskPeek:
         state, when = ("leased" if task.retry_count else "scheduled"), f"for {duration(ahead)} more"
         if state == "scheduled":
             when = f"in {duration(ahead)}"
-    plain = task.payload.rstrip("=").translate(_PLAIN_ALPHABET)
-    content = binascii.a2b_base64(plain + "=" * (-len(plain) % 4))
+    content = binascii.a2b_base64(standard_base64(task.payload))
     text = readable(content)
-    return TaskPeek(
+    return TaskRow(
         id=task.id,
         tag=task.tag or "",
         state=state,
@@ -59,12 +58,12 @@ def peek(task: Task, now_us: int, *, dead: bool = False) -> TaskPeek:
         leases=task.retry_count,
         size=len(content),
         payload=text[:SHOWN_CHARACTERS],
-        cut=len(text) > SHOWN_CHARACTERS,
+        truncated=len(text) > SHOWN_CHARACTERS,
     )
 
 
 def readable(content: bytes) -> str:
-    """Return a payload as text: JSON indented, other text as it is, bytes in hexadecimal."""
+    """Return a payload as text: JSON indented, other text unchanged, bytes in hexadecimal."""
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
@@ -80,7 +79,7 @@ def readable(content: bytes) -> str:
 
 
 def duration(microseconds: int) -> str:
-    """Return a time span in its two largest units: 1 h 5 min."""
+    """Return a duration in its two largest units, such as `1 h 5 min`."""
     seconds = max(0, microseconds) // SECOND
     parts: list[str] = []
     for size, unit in UNITS:

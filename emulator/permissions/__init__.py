@@ -1,1 +1,1 @@
-"""Who may do what: queue.yaml, the token file, and the rules they make."""
+"""Queue file and token file → access rules, which are applied to calls."""

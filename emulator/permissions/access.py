@@ -1,8 +1,8 @@
-"""Which queues there are, and who may do what: queue.yaml and the token file, applied to a call.
+"""The rules of the queue file and the token file, applied to a call: which queues exist, and what is permitted.
 
-Without a queue file every queue is there, from its first use. Without a token file everybody may do
-everything but the verbs for tests, which then need an option at the start. With tokens and no queue file,
-every holder of a token may use every queue.
+Without a queue file, queues are created on first use. Without a token file, everything is permitted, except the
+verbs for tests, which must then be enabled by an option. With a token file but no queue file, every token permits
+the use of every queue.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from emulator.wire.errors import ApiError
 
 
 class Need(Enum):
-    """What a call needs to be allowed."""
+    """The permission that a call needs."""
 
-    INSERT = auto()  # the queue's writers
-    USE = auto()  # the queue's users: lease, renew, delete, read
-    MANAGE = auto()  # the administrator: purge, pause, the page
+    INSERT = auto()  # writers of the queue
+    USE = auto()  # users of the queue: lease, renew, delete, read
+    MANAGE = auto()  # the administrator: purge, pause, the web pages
     METRICS = auto()
     TEST = auto()  # reset, clock
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The rules. `test_verbs` opens the verbs for tests when there are no tokens."""
+    """The access rules. `test_verbs` enables the verbs for tests if there is no token file."""
 
     queues: QueueFile | None = None
     tokens: Tokens | None = None
     test_verbs: bool = False
 
     def rule(self, queue: QueueKey) -> QueueRule:
-        """Return the queue's rule. Raises ApiError when there is no such queue."""
+        """Return the rule of a queue. Raises ApiError if the queue does not exist."""
         if self.queues is None:
             return QueueRule(queue.name)
         rule = self.queues.rules.get(queue.name)
@@ -45,32 +45,34 @@ class Access:
                 raise ApiError(
                     404, f"queue {queue.name} is a push queue in the queue file; only pull queues are served"
                 )
-            there = ", ".join(sorted(self.queues.rules)[:20])
-            raise ApiError(404, f"there is no queue {queue.name} in the queue file; there is: {there}")
+            available = ", ".join(sorted(self.queues.rules)[:20])
+            raise ApiError(404, f"queue {queue.name} is not in the queue file; available: {available}")
         return rule
 
     def check(self, call: Call, need: Need, queue: QueueKey | None = None) -> None:
-        """Raise ApiError (401, 403, 404) unless the call may do this, on this queue."""
+        """Raise ApiError (401, 403, 404) unless the call has this permission, on this queue if one is given."""
         holder = self._holder(call, need) if self.tokens is not None else ADMIN
         rule = None if queue is None else self.rule(queue)
         if self.tokens is None and need is Need.TEST and not self.test_verbs:
-            raise ApiError(403, "this is for tests; start the service with --test-verbs, or with an admin token")
+            raise ApiError(403, "this verb is for tests; start the service with --test-verbs or a token file")
         if holder == ADMIN or (holder == METRICS and need is Need.METRICS):
             return
         if holder == METRICS or rule is None or need not in (Need.INSERT, Need.USE):
-            raise ApiError(403, f"{holder} may not do this; use the token of '{ADMIN}' in the token file")
+            raise ApiError(403, f"{holder} has no permission for this; use the token of '{ADMIN}' in the token file")
         if self.queues is None:
             return
         allowed, kind = (rule.writers, "writer_email") if need is Need.INSERT else (rule.users, "user_email")
         if holder not in allowed:
-            raise ApiError(403, f"{holder} may not do this; it needs {kind} in the acl of queue {rule.name}")
+            raise ApiError(
+                403, f"{holder} has no permission for this; add it as {kind} to the acl of queue {rule.name}"
+            )
 
     def _holder(self, call: Call, need: Need) -> str:
-        """Return whose token the call bears. Raises ApiError."""
+        """Return the holder of the token in the call. Raises ApiError."""
         token = token_of(call.headers)
         holder = None if token is None or self.tokens is None else self.tokens.holder(token)
         if holder is None:
-            message = "the bearer token is missing" if token is None else "the token is not one of the token file"
+            message = "the bearer token is missing" if token is None else "the bearer token is not in the token file"
             challenge = 'Basic realm="queues", charset="UTF-8"' if need is Need.MANAGE else 'Bearer realm="queues"'
             raise ApiError(
                 401,

@@ -1,6 +1,6 @@
-"""queue.yaml → the pull queues there are: retry limits, and who may do what.
+"""queue.yaml → the pull queues with their retry limits and access rules.
 
-The file is App Engine's own. Push queues may stand in it, and are left alone: this service pulls.
+The format is that of App Engine. The file may contain push queues, but this service ignores them.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ ACL_FIELDS = ("user_email", "writer_email")
 
 
 class QueueFileError(ValueError):
-    """The file can't be used; the message names the file, the field, the value and what is allowed."""
+    """The file is invalid. The message names the file, the field, the value and what is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueueRule:
-    """One pull queue. `retry_limit` is how often a task is leased at most, None for no limit."""
+    """One pull queue. `retry_limit` is how often a task can be leased, None for no limit."""
 
     name: str
     retry_limit: int | None = None
@@ -41,7 +41,7 @@ class QueueRule:
 
 @dataclass(frozen=True, slots=True)
 class QueueFile:
-    """The queues of a file, by name, and the names of the push queues that it holds too."""
+    """The pull queues of a file by name, and the names of its push queues."""
 
     rules: Mapping[str, QueueRule]
     push: frozenset[str] = frozenset()
@@ -52,12 +52,12 @@ def read_queue_file(path: Path) -> QueueFile:
     try:
         content = read_yaml(path)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise QueueFileError(f"{path} is no good YAML: {error}") from None
+        raise QueueFileError(f"{path} is not valid YAML: {error}") from None
     return _Reader(path).file(content)
 
 
 class _Reader:
-    """Reads one file's content; every complaint begins with the file's name."""
+    """Validates the content of one file. Every error message starts with the path of the file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -66,9 +66,9 @@ class _Reader:
         return QueueFileError(f"{self._path}: {field} is {shown(value)}; allowed: {allowed}")
 
     def _mapping(self, field: str, value: object, allowed: tuple[str, ...]) -> dict[str, Any]:
-        """Return a mapping whose keys are among those allowed."""
+        """Return a mapping after checking that it has only allowed keys. Raises QueueFileError."""
         if not isinstance(value, dict):
-            raise self._bad(field, value, f"a mapping of {', '.join(allowed)}")
+            raise self._bad(field, value, f"a mapping with {', '.join(allowed)}")
         for key in value:
             if key not in allowed:
                 raise self._bad(f"a field of {field}", key, ", ".join(allowed))
@@ -76,11 +76,11 @@ class _Reader:
 
     def file(self, content: object) -> QueueFile:
         """Return the queues of the file's content."""
-        whole = self._mapping("the file", content, FILE_FIELDS)
-        limit = whole.get("total_storage_limit")
+        root = self._mapping("the file", content, FILE_FIELDS)
+        limit = root.get("total_storage_limit")
         if limit is not None and not STORAGE_LIMIT.fullmatch(str(limit)):
-            raise self._bad("total_storage_limit", limit, "a number of bytes, with K, M, G or T behind it or not")
-        listed = whole.get("queue")
+            raise self._bad("total_storage_limit", limit, "a number of bytes, optionally followed by K, M, G or T")
+        listed = root.get("queue")
         if not isinstance(listed, list) or not listed:
             raise self._bad("queue", listed, "a list of queues, each with a name and mode: pull")
         rules: dict[str, QueueRule] = {}
@@ -93,7 +93,7 @@ class _Reader:
             if not isinstance(name, str) or not QUEUE_NAME.fullmatch(name):
                 raise self._bad(f"{field}.name", name, "1 to 100 letters, digits and '-'")
             if name in rules or name in push:
-                raise self._bad(f"{field}.name", name, "a name that no other queue of the file has")
+                raise self._bad(f"{field}.name", name, "a name that no other queue in the file has")
             if mode == "pull":
                 rules[name] = self._rule(field, name, entry)
             elif mode == "push":
@@ -109,12 +109,12 @@ class _Reader:
         if limit is not None and (
             not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MAX_RETRIES
         ):
-            allowed = f"a whole number from 1 to {MAX_RETRIES}: how often a task is leased"
+            allowed = f"a whole number from 1 to {MAX_RETRIES}, the number of leases"
             raise self._bad(f"{field}.retry_parameters.task_retry_limit", limit, allowed)
         emails: dict[str, set[str]] = {kind: set() for kind in ACL_FIELDS}
         acl = entry.get("acl", [])
         if not isinstance(acl, list):
-            raise self._bad(f"{field}.acl", acl, "a list of user_email and writer_email")
+            raise self._bad(f"{field}.acl", acl, "a list of user_email and writer_email entries")
         for number, item in enumerate(acl):
             place = f"{field}.acl[{number}]"
             for kind, email in self._mapping(place, item, ACL_FIELDS).items():

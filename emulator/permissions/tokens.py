@@ -1,8 +1,7 @@
-"""The token file → who a bearer token belongs to.
+"""The token file → the holder of each bearer token.
 
-A YAML (or JSON) mapping of e-mail addresses to tokens, a token being text or a list of them (the new one and
-the old one, while clients change over). Two names are no addresses: `admin` may do everything, `metrics` may
-read /metrics.
+The file is a YAML (or JSON) mapping of e-mail addresses to a token, or to a list of tokens (a new and an old one,
+while clients are migrated). Two keys are not addresses: `admin` may do everything, `metrics` may read /metrics.
 """
 
 from __future__ import annotations
@@ -27,17 +26,17 @@ TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{16,512}", re.ASCII)
 
 
 class TokenFileError(ValueError):
-    """The file can't be used; the message names the file and the entry, never a token."""
+    """The file is invalid. The message names the file and the entry, and never contains a token."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Who holds which token; only the tokens' digests are kept."""
+    """The holder of each token. Only digests of the tokens are stored."""
 
     holders: tuple[tuple[bytes, str], ...]
 
     def holder(self, token: str) -> str | None:
-        """Return whose token this is. Takes as long whichever it is, and if it is none."""
+        """Return the holder of a token, or None. Takes the same time for every token, even an unknown one."""
         digest = _digest(token)
         found = None
         for known, name in self.holders:
@@ -51,25 +50,29 @@ def read_token_file(path: Path) -> Tokens:
     try:
         content = read_yaml(path)
     except (yaml.YAMLError, UnicodeDecodeError):
-        # PyYAML's message would show the line, and with it a token.
-        raise TokenFileError(f"{path} is no good YAML; allowed: a line 'EMAIL: TOKEN' for each, none twice") from None
+        # The message of PyYAML would contain the line, and thereby a token.
+        raise TokenFileError(
+            f"{path} is not valid YAML; allowed: one line 'EMAIL: TOKEN' per address, without duplicates"
+        ) from None
     if not isinstance(content, dict) or not content:
-        raise TokenFileError(f"{path} holds no mapping; allowed: a line 'EMAIL: TOKEN' for each")
+        raise TokenFileError(f"{path} is not a mapping; allowed: one line 'EMAIL: TOKEN' per address")
     holders: dict[bytes, str] = {}
-    for name, given in content.items():
+    for name, value in content.items():
         if name not in (ADMIN, METRICS) and not (isinstance(name, str) and EMAIL.fullmatch(name)):
-            raise TokenFileError(f"{path}: a name is {shown(name)}; allowed: an e-mail address, {ADMIN}, {METRICS}")
-        for token in given if isinstance(given, list) and given else [given]:
+            raise TokenFileError(f"{path}: a key is {shown(name)}; allowed: an e-mail address, {ADMIN}, {METRICS}")
+        for token in value if isinstance(value, list) and value else [value]:
             if not isinstance(token, str) or not TOKEN.fullmatch(token):
-                allowed = "16 to 512 letters, digits and . _ ~ + / = -, in quotes if they are digits alone"
-                raise TokenFileError(f"{path}: the token of {name} can't be used; allowed: {allowed}")
+                allowed = "16 to 512 letters, digits and . _ ~ + / = -, in quotes if it consists of digits only"
+                raise TokenFileError(f"{path}: the token of {name} is invalid; allowed: {allowed}")
             if holders.setdefault(_digest(token), name.lower()) != name.lower():
-                raise TokenFileError(f"{path}: {name} has the token of {holders[_digest(token)]}; give each its own")
+                raise TokenFileError(
+                    f"{path}: {name} has the same token as {holders[_digest(token)]}; give each its own"
+                )
     return Tokens(tuple(holders.items()))
 
 
 def token_of(headers: Mapping[str, str]) -> str | None:
-    """Return the token of a request: a bearer token, or the password that a browser asked for. None: there is none."""
+    """Return the bearer token of a request, or the password that a browser sent by HTTP Basic; None if neither."""
     scheme, _, value = headers.get("authorization", "").strip().partition(" ")
     value = value.strip()
     if scheme.lower() == "bearer":

@@ -1,4 +1,4 @@
-"""A YAML file → its content, in which no key may stand twice: the second would silently win."""
+"""A YAML file → its content. A duplicate key is an error, because PyYAML would silently use the last one."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import yaml
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads plain values alone, and refuses a key that its mapping has already."""
+    """A loader for plain values that refuses duplicate keys in a mapping."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
-        """Return the mapping of a node. Raises ConstructorError."""
-        # A merge key (<<) is no key of the mapping, and what it brings in gives way to the mapping's own.
+        """Return the mapping of a node. Raises ConstructorError for a duplicate key."""
+        # A merge key (<<) is not a key of the mapping, and the mapping's own keys override the merged ones.
         own = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
         keys = [self.construct_object(key, deep=True) for key in own]
         for key in keys:
             if keys.count(key) > 1:
                 place = f"line {node.start_mark.line + 1}"
-                raise yaml.constructor.ConstructorError(problem=f"{key!r} stands twice in the mapping at {place}")
+                raise yaml.constructor.ConstructorError(problem=f"duplicate key {key!r} in the mapping at {place}")
         return super().construct_mapping(node, deep)
 
 

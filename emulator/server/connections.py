@@ -1,8 +1,8 @@
-"""Bytes of one client ⇄ ASGI: HTTP/1.1 by h11, one task a connection, one write a reply.
+"""The bytes of one client ⇄ ASGI: HTTP/1.1 with h11, one task per connection, one write per reply.
 
-hypercorn's own way from the socket to the application takes several tasks, locks and writes for each
-request; the verbs of a queue are so short that this was most of their time. It also shields its writes without
-a limit, and lets what goes wrong in one connection end the server. What is kept of it is the lifespan.
+hypercorn uses several tasks, locks and writes per request. The verbs of a queue are so short that this overhead was
+most of their time. Also, hypercorn shields its writes without a time limit, and an error in one connection can end
+the whole server. Only its implementation of the ASGI lifespan is used.
 """
 
 from __future__ import annotations
@@ -22,54 +22,54 @@ from emulator.wire.bodies import Asgi, Message
 from emulator.wire.errors import ApiError, by_reason, first_error
 
 log = logging.getLogger(__name__)
-IDLE_SECONDS = 60  # that a client may take until its next request is there
+IDLE_SECONDS = 60  # for a client to send the next request completely
 HEAD_BYTES = 32 * 1024
 READ_BYTES = 64 * 1024
-LINGER_SECONDS = 2  # that an answer may take to be read whose request wasn't read whole
-_BODILESS = (204, 304)
+LINGER_SECONDS = 2  # for a client to read the reply to a request that was not read completely
+_WITHOUT_BODY = (204, 304)
 
 
 @lru_cache(maxsize=1)
 def date_text(second: int) -> bytes:
-    """Return what a reply's Date header says; the same for a whole second."""
+    """Return the value of the Date header; cached, because it changes only once per second."""
     return formatdate(second, usegmt=True).encode("ascii")
 
 
 class ConnectionLostError(Exception):
-    """The client has gone, or went on too slowly."""
+    """The client disconnected or read too slowly."""
 
 
-class Closing:
-    """What the connections of one server share: how many there are, and which wait for their clients."""
+class OpenConnections:
+    """State shared by the connections of a server: their number, and the reads that wait for a client."""
 
     def __init__(self) -> None:
-        self.begun = trio.Event()
-        self.open = 0
-        self.waiting: set[trio.CancelScope] = set()
+        self.closing = trio.Event()
+        self.count = 0
+        self.reading: set[trio.CancelScope] = set()
 
-    def begin(self) -> None:
-        """End those who wait for their clients; the others end after what they are at."""
-        self.begun.set()
-        for scope in self.waiting:
+    def close(self) -> None:
+        """Close connections that wait for their client; the others close after the current reply."""
+        self.closing.set()
+        for scope in self.reading:
             scope.cancel()
 
 
 class Connection:
-    """One client's connection; `serve` answers its requests until it ends."""
+    """The connection of one client."""
 
-    def __init__(self, app: Asgi, stream: trio.SocketStream, closing: Closing) -> None:
+    def __init__(self, app: Asgi, stream: trio.SocketStream, connections: OpenConnections) -> None:
         self._app = app
         self._stream = stream
-        self._closing = closing
+        self._connections = connections
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
-        self._ends = {"client": stream.socket.getpeername()[:2], "server": stream.socket.getsockname()[:2]}
+        self._addresses = {"client": stream.socket.getpeername()[:2], "server": stream.socket.getsockname()[:2]}
         self._method = b""
         self._body_read = False
         self._start: Message | None = None
 
     async def serve(self) -> None:
-        """Answer one request after the other."""
-        while not self._closing.begun.is_set():
+        """Answer one request after another until the connection ends."""
+        while not self._connections.closing.is_set():
             try:
                 request = await self._next_request()
                 if request is None:
@@ -84,7 +84,7 @@ class Connection:
             self._http.start_next_cycle()
 
     async def _next_request(self) -> h11.Request | None:
-        """Return the next request's head, None when the client sends no more. Raises RemoteProtocolError."""
+        """Return the head of the next request, None if the client sends no more. Raises RemoteProtocolError."""
         self._body_read = False
         self._start = None
         deadline = trio.current_time() + IDLE_SECONDS
@@ -96,19 +96,19 @@ class Connection:
             return None
         self._method = event.method
         if not event.http_version.startswith(b"1."):
-            raise h11.RemoteProtocolError("its version is not spoken here", error_status_hint=505)
+            raise h11.RemoteProtocolError("its version is not supported", error_status_hint=505)
         return event
 
     async def _read(self, deadline: float) -> bytes | None:
-        """Return what the client sends next; None when it is slower than that, or the server closes."""
-        if self._closing.begun.is_set():
+        """Return the next data from the client, or None after the deadline or when the server closes."""
+        if self._connections.closing.is_set():
             return None
         with trio.CancelScope(deadline=deadline) as scope:
-            self._closing.waiting.add(scope)
+            self._connections.reading.add(scope)
             try:
                 return await self._stream.receive_some(READ_BYTES)
             finally:
-                self._closing.waiting.discard(scope)
+                self._connections.reading.discard(scope)
         return None
 
     def _scope(self, request: h11.Request) -> Message:
@@ -125,16 +125,16 @@ class Connection:
             "root_path": "",
             "headers": list(request.headers),
             "extensions": {},
-            **self._ends,
+            **self._addresses,
         }
 
     async def _receive(self) -> Message:
-        """Return the next part of the body; after it, wait until the client has gone or the server closes.
+        """Return the next part of the body. After the body, wait until the client disconnects or the server closes.
 
-        Raises RemoteProtocolError for a body that is framed wrongly; it passes through the application.
+        Raises RemoteProtocolError, which propagates through the application, if the framing of the body is invalid.
         """
         if self._body_read:
-            await self._until_gone()
+            await self._wait_for_disconnect()
             return {"type": "http.disconnect"}
         if self._http.they_are_waiting_for_100_continue:
             await self._write(self._http.send(h11.InformationalResponse(status_code=100, headers=[])))
@@ -153,17 +153,17 @@ class Connection:
             else:
                 self._http.receive_data(await self._stream.receive_some(READ_BYTES))
 
-    async def _until_gone(self) -> None:
-        """Return when the client has gone or the server closes. Its next request, if it sends one, has to wait."""
+    async def _wait_for_disconnect(self) -> None:
+        """Return when the client disconnects or the server closes. A pipelined request is buffered meanwhile."""
         while self._http.trailing_data == (b"", False):
             if (data := await self._read(math.inf)) is None:
                 return
             self._http.receive_data(data)
         if not self._http.trailing_data[1]:
-            await self._closing.begun.wait()
+            await self._connections.closing.wait()
 
     async def _send(self, message: Message) -> None:
-        """Send a reply; its head waits for the first part of its body, so that a short one is a single write."""
+        """Send a reply. The head is held until the first part of the body, so that a short reply is a single write."""
         if message["type"] == "http.response.start":
             self._start = message
             return
@@ -173,7 +173,7 @@ class Connection:
             status = self._start["status"]
             headers = [*self._start.get("headers", ()), (b"date", date_text(int(time.time())))]
             data = self._http.send(h11.Response(status_code=status, headers=headers)) or b""
-            self._bodiless = status in _BODILESS or self._method == b"HEAD"
+            self._bodiless = status in _WITHOUT_BODY or self._method == b"HEAD"
             self._start = None
         if body and not self._bodiless:
             data += self._http.send(h11.Data(data=body)) or b""
@@ -188,33 +188,34 @@ class Connection:
             raise ConnectionLostError from error
 
     async def _refuse(self, error: h11.RemoteProtocolError) -> None:
-        """Answer what is no HTTP, if an answer can still be understood."""
+        """Reply to invalid HTTP, unless a reply has already started."""
         if self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             return
-        told = ApiError(error.error_status_hint, f"this is not HTTP/1.1: {error}; send what is", "badRequest")
-        reply = replies.encoded(replies.error_reply(told, by_reason))
+        message = f"the request is not valid HTTP/1.1: {error}; send a valid request"
+        refusal = ApiError(error.error_status_hint, message, "badRequest")
+        reply = replies.encoded(replies.error_reply(refusal, by_reason))
         headers = [*reply.headers, ("Connection", "close"), ("Content-Length", str(len(reply.body)))]
         await self._send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await self._send({"type": "http.response.body", "body": reply.body})
         await self._linger()
 
     async def _linger(self) -> None:
-        """Let the client read the answer: closing while it still sends would take it away."""
+        """Give the client time to read the reply: closing the socket while it still sends would discard the reply."""
         await self._stream.send_eof()
         deadline = trio.current_time() + LINGER_SECONDS
         while await self._read(deadline):
             pass
 
 
-async def serve_connection(app: Asgi, closing: Closing, stream: trio.SocketStream) -> None:
-    """Serve a connection to its end; whatever goes wrong in it ends nothing else."""
-    closing.open += 1
+async def serve_connection(app: Asgi, connections: OpenConnections, stream: trio.SocketStream) -> None:
+    """Serve a connection until it ends. An error in it is logged and doesn't affect anything else."""
+    connections.count += 1
     try:
         async with stream:
-            await Connection(app, stream, closing).serve()
+            await Connection(app, stream, connections).serve()
     except* (ConnectionLostError, OSError, trio.BrokenResourceError):
-        log.debug("a client went away")
+        log.debug("client disconnected")
     except* Exception as group:
-        log.warning("a connection failed: %r", first_error(group))
+        log.warning("connection failed: %r", first_error(group))
     finally:
-        closing.open -= 1
+        connections.count -= 1

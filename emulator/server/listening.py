@@ -1,4 +1,4 @@
-"""The listening socket, and the server on it: connections are accepted fairly, and ended in order."""
+"""A listening socket → served connections, which are accepted fairly and closed in order."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from hypercorn.config import Config
 from hypercorn.trio.lifespan import Lifespan
 from hypercorn.utils import wrap_app
 
-from emulator.server.connections import Closing, serve_connection
+from emulator.server.connections import OpenConnections, serve_connection
 from emulator.wire.bodies import Asgi
 
 BACKLOG = 1024
-SEND_SECONDS = 20  # that a client may take to accept more of a reply before it is cut off
-GRACEFUL_SECONDS = 3
+SEND_SECONDS = 20  # without progress in sending, after which a client is disconnected
+GRACEFUL_SECONDS = 3  # for replies in progress when the server closes
 TCP_USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", 18)
-# How much later a process accepts for each connection that it has: found by trial, it spreads four over two.
-DEFERENCE_SECONDS = 0.001
-MAX_DEFERENCE = 0.01
+# A process delays accepting by this for each open connection. Found by trial: it distributes four over two processes.
+ACCEPT_DELAY_SECONDS = 0.001
+MAX_ACCEPT_DELAY = 0.01
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """Return a listening socket; a client that stops reading is dropped by the kernel. Raises OSError."""
+    """Return a listening socket. The kernel drops connections of clients that stop reading. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -39,25 +39,25 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 
 def address_of(listener: socket.socket) -> str:
-    """Return the address (http://host:port) that a listening socket answers at."""
+    """Return the address (http://host:port) of a listening socket."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 class FairListener(trio.abc.Listener[trio.SocketStream]):
-    """A socket that several processes accept from: who has fewer connections is the quicker one.
+    """A socket from which several processes accept; a process with fewer connections accepts sooner.
 
-    The kernel wakes all of them, and whoever comes first would often take every connection of a burst.
+    The kernel wakes all processes, and without a delay the first one would often accept a whole burst.
     """
 
-    def __init__(self, listener: socket.socket, closing: Closing) -> None:
+    def __init__(self, listener: socket.socket, connections: OpenConnections) -> None:
         self._listener = trio.SocketListener(trio.socket.from_stdlib_socket(listener))
-        self._closing = closing
+        self._connections = connections
 
     async def accept(self) -> trio.SocketStream:
         """Return the next connection."""
         await trio.lowlevel.wait_readable(self._listener.socket)
-        await trio.sleep(min(self._closing.open * DEFERENCE_SECONDS, MAX_DEFERENCE))
+        await trio.sleep(min(self._connections.count * ACCEPT_DELAY_SECONDS, MAX_ACCEPT_DELAY))
         return await self._listener.accept()
 
     async def aclose(self) -> None:
@@ -72,9 +72,9 @@ async def serve_app(
     shared: bool = False,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve until cancelled; then requests that are being answered may end, and those who wait are let go.
+    """Serve until cancelled. Then complete the replies in progress and close all other connections.
 
-    Closes the socket. `shared`: other processes accept from it too.
+    Closes the socket. `shared` means that other processes accept from it too.
     """
     lifespan = Lifespan(wrap_app(app, 0, "asgi"), Config(), {})  # type: ignore[arg-type]
     async with trio.open_nursery() as nursery:
@@ -87,24 +87,24 @@ async def serve_app(
 async def _serve_connections(
     app: Asgi, listener: socket.socket, shared: bool, task_status: trio.TaskStatus[None]
 ) -> None:
-    closing = Closing()
+    connections = OpenConnections()
     accepting: trio.abc.Listener[trio.SocketStream] = (
-        FairListener(listener, closing) if shared else trio.SocketListener(trio.socket.from_stdlib_socket(listener))
+        FairListener(listener, connections) if shared else trio.SocketListener(trio.socket.from_stdlib_socket(listener))
     )
     async with trio.open_nursery() as nursery:
-        connections = await nursery.start(_hold, closing)
+        handlers = await nursery.start(_open_handler_nursery, connections)
         task_status.started()
         try:
-            serve = partial(serve_connection, app, closing)
-            await trio.serve_listeners(serve, [accepting], handler_nursery=connections)
+            serve = partial(serve_connection, app, connections)
+            await trio.serve_listeners(serve, [accepting], handler_nursery=handlers)
         finally:
-            closing.begin()
+            connections.close()
 
 
-async def _hold(closing: Closing, *, task_status: trio.TaskStatus[trio.Nursery]) -> None:
-    """Hold the connections where no cancellation reaches them; it ends the accepting, and they have a little longer."""
+async def _open_handler_nursery(connections: OpenConnections, *, task_status: trio.TaskStatus[trio.Nursery]) -> None:
+    """Run the connections in a shielded nursery: cancellation stops accepting, replies get GRACEFUL_SECONDS more."""
     with trio.CancelScope(shield=True) as scope:
-        async with trio.open_nursery() as connections:
-            task_status.started(connections)
-            await closing.begun.wait()
+        async with trio.open_nursery() as handlers:
+            task_status.started(handlers)
+            await connections.closing.wait()
             scope.deadline = trio.current_time() + GRACEFUL_SECONDS

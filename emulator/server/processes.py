@@ -1,7 +1,7 @@
-"""The queue service as one process or several: one listening socket, children that are started anew when they die.
+"""The queue service in one process or several: with several, child processes that share one listening socket.
 
-The parent serves nothing itself. It holds the socket, so that no connection is refused while a child is being
-replaced, and the other end of each child's standard input, so that none outlives it.
+The parent does not serve requests. It restarts children that die. It keeps the socket open, so that no connection
+is refused while a child restarts, and the other end of each child's standard input, so that no child outlives it.
 """
 
 from __future__ import annotations
@@ -17,22 +17,26 @@ import msgspec
 import trio
 
 from emulator.server.listening import address_of, listening_socket
-from emulator.server.serving import EmulatorSettings, serve
+from emulator.server.serving import read_access, serve
+from emulator.settings import EmulatorSettings
 from emulator.stores.opening import open_store
 
 log = logging.getLogger(__name__)
-RESTART_SECONDS = 0.1  # before a dead child is replaced; doubled each time that the new one dies young
+RESTART_SECONDS = 0.1  # before a dead child is restarted; doubled each time the new one dies within YOUNG_SECONDS
 MAX_RESTART_SECONDS = 5.0
 YOUNG_SECONDS = 10.0
-END_SECONDS = 5  # that a child may take to end before it is killed; it lets go of clients after 3
+STOP_SECONDS = 5  # for a child to stop before it is killed; it closes its connections within 3 s
 
 
 class ChildFailedError(Exception):
-    """A process could not begin to serve; what it wrote says why."""
+    """A child process could not start serving. Its own output contains the reason."""
 
 
 def run(settings: EmulatorSettings, announce: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT; `announce` is told the address. Raises what `serve` raises, ChildFailedError."""
+    """Serve until SIGTERM or SIGINT. Calls `announce` with the address once requests are accepted.
+
+    Raises what `serve` raises, ChildFailedError.
+    """
     trio.run(_serve_until_signal, serve if settings.processes == 1 else supervise, settings, announce)
 
 
@@ -50,11 +54,12 @@ async def _serve_until_signal(
 async def supervise(
     settings: EmulatorSettings, *, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED
 ) -> None:
-    """Serve in child processes until cancelled; reports the address when all of them answer requests.
+    """Serve in child processes until cancelled.
 
-    Raises what `serve` raises for bad settings, ChildFailedError.
+    Reports the address through `task_status` once all children accept requests. Raises what `serve` raises for
+    invalid settings, ChildFailedError.
     """
-    settings.access()
+    read_access(settings)
     await trio.to_thread.run_sync(_open_and_close, settings.store)
     with listening_socket(settings.host, settings.port) as listener:
         async with trio.open_nursery() as nursery:
@@ -65,7 +70,7 @@ async def supervise(
 
 
 def _open_and_close(store: str) -> None:
-    """Let a bad address be told at once, and a file be brought up to date by one process."""
+    """Open the store once: reports an invalid URL early, and one process alone migrates the file."""
     open_store(store).close()
 
 
@@ -76,10 +81,10 @@ async def _keep(
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Keep one child running."""
+    """Keep one child running: restart it after a pause when it ends."""
     pause, announced = RESTART_SECONDS, False
     while True:
-        begun = trio.current_time()
+        started = trio.current_time()
         async with trio.open_nursery() as nursery:
             process = await nursery.start(_run_child, settings, listener)
             ready = await process.stdout.receive_some()
@@ -87,16 +92,20 @@ async def _keep(
                 task_status.started()
                 announced = True
         if not announced:
-            raise ChildFailedError(f"process {number} ended with code {process.returncode} before it could serve")
-        pause = RESTART_SECONDS if trio.current_time() - begun > YOUNG_SECONDS else min(2 * pause, MAX_RESTART_SECONDS)
-        log.warning("process %d ended with code %s; a new one in %.1f s", number, process.returncode, pause)
+            raise ChildFailedError(
+                f"process {number} exited with code {process.returncode} before it could serve; see its output"
+            )
+        pause = (
+            RESTART_SECONDS if trio.current_time() - started > YOUNG_SECONDS else min(2 * pause, MAX_RESTART_SECONDS)
+        )
+        log.warning("process %d exited with code %s, restarting in %.1f s", number, process.returncode, pause)
         await trio.sleep(pause)
 
 
 async def _run_child(
     settings: EmulatorSettings, listener: socket.socket, *, task_status: trio.TaskStatus[trio.Process]
 ) -> None:
-    """Run one child to its end. It has a session of its own: the terminal's Ctrl-C reaches the parent only."""
+    """Run one child. It gets its own process group, so that Ctrl-C in a terminal reaches only the parent."""
     command = [
         sys.executable,
         "-m",
@@ -111,16 +120,16 @@ async def _run_child(
         pass_fds=[listener.fileno()],
         start_new_session=True,
         check=False,
-        deliver_cancel=_end,
+        deliver_cancel=_stop,
         task_status=task_status,
     )
 
 
-async def _end(process: trio.Process) -> None:
-    """Ask the child to end, and kill it if it doesn't in time."""
+async def _stop(process: trio.Process) -> None:
+    """Terminate the child; kill it if it does not stop in time."""
     process.terminate()
-    with trio.move_on_after(END_SECONDS):
+    with trio.move_on_after(STOP_SECONDS):
         await process.wait()
         return
-    log.error("process %d did not end in %d s; killed", process.pid, END_SECONDS)
+    log.error("process %d did not stop within %d s, killed", process.pid, STOP_SECONDS)
     process.kill()

@@ -1,11 +1,12 @@
-"""What a store of tasks does: the interface that SQLite and Redis implement, and the lease rules.
+"""The interface of a task store, implemented for SQLite and Redis, and the rules for leases.
 
-A task's ETA is when it can be leased next. Leasing sets it to the end of the lease, so that an expired
-lease needs no reaper: the task is simply due again. Tasks are leased oldest ETA first, ties by id.
-A deleted task's id stays taken for a while (a tombstone), so that a late repeated insert makes no second
-task. A task that has had its most leases goes to the queue's dead letters at the next lease; there only
-`dead_letters`, `revive`, `delete` and `purge` know it, and its id stays taken.
-All times are whole microseconds since the epoch, by the store's own clock, which tests can move ahead.
+The ETA of a task is the time from which it can be leased. Leasing sets the ETA to the end of the lease, so an
+expired lease needs no reaper: the task is due again. Tasks are leased by ETA, oldest first, then by ID.
+The ID of a deleted task stays reserved for a while (a tombstone), so that a delayed, repeated insert doesn't
+create a second task. A task that was leased as often as its queue allows is moved to the queue's dead letters
+at the next lease. Only `dead_letters`, `revive`, `delete` and `purge` operate on dead letters, and their IDs
+stay reserved.
+All times are whole microseconds since the epoch, by the clock of the store, which tests can advance.
 """
 
 from __future__ import annotations
@@ -16,36 +17,36 @@ from typing import Protocol
 
 SECOND = 1_000_000  # µs
 TOMBSTONE_SECONDS = 3600
-MAX_ADVANCE = 10 * 365 * 86_400  # s; further ahead the members of the indexes would grow a digit
+MAX_ADVANCE = 10 * 365 * 86_400  # s; keeps times within the 17 digits that the Redis indexes use
 
 
 class StoreError(Exception):
-    """Something a store refuses; the message is for the client."""
+    """The store refused an operation. The message is meant for the client."""
 
 
 class TaskExistsError(StoreError):
-    """The id is taken, by a task or by one deleted not long ago."""
+    """The ID belongs to a task, a dead letter, or a recently deleted task."""
 
 
 class TaskUnknownError(StoreError):
-    """There is no such task, or it was deleted."""
+    """The task does not exist, or it was deleted."""
 
 
 class LeaseExpiredError(StoreError):
-    """The task's lease has ended; whoever held it holds it no more."""
+    """The lease of the task has expired; its former holder no longer holds the task."""
 
 
 class LeaseConflictError(StoreError):
-    """The lease named isn't the task's current one."""
+    """The given lease is not the current lease of the task."""
 
 
 class StoreUnavailableError(Exception):
-    """The store can't be reached now; nothing is known of what was asked last."""
+    """The store is unreachable or failed. The operation may or may not have been executed."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueueKey:
-    """A queue's project and name, both checked, the project without its prefix."""
+    """The project (without its prefix) and the name of a queue, both validated."""
 
     project: str
     name: str
@@ -53,7 +54,7 @@ class QueueKey:
 
 @dataclass(frozen=True, slots=True)
 class NewTask:
-    """A task to insert. `payload` is Base64 as it was sent; `eta_us` None means: due now."""
+    """A task to insert. `payload` is Base64 as the client sent it; an `eta_us` of None means now."""
 
     id: str
     payload: str
@@ -63,7 +64,7 @@ class NewTask:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A task as it is stored. `retry_count` is the number of leases so far."""
+    """A stored task. `retry_count` is the number of leases so far."""
 
     id: str
     payload: str
@@ -75,27 +76,27 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class LeaseOrder:
-    """What to lease: at most `count` tasks for `seconds`.
+    """What to lease: up to `count` tasks, for `seconds`.
 
-    With `group_by_tag` only tasks of one tag: `tag`, or without one the tag of the oldest task that is
-    due (and if that has none, only tasks without). `most_bytes` bounds the payloads that come back
-    together; the first comes back whatever its size. A due task that has had `retry_limit` leases (None:
-    no limit) goes to the dead letters instead. `awaited`: somebody waits for this, so if it comes to
-    nothing, those who watch the store are to be told of the next task.
+    `group_by_tag` restricts the lease to tasks with one tag: `tag` or, if that is None, the tag of the oldest
+    due task (if that task has no tag, to tasks without a tag). `max_bytes` limits the total size of the
+    payloads as Base64; the first task is returned whatever its size. A due task that was leased `retry_limit`
+    times (None: no limit) is moved to the dead letters instead. `awaited` means that a client waits for the
+    result: if nothing can be leased, the store notifies its watchers of the next task in the queue.
     """
 
     count: int
     seconds: int
     group_by_tag: bool = False
     tag: str | None = None
-    most_bytes: int = 32 * 1024 * 1024
+    max_bytes: int = 32 * 1024 * 1024
     retry_limit: int | None = None
     awaited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class QueueStats:
-    """Figures of a queue. `oldest_us` is the earliest ETA, None when there are no tasks."""
+    """Statistics of a queue. `oldest_us` is the earliest ETA, None if the queue has no tasks."""
 
     total: int
     oldest_us: int | None
@@ -106,18 +107,15 @@ class QueueStats:
 
 
 class Store(Protocol):
-    """Tasks in queues. Every method may be called from any thread, and is one atomic step.
-
-    Each may raise StoreUnavailableError.
-    """
+    """Tasks in queues. Every method is thread-safe and atomic, and can raise StoreUnavailableError."""
 
     @property
-    def quick(self) -> bool:
-        """Whether most verbs take less time now than a change of threads would."""
+    def runs_inline(self) -> bool:
+        """Whether most calls currently take less time than switching to a worker thread would."""
         ...
 
     def insert(self, queue: QueueKey, task: NewTask) -> Task:
-        """Add a task and return it; once this returns, the task survives a kill. Raises TaskExistsError."""
+        """Add a task and return it. From then on, it survives a kill of this process. Raises TaskExistsError."""
         ...
 
     def get(self, queue: QueueKey, task_id: str) -> Task:
@@ -125,132 +123,137 @@ class Store(Protocol):
         ...
 
     def peek(self, queue: QueueKey, count: int, after: tuple[int, str] | None = None) -> list[Task]:
-        """Return the first tasks by ETA, leased ones included; `after` (ETA, id) is where the last page ended."""
+        """Return the first `count` tasks by ETA, including leased ones, that follow `after` (ETA, ID)."""
         ...
 
     def lease(self, queue: QueueKey, order: LeaseOrder) -> list[Task]:
-        """Lease tasks that are due, oldest ETA first; never one that somebody holds; none of a paused queue.
+        """Lease due tasks, oldest ETA first. A paused queue leases nothing.
 
-        The tasks come back with the ETA at which the lease ends, and with the retry count from before it.
+        The returned tasks have the end of the lease as their ETA, and the retry count from before the lease.
         """
         ...
 
     def due_in(self, queue: QueueKey) -> int | None:
-        """Return the microseconds until the next task falls due by itself, None when none will."""
+        """Return the microseconds until the next task becomes due, None if no ETA is in the future."""
         ...
 
     def renew(self, queue: QueueKey, task_id: str, lease_us: int | None, seconds: int) -> Task:
-        """Let the lease end `seconds` from now (0 gives the task back) and return the task.
+        """Make the lease end `seconds` from now (0 releases the task) and return the task.
 
-        `lease_us`, if given, must be the current end of the lease: it fences off former holders.
+        `lease_us`, if given, must be the current end of the lease; it fences off former holders.
         Raises TaskUnknownError, LeaseExpiredError, LeaseConflictError.
         """
         ...
 
     def release(self, queue: QueueKey, task_id: str) -> Task:
-        """Make the task due now, whoever holds it, and return it. Raises TaskUnknownError."""
+        """Make the task due now, even if it is leased, and return it. Raises TaskUnknownError."""
         ...
 
     def delete(self, queue: QueueKey, task_id: str, lease_us: int | None = None) -> None:
-        """Delete the task, leased or not, or the dead letter of that id; leaves a tombstone.
+        """Delete the task, even if it is leased, or the dead letter with that ID, and leave a tombstone.
 
-        With `lease_us` only a task whose current lease ends then. Raises as `renew` does.
+        With `lease_us`, delete only a task whose current lease ends then. Raises the same errors as `renew`.
         """
         ...
 
     def stats(self, queue: QueueKey) -> QueueStats:
-        """Return the queue's figures."""
+        """Return the statistics of the queue."""
         ...
 
     def dead_letters(self, queue: QueueKey, count: int) -> list[Task]:
-        """Return the first dead letters by the end of their last lease."""
+        """Return the first `count` dead letters by the end of their last lease."""
         ...
 
     def revive(self, queue: QueueKey, task_id: str) -> Task:
-        """Make a dead letter a task again, due now, with no leases so far. Raises TaskUnknownError."""
+        """Turn a dead letter into a due task with a lease count of 0, and return it. Raises TaskUnknownError."""
         ...
 
     def purge(self, queue: QueueKey, dead: bool = False) -> int:
-        """Delete all tasks, or all dead letters, and return how many; their ids are free at once."""
+        """Delete all tasks, or all dead letters, and return their number. Their IDs can be reused at once."""
         ...
 
     def pause(self, queue: QueueKey) -> None:
-        """Lease nothing of this queue until it is resumed."""
+        """Lease nothing from this queue until it is resumed."""
         ...
 
     def resume(self, queue: QueueKey) -> None:
-        """Lease again."""
+        """End a pause."""
         ...
 
     def declare(self, queue: QueueKey) -> None:
-        """Make a queue known before its first task."""
+        """Create the queue if it does not exist."""
         ...
 
     def queues(self) -> list[QueueKey]:
-        """Return the queues that were declared, inserted into, paused or waited for, sorted."""
+        """Return, sorted, the queues that were declared, inserted into, paused, or used by an awaited lease."""
         ...
 
     def reset(self) -> None:
-        """Forget everything: tasks, tombstones, queues, figures, and that the clock was moved."""
+        """Delete everything: tasks, tombstones, queues and statistics, and reset the clock."""
         ...
 
     def advance(self, seconds: float) -> int:
-        """Move the clock ahead for all who share the store, and return the time. Raises ValueError below 0."""
+        """Advance the clock for all processes that share the store; return the time.
+
+        Raises ValueError unless `seconds` is between 0 and MAX_ADVANCE.
+        """
         ...
 
     def now_us(self) -> int:
-        """Return the store's time."""
+        """Return the time of the store."""
         ...
 
-    def watch(self, ring: Callable[[QueueKey | None], None]) -> None:
-        """Call `ring`, from any thread, when there may be work for an awaited lease, whoever made it.
+    def watch(self, notify: Callable[[QueueKey | None], None]) -> None:
+        """Call `notify` when a queue may have work for an awaited lease, in whichever process the change is made.
 
-        None stands for any queue, and is the first: now it listens. A ring may be spurious, and may be lost
-        with a connection.
+        It is called from any thread. None means any queue; the first call has this argument and means that the
+        store has started to listen. A notification may be spurious, and may be lost with a connection.
         """
         ...
 
     def ping(self) -> None:
-        """Return when the store answers."""
+        """Return normally if the store responds."""
         ...
 
     def close(self) -> None:
-        """Let go of files, connections and threads."""
+        """Close files and connections, and stop threads."""
         ...
 
 
 def microseconds_ahead(seconds: float) -> int:
-    """Return what `advance` adds to the clock. Raises ValueError when that would turn it back."""
+    """Return the number of microseconds by which to advance the clock. Raises ValueError if out of range."""
     if not 0 <= seconds <= MAX_ADVANCE:
         raise ValueError(f"seconds is {seconds!r}; allowed: 0 to {MAX_ADVANCE}")
     return round(seconds * SECOND)
 
 
 def unknown_task(queue: QueueKey, task_id: str) -> TaskUnknownError:
-    """Return the error for a task that isn't there."""
-    return TaskUnknownError(f"there is no task {task_id!r} in queue {queue.name}")
+    """Return the error for a task that does not exist."""
+    return TaskUnknownError(f"task {task_id!r} does not exist in queue {queue.name}")
 
 
-def taken_id(task_id: str) -> TaskExistsError:
-    """Return the error for an id that a task has, or had not long ago."""
-    return TaskExistsError(f"task {task_id!r} exists already, or did until not long ago")
+def reserved_id(task_id: str) -> TaskExistsError:
+    """Return the error for an ID that is in use or reserved."""
+    return TaskExistsError(f"task {task_id!r} already exists or was deleted recently; use another id")
 
 
 def lease_expired(task_id: str) -> LeaseExpiredError:
-    """Return the error for a lease that has ended."""
-    return LeaseExpiredError(f"the lease of task {task_id!r} has expired; lease it again")
+    """Return the error for an expired lease."""
+    return LeaseExpiredError(f"the lease of task {task_id!r} has expired; lease the task again")
 
 
 def lease_conflict(task_id: str, lease_us: object) -> LeaseConflictError:
-    """Return the error for a lease that isn't the current one."""
-    return LeaseConflictError(f"leaseTimestamp {lease_us} of task {task_id!r} is not its current one; lease it again")
+    """Return the error for a lease that is not the current one."""
+    return LeaseConflictError(
+        f"leaseTimestamp {lease_us} is not that of the current lease of task {task_id!r}; lease the task again"
+    )
 
 
 def check_lease(task_id: str, eta_us: int, now_us: int, lease_us: int | None) -> None:
-    """Raise unless a task with this ETA is leased now, and by the lease that ends at `lease_us`.
+    """Raise unless a task with this ETA is currently leased and, if `lease_us` is given, by the lease that ends then.
 
-    A task that was given back or never leased is due, so that its ETA lies in the past: that is what an
-    expired lease looks like, and it can't be renewed either.
+    Raises LeaseConflictError, LeaseExpiredError. A task that was released or never leased has an ETA in the
+    past, just like one whose lease has expired; it can't be renewed either.
     """
     if lease_us is not None and lease_us != eta_us:
         raise lease_conflict(task_id, lease_us)

@@ -1,4 +1,4 @@
-"""Where tasks lie: SQLite for one host, Redis for several. The interface is emulator/store.py."""
+"""A URL → the store: SQLite for a single host, Redis for several. Both implement stores/interface.py."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from emulator.stores.sqlite.store import SqliteStore
 
 
 def open_store(url: str, tombstone_seconds: int = TOMBSTONE_SECONDS) -> Store:
-    """Return the store of this address: `sqlite:///FILE`, or Redis as redis_connection.py reads it.
+    """Return the store at `url`: `sqlite:///FILE`, or a Redis URL as described in redis/connection.py.
 
-    A deleted task's id stays taken for `tombstone_seconds`.
-    Raises ValueError for any other address, StoreUnavailableError when it can't be opened.
+    The ID of a deleted task stays reserved for `tombstone_seconds`. Raises ValueError for any other URL,
+    StoreUnavailableError if the store can't be opened.
     """
     if url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
         return SqliteStore(url.removeprefix("sqlite:///"), tombstone_seconds)

@@ -1,1 +1,1 @@
-"""HTTP → calls and back: connections, the edge, routing, parameters, replies, errors, batches."""
+"""ASGI requests → validated calls, replies → ASGI messages: routing, parameters, errors, partial replies, batches."""

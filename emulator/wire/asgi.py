@@ -1,7 +1,7 @@
-"""The edge to the web server: an ASGI request → a call, and its reply → the ASGI messages.
+"""An ASGI request → a call, and its reply → ASGI messages.
 
-APIs are answered here without a web framework; only pages for people go on to one. What is refused before
-it is a call (too long, too large, too slow) is told in the same shape as every other error.
+API calls are handled without a web framework; only the web pages use one. Requests that are refused early (URL too
+long, body too large or too slow) get errors in the same format as all others.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from emulator.wire.parameters import BODY_BYTES
 
 TARGET_CHARACTERS = 16 * 1024
 HEAD_BYTES = 24 * 1024
-FORM_BYTES = 16 * 1024  # of what a page's form sends, which is a few words
+FORM_BYTES = 16 * 1024  # the forms of the pages send a few words
 PAGE_PATHS = re.compile(r"/|/queues/.*|/static/.*", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,255}(:[0-9]{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:[0-9]{1,5})?", re.ASCII)
 
 
-def edge(dispatcher: Dispatcher, pages: Asgi, admit_to_pages: Callable[[Call], None]) -> Asgi:
-    """Return the ASGI application: pages for people are answered by `pages`, all else by the dispatcher.
+def asgi_app(dispatcher: Dispatcher, pages: Asgi, check_page_access: Callable[[Call], None]) -> Asgi:
+    """Return the ASGI application: `pages` handles the web pages, the dispatcher handles everything else.
 
-    `admit_to_pages` raises ApiError when who asks may not see them.
+    `check_page_access` raises ApiError if the caller has no access to the pages.
     """
 
     async def serve(scope: Message, receive: Receive, send: Send) -> None:
@@ -40,37 +40,37 @@ def edge(dispatcher: Dispatcher, pages: Asgi, admit_to_pages: Callable[[Call], N
             return
         path = scope["raw_path"].decode("ascii")
         try:
-            for_people = PAGE_PATHS.fullmatch(path)
-            most = FORM_BYTES if for_people else BATCH_BYTES if path.startswith(BATCH_PATH) else BODY_BYTES
-            body = await read_body(receive, most)
+            is_page = PAGE_PATHS.fullmatch(path)
+            max_bytes = FORM_BYTES if is_page else BATCH_BYTES if path.startswith(BATCH_PATH) else BODY_BYTES
+            body = await read_body(receive, max_bytes)
             call = _call(scope, path, body)
-            _refuse_other_sites(call)
-            if for_people:
-                admit_to_pages(call)
+            _refuse_cross_site(call)
+            if is_page:
+                check_page_access(call)
         except ClientGoneError:
             return
         except ApiError as error:
             await _send(send, replies.encoded(replies.error_reply(error, dispatcher.style(path))))
             return
-        if for_people:
-            await pages(scope, _whole(body, receive), send)
+        if is_page:
+            await pages(scope, _replay(body, receive), send)
         elif "prefer" in call.headers:
-            await _answer_while_there(dispatcher, call, receive, send)
+            await _answer_while_connected(dispatcher, call, receive, send)
         else:
             await _send(send, await dispatcher.answer(call))
 
     return serve
 
 
-async def _answer_while_there(dispatcher: Dispatcher, call: Call, receive: Receive, send: Send) -> None:
-    """Answer a call that may be held for long, unless its client goes away first: it must lease nothing then."""
+async def _answer_while_connected(dispatcher: Dispatcher, call: Call, receive: Receive, send: Send) -> None:
+    """Answer a call that can wait for long. If the client disconnects, cancel it, so that it leases nothing."""
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_cancel_when_gone, receive, nursery.cancel_scope)
+        nursery.start_soon(_cancel_on_disconnect, receive, nursery.cancel_scope)
         await _send(send, await dispatcher.answer(call))
         nursery.cancel_scope.cancel()
 
 
-async def _cancel_when_gone(receive: Receive, scope: trio.CancelScope) -> None:
+async def _cancel_on_disconnect(receive: Receive, scope: trio.CancelScope) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     scope.cancel()
@@ -82,31 +82,31 @@ def _call(scope: Message, path: str, body: bytes) -> Call:
     if size > TARGET_CHARACTERS:
         raise ApiError(
             414,
-            f"the address has {size} characters; allowed: {TARGET_CHARACTERS}; send a long query as the body of a "
+            f"the URL has {size} characters; allowed: {TARGET_CHARACTERS}; send a long query as the body of a "
             "POST with X-HTTP-Method-Override: GET",
         )
     if sum(len(name) + len(value) for name, value in scope["headers"]) > HEAD_BYTES:
-        raise ApiError(431, f"the headers have over {HEAD_BYTES} bytes; send fewer")
+        raise ApiError(431, f"the headers have more than {HEAD_BYTES} bytes; send fewer or shorter headers")
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in reversed(scope["headers"])}
     query = parse_query(scope["query_string"]) if scope["query_string"] else {}
     return Call(scope["method"], path, query, headers, body, _root(scope, headers))
 
 
 def _root(scope: Message, headers: dict[str, str]) -> str:
-    """Return the address that the client used. A proxy in front says by X-Forwarded-Proto that it was https."""
+    """Return the root URL that the client used. A TLS proxy reports its scheme in X-Forwarded-Proto."""
     host = headers.get("host")
     if not host:
         server = scope.get("server") or ("localhost", None)
         host = f"{server[0]}:{server[1]}" if server[1] else str(server[0])
     elif not _HOST.fullmatch(host):
-        raise invalid("Host", host, "a host name or address, and a port", location_type="header")
+        raise invalid("Host", host, "a host name or IP address, optionally with a port", location_type="header")
     forwarded = headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
     scheme = forwarded if forwarded in ("http", "https") else scope["scheme"]
     return f"{scheme}://{host}/"
 
 
-def _refuse_other_sites(call: Call) -> None:
-    """Raise ApiError when a page of another site makes a browser send this: it could use the browser's rights."""
+def _refuse_cross_site(call: Call) -> None:
+    """Raise ApiError if a page of another site made a browser send this: it would use that user's rights."""
     if call.method in ("GET", "HEAD"):
         return
     site, origin = call.headers.get("sec-fetch-site"), call.headers.get("origin")
@@ -115,19 +115,21 @@ def _refuse_other_sites(call: Call) -> None:
     else:
         foreign = origin is not None and origin.partition("://")[2].lower() != call.headers.get("host", "").lower()
     if foreign:
-        raise ApiError(403, "this was sent by a page of another site; send it from this service's own, or no browser")
+        raise ApiError(
+            403, "a page of another site sent this request; send it from a page of this service or without a browser"
+        )
 
 
-def _whole(body: bytes, receive: Receive) -> Receive:
-    """Return a `receive` that gives the body first, which was read already."""
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that first returns the body, which was already read."""
     unread = [body]
 
-    async def receive_whole() -> Message:
+    async def receive_replayed() -> Message:
         if unread:
             return {"type": "http.request", "body": unread.pop(), "more_body": False}
         return await receive()
 
-    return receive_whole
+    return receive_replayed
 
 
 async def _send(send: Send, reply: Reply) -> None:

@@ -1,7 +1,7 @@
-"""Request bodies, read whole and under a limit before anybody sees the request.
+"""Request bodies, read completely and within a limit before the request is processed.
 
-hypercorn on trio keeps a connection for ever whose answer came before its body was read, which a refused
-request easily does. Bodies are small here, so reading first costs nothing.
+With hypercorn on Trio, a connection leaks if the reply is sent before the body was read, as happens when a request
+is refused. Bodies are small in this service, so reading them first costs nothing.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import trio
 
 from emulator.wire.errors import ApiError
 
-BODY_SECONDS = 30  # that a client may take to send its body
-DISCARDED_BYTES = 16 * 1024 * 1024  # of a body that is too large: then the connection is closed instead
+BODY_SECONDS = 30  # for a client to send its body
+DISCARDED_BYTES = 16 * 1024 * 1024  # read and discarded of a body that is too large, before the connection is closed
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -23,31 +23,33 @@ Asgi = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 class ClientGoneError(Exception):
-    """The client closed the connection before its body was there."""
+    """The client closed the connection before it had sent the whole body."""
 
 
-async def read_body(receive: Receive, most: int) -> bytes:
-    """Return the body; one that is too large is read and forgotten, so that the client reads the answer.
+async def read_body(receive: Receive, max_bytes: int) -> bytes:
+    """Return the body. A body that is too large is read and discarded, so that the client can receive the reply.
 
     Raises ApiError (408, 413), ClientGoneError.
     """
     with trio.move_on_after(BODY_SECONDS):
-        return await _read(receive, most)
-    raise ApiError(408, f"the body took over {BODY_SECONDS} s; send it faster", headers=(("Connection", "close"),))
+        return await _read(receive, max_bytes)
+    raise ApiError(408, f"the body took more than {BODY_SECONDS} s; send it faster", headers=(("Connection", "close"),))
 
 
-async def _read(receive: Receive, most: int) -> bytes:
+async def _read(receive: Receive, max_bytes: int) -> bytes:
     parts: list[bytes] = []
     size, more = 0, True
-    while more and size <= most + DISCARDED_BYTES:
+    while more and size <= max_bytes + DISCARDED_BYTES:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGoneError
         part = message.get("body", b"")
         size += len(part)
-        if size <= most:
+        if size <= max_bytes:
             parts.append(part)
         more = message.get("more_body", False)
-    if size > most:
-        raise ApiError(413, f"the body is larger than {most} bytes; send less", headers=(("Connection", "close"),))
+    if size > max_bytes:
+        raise ApiError(
+            413, f"the body is larger than {max_bytes} bytes; send a smaller one", headers=(("Connection", "close"),)
+        )
     return b"".join(parts)

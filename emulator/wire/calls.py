@@ -1,7 +1,7 @@
-"""What a verb is given and gives: a call and its reply, free of any web framework.
+"""The argument and the result of a verb: a call and its reply, independent of any web framework.
 
-An API of api_data/ is a list of routes; a route leads from a method and an address to a verb, an ordinary
-`async def verb(call: Call) -> Reply`. Verbs can be called by the web server, by a batch, or by a test.
+An API is a list of routes. A route maps an HTTP method and a path to a verb, an ordinary
+`async def verb(call: Call) -> Reply`, which the web server, a batch or a test can call.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, its body read whole.
+    """One request with its complete body.
 
-    `path` is as it was sent, percent-encoded; `parameters` are what the route found in it, decoded.
-    `headers` have lower-case names. `root` is the address that the client used, ending in a slash.
+    `path` is percent-encoded, as it was sent; `parameters` are the decoded parts that match the route.
+    `headers` have lower-case names. `root` is the root URL that the client used, with a trailing slash.
     """
 
     method: str
@@ -29,7 +29,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What is answered: `value` becomes JSON; None, with `body`, is sent as it is."""
+    """The reply to a call: `value` is encoded as JSON; if it is None, `body` is sent unchanged."""
 
     status: int = 200
     value: object = None
@@ -44,10 +44,10 @@ NO_CONTENT = Reply(204)
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The way to a verb: `path` is a template of segments, `{name}` standing for any one of them.
+    """An HTTP method and a path template → a verb.
 
-    The last may end in `:verb`. `id` is the method's name in the discovery document, empty for a route that
-    belongs to none.
+    A segment `{name}` of the template matches any one segment; the last segment may end with `:verb`. `id` is the
+    method ID in the discovery document, empty for routes outside the APIs.
     """
 
     id: str

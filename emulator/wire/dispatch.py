@@ -1,6 +1,6 @@
-"""A call → its reply: method override, route, what is common to all methods, the verb, and errors in one shape.
+"""A call → its reply: method override, routing, parameters common to all methods, the verb, and errors.
 
-Whoever has a call (the web server, a batch) gets a reply; nothing that a verb raises comes out of here.
+`Dispatcher.answer` always returns a reply: exceptions that a verb raises become error replies.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class Dispatcher:
-    """Answers calls. `schemas` gives, by a route's id, the schema of its reply and those it refers to."""
+    """Executes calls. `schemas` contains, by route ID, the schema of the reply and the schemas it can refer to."""
 
     def __init__(
         self,
@@ -39,11 +39,11 @@ class Dispatcher:
         self._schemas = schemas
 
     def style(self, path: str) -> ErrorStyle:
-        """Return how errors at this path are told, by its first segment."""
+        """Return the error format for a path; its first segment identifies the API."""
         return self._styles.get(path[1:].partition("/")[0], by_reason)
 
     async def answer(self, call: Call) -> Reply:
-        """Return the reply, its value encoded."""
+        """Return the reply with its encoded value."""
         try:
             call = overridden(call)
             reply = await self._answer(call)
@@ -51,12 +51,12 @@ class Dispatcher:
             reply = replies.error_reply(error, self.style(call.path))
         except StoreUnavailableError as error:
             log.warning("store unavailable: %s", error)
-            told = ApiError(503, "the queue's store can't be reached now; try again after a moment")
-            reply = replies.error_reply(told, self.style(call.path))
+            unavailable = ApiError(503, "the store is unavailable; retry after a moment")
+            reply = replies.error_reply(unavailable, self.style(call.path))
         except Exception as error:
-            log.exception("a request failed: %s %s", call.method, call.path[:200], exc_info=error)
-            told = ApiError(500, "the service failed on this request; its log says why")
-            reply = replies.error_reply(told, self.style(call.path))
+            log.exception("request failed: %s %s", call.method, call.path[:200], exc_info=error)
+            failed = ApiError(500, "internal error; see the log of the service")
+            reply = replies.error_reply(failed, self.style(call.path))
         return replies.encoded(reply, indented=call.query.get("prettyPrint") != "false")
 
     async def _answer(self, call: Call) -> Reply:
@@ -69,7 +69,7 @@ class Dispatcher:
         return reply
 
     def _selection(self, query: Mapping[str, str], method_id: str) -> partial_response.Selection:
-        """Check what every method takes, and return what `fields` selects. Raises ApiError."""
+        """Validate the parameters common to all methods; return the selection of `fields`. Raises ApiError."""
         if query.get("alt", "json") != "json":
             raise invalid("alt", query["alt"], "json")
         if "prettyPrint" in query:
@@ -83,21 +83,21 @@ class Dispatcher:
 
 
 def parse_query(raw: bytes) -> dict[str, str]:
-    """Return the parameters of a query, the first of each name. Raises ApiError."""
+    """Return the parameters of a query; for a repeated name, the first value. Raises ApiError."""
     try:
         pairs = parse_qsl(raw.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_FIELDS)
     except UnicodeDecodeError:
-        raise ApiError(400, "the query is not UTF-8, percent-encoded; encode it so", "invalid") from None
+        raise ApiError(400, "the query is not valid UTF-8; percent-encode it as UTF-8", "invalid") from None
     except ValueError:
-        raise ApiError(400, f"the query has over {MAX_QUERY_FIELDS} parameters; send fewer", "invalid") from None
+        raise ApiError(400, f"the query has more than {MAX_QUERY_FIELDS} parameters; send fewer", "invalid") from None
     return dict(reversed(pairs))
 
 
 def overridden(call: Call) -> Call:
-    """Return the call that a POST with X-HTTP-Method-Override stands for. Raises ApiError.
+    """Return the call that a POST with X-HTTP-Method-Override represents. Raises ApiError.
 
-    It carries what some networks don't let through (PATCH), and a GET whose query is too long for an
-    address: that one comes in the body, as a form.
+    Clients use it for methods that some networks block (PATCH), and for a GET whose query is too long for a URL; that
+    query is sent in the body, as a form.
     """
     method = call.headers.get("x-http-method-override", "").upper()
     if not method or call.method != "POST":

@@ -1,7 +1,7 @@
-"""Errors in the shapes that Google's APIs gave them, so that existing clients read them.
+"""Errors in the formats of Google's APIs, so that existing clients can parse them.
 
-The older APIs list their errors by reason; the newer ones name a status of gRPC and put details beside it.
-Which of the two an API speaks, its module says.
+Older APIs list errors with a reason; newer ones use a gRPC status with details. The module of each API selects one
+of the two formats.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ LEASE_REASONS = ("leaseExpired", "leaseConflict")
 
 @dataclass
 class ApiError(Exception):
-    """A reply that isn't what was asked for. `location` names the parameter or field that is wrong."""
+    """An error reply. `location` names the invalid parameter, field or header."""
 
     status: int
     message: str
@@ -61,7 +61,7 @@ class ApiError(Exception):
 
     @property
     def reply_headers(self) -> tuple[tuple[str, str], ...]:
-        """The reply's headers, with Retry-After where trying again helps."""
+        """The headers of the reply, including Retry-After if a retry can succeed."""
         if self.status in (429, 503):
             return (*self.headers, ("Retry-After", str(RETRY_AFTER_SECONDS)))
         return self.headers
@@ -71,7 +71,7 @@ ErrorStyle = Callable[[ApiError], dict[str, Any]]
 
 
 def by_reason(error: ApiError) -> dict[str, Any]:
-    """Return the envelope of the older APIs."""
+    """Return the error body of the older APIs."""
     reason = error.reason or REASONS.get(error.status, OTHER_REASON)
     entry = {"domain": "global", "reason": reason, "message": error.message}
     if error.location:
@@ -80,7 +80,7 @@ def by_reason(error: ApiError) -> dict[str, Any]:
 
 
 def by_status(error: ApiError) -> dict[str, Any]:
-    """Return the envelope of the newer APIs; a field that is wrong is told as a violation."""
+    """Return the error body of the newer APIs; an invalid field becomes a field violation."""
     status = STATUSES.get(error.status, OTHER_STATUS)
     if error.reason in LEASE_REASONS:
         status = "FAILED_PRECONDITION"
@@ -92,24 +92,24 @@ def by_status(error: ApiError) -> dict[str, Any]:
 
 
 def first_error(error: BaseException) -> BaseException:
-    """Return the first exception that is not a group: the reason, where a group only has a title."""
+    """Return the first exception that is not a group: it contains the reason, a group only a title."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
 
 
 def shown(value: object) -> str:
-    """Return a value as an error shows it: quoted, and shortened."""
+    """Return a value for an error message: quoted, and shortened to SHOWN_CHARACTERS."""
     text = repr(value[: SHOWN_CHARACTERS + 1] if isinstance(value, str) else value)
     return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "…"
 
 
 def invalid(location: str, value: object, allowed: str, *, location_type: str = "parameter") -> ApiError:
-    """Return the error for a value that is not allowed: names the place, the value and what is allowed."""
+    """Return the error for a value that is not allowed; it names the location, the value and what is allowed."""
     message = f"{location} is {shown(value)}; allowed: {allowed}"
     return ApiError(400, message, "invalidParameter", location, location_type)
 
 
 def required(location: str, allowed: str, *, location_type: str = "parameter") -> ApiError:
-    """Return the error for a parameter or field that is missing."""
+    """Return the error for a missing parameter or field."""
     return ApiError(400, f"{location} is missing; allowed: {allowed}", "required", location, location_type)

@@ -1,4 +1,4 @@
-"""Page tokens: the place after which the next page of a listing begins."""
+"""Page tokens: an opaque encoding of the last item of a page (ETA and name)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _TOKEN = re.compile(r"(\d{1,18})/(.{1,500})", re.ASCII)
 
 
 def page_token(eta_us: int, name: str) -> str:
-    """Return the token of the page that begins after this place."""
+    """Return the token of the page that follows this item."""
     return base64.urlsafe_b64encode(f"{eta_us}/{name}".encode()).decode().rstrip("=")
 
 
 def page_start(token: str | None) -> tuple[int, str] | None:
-    """Return the place after which a page begins, None for the first page. Raises ApiError."""
+    """Return the item (ETA, name) that precedes the page, None for the first page. Raises ApiError."""
     if not token:
         return None
     try:
@@ -28,5 +28,5 @@ def page_start(token: str | None) -> tuple[int, str] | None:
     except (binascii.Error, UnicodeDecodeError, ValueError):
         match = None
     if match is None or not TASK_NAME.fullmatch(match[2]):
-        raise invalid("pageToken", token, "the nextPageToken of the page before, or nothing")
+        raise invalid("pageToken", token, "the nextPageToken of the previous page, or none")
     return int(match[1]), match[2]

@@ -1,4 +1,4 @@
-"""The edge: what came in an address or a body → checked values. Limits by the service's documentation."""
+"""Values of a URL or a body → validated values. The limits are those of the documentation of Task Queue v1beta2."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from emulator.stores.interface import NewTask, QueueKey
+from emulator.stores.interface import QueueKey
 from emulator.wire.calls import Call
 from emulator.wire.errors import ApiError, invalid, required
 
@@ -19,19 +19,19 @@ MAX_TASKS = 1000
 TAG_CHARACTERS = 500
 ETA_AHEAD_DAYS = 30
 LEASE_REPLY_BYTES = 32 * 1024 * 1024
-TASK_BYTES = 4 * 1024  # that a task takes beside its payload, at most: its names, its tag, times, indentation
-# Base64 of the largest payload, its JSON, and slack for fields that are ignored.
+TASK_BYTES = 4 * 1024  # upper bound for a task in a reply without its payload: names, tag, times, indentation
+# Base64 of the largest payload, the JSON around it, and room for fields that are ignored.
 BODY_BYTES = PAYLOAD_BYTES * 4 // 3 + 64 * 1024
 
 TASK_NAME = re.compile(r"[a-zA-Z0-9_-]{1,500}")
 QUEUE_NAME = re.compile(r"[a-zA-Z0-9-]{1,100}")
 PROJECT_NAME = re.compile(r"[a-zA-Z0-9.:_-]{1,100}")
 PROJECT_PREFIX = re.compile(r"^[a-z]+~")
-_PLAIN_ALPHABET = str.maketrans("-_", "+/")
+_STANDARD_ALPHABET = str.maketrans("-_", "+/")
 
 
 def queue_key(project: str, queue: str) -> QueueKey:
-    """Return the queue of a path; the project's prefix (`s~`) is dropped. Raises ApiError."""
+    """Return the queue of a path, with the prefix of the project (`s~`) removed. Raises ApiError."""
     plain = PROJECT_PREFIX.sub("", project, count=1)
     if not PROJECT_NAME.fullmatch(plain):
         raise invalid("project", project, "1 to 100 letters, digits, '.', ':', '_' and '-'")
@@ -41,14 +41,14 @@ def queue_key(project: str, queue: str) -> QueueKey:
 
 
 def task_name(name: object, location: str = "task") -> str:
-    """Return the task's id. Raises ApiError."""
+    """Return the ID of a task. Raises ApiError if it is not valid."""
     if not isinstance(name, str) or not TASK_NAME.fullmatch(name):
         raise invalid(location, name, "1 to 500 letters, digits, '_' and '-'")
     return name
 
 
-def whole(arguments: Mapping[str, str], name: str, lowest: int, highest: int) -> int:
-    """Return a whole number of the query. Raises ApiError when it is missing or out of bounds."""
+def integer(arguments: Mapping[str, str], name: str, lowest: int, highest: int) -> int:
+    """Return an integer from the query. Raises ApiError if it is missing or out of bounds."""
     allowed = f"a whole number from {lowest} to {highest}"
     text = arguments.get(name)
     if text is None:
@@ -59,12 +59,12 @@ def whole(arguments: Mapping[str, str], name: str, lowest: int, highest: int) ->
 
 
 def payload_bytes(count: int) -> int:
-    """Return how many bytes of payloads a lease of so many tasks may bring, so that its reply is within 32 MiB."""
+    """Return the limit for the payloads (bytes) of a lease of `count` tasks, so that its reply is within 32 MiB."""
     return LEASE_REPLY_BYTES - count * TASK_BYTES
 
 
 def flag(arguments: Mapping[str, str], name: str) -> bool:
-    """Return a boolean of the query, false when missing: it arrives as text, and "false" is false."""
+    """Return a boolean from the query, False if it is missing. It is sent as the text "true" or "false"."""
     text = arguments.get(name, "false").lower()
     if text not in ("true", "false"):
         raise invalid(name, text, "true, false")
@@ -72,79 +72,47 @@ def flag(arguments: Mapping[str, str], name: str) -> bool:
 
 
 def tag(value: object, location: str = "tag") -> str | None:
-    """Return the tag, None for none. Raises ApiError."""
+    """Return the tag, or None if there is none. Raises ApiError."""
     if value is None or value == "":
         return None
     if not isinstance(value, str) or len(value) > TAG_CHARACTERS or not value.isprintable():
-        raise invalid(location, value, f"printable text of at most {TAG_CHARACTERS} characters")
+        raise invalid(location, value, f"printable text of up to {TAG_CHARACTERS} characters")
     return value
 
 
 def body_object(call: Call) -> dict[str, Any]:
-    """Return the body's JSON object. Raises ApiError."""
+    """Return the JSON object in the body. Raises ApiError."""
     if not call.body:
         if "content-length" in call.headers or "transfer-encoding" in call.headers:
             raise ApiError(400, "the body is empty; send a JSON object", "parseError")
-        raise ApiError(411, "Content-Length is missing; send a JSON object as the body, and its length")
+        raise ApiError(411, "Content-Length is missing; send a JSON object as the body, with its length")
     encoding = call.headers.get("content-encoding", "identity")
     if encoding != "identity":
         raise invalid("Content-Encoding", encoding, "identity: send the body uncompressed", location_type="header")
     try:
         value = msgspec.json.decode(call.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ApiError(400, f"the body is not JSON: {error}", "parseError") from None
+        raise ApiError(400, f"the body is not valid JSON: {error}", "parseError") from None
     if not isinstance(value, dict):
-        raise ApiError(400, "the body is not a JSON object; send one, {...}", "parseError")
+        raise ApiError(400, "the body is not a JSON object; send an object, {...}", "parseError")
     return value
 
 
-def queue_of_body(body: Mapping[str, Any], queue: QueueKey, *, must: bool = False) -> None:
-    """Raise ApiError when the body's queueName, short or long, is not the queue of the path."""
-    name = body.get("queueName")
-    if name is None and not must:
-        return
-    allowed = f"{queue.name!r}, the queue in the address"
-    if name is None:
-        raise required("queueName", allowed, location_type="field")
-    if not isinstance(name, str) or name.rsplit("/", 1)[-1] != queue.name:
-        raise invalid("queueName", name, allowed, location_type="field")
-
-
-def lease_timestamp(body: Mapping[str, Any]) -> int | None:
-    """Return the body's leaseTimestamp in µs; an int64 travels as a string. Raises ApiError."""
-    value = body.get("leaseTimestamp")
-    if value is None or value == "" or value == 0 or value == "0":
-        return None
-    if not isinstance(value, bool) and re.fullmatch(r"[0-9]{1,18}", str(value), re.ASCII):
-        return int(value)
-    raise invalid("leaseTimestamp", value, "microseconds since the epoch, as digits", location_type="field")
-
-
-def new_task(body: Mapping[str, Any], queue: QueueKey, default_id: str, eta_us: int | None) -> NewTask:
-    """Return the task of an insert's body, which falls due at `eta_us`. Raises ApiError."""
-    queue_of_body(body, queue)
-    payload, given = body.get("payloadBase64"), body.get("id")
-    if payload is None or payload == "":
-        raise required("payloadBase64", "Base64 of 1 byte to 1 MiB", location_type="field")
-    check_payload(payload, "payloadBase64")
-    return NewTask(
-        id=task_name(given, "id") if given not in (None, "") else default_id,
-        payload=payload,
-        tag=tag(body.get("tag")),
-        eta_us=eta_us,
-    )
+def standard_base64(text: str) -> str:
+    """Return Base64 of either alphabet, padded or not, in the standard alphabet with padding."""
+    text = text.rstrip("=").translate(_STANDARD_ALPHABET)
+    return text + "=" * (-len(text) % 4)
 
 
 def check_payload(payload: object, location: str) -> None:
-    """Raise ApiError unless this is Base64, in either alphabet, padded or not, of at most 1 MiB."""
-    allowed = f"Base64, plain or URL-safe, of at most {PAYLOAD_BYTES} bytes"
+    """Raise ApiError unless the payload is Base64, in either alphabet, padded or not, of up to 1 MiB decoded."""
+    allowed = f"Base64, standard or URL-safe, of up to {PAYLOAD_BYTES} bytes"
     if not isinstance(payload, str):
         raise invalid(location, payload, allowed, location_type="field")
-    plain = payload.rstrip("=").translate(_PLAIN_ALPHABET)
     try:
-        size = len(binascii.a2b_base64(plain + "=" * (-len(plain) % 4), strict_mode=True))
+        size = len(binascii.a2b_base64(standard_base64(payload), strict_mode=True))
     except (binascii.Error, ValueError):
         raise invalid(location, payload, allowed, location_type="field") from None
     if size > PAYLOAD_BYTES:
-        message = f"{location} holds {size} bytes; allowed: at most {PAYLOAD_BYTES}"
+        message = f"{location} contains {size} bytes; allowed: up to {PAYLOAD_BYTES}"
         raise ApiError(400, message, "invalidParameter", location, "field")

@@ -1,8 +1,8 @@
-"""Partial replies: the query parameter `fields` → which parts of a reply to keep.
+"""Partial replies: the query parameter `fields` → the parts of a reply to return.
 
-`a,b/c` keeps a whole and of b only c; `items(id,tag)` is short for `items/id,items/tag`; `*` is any name.
-Lists are looked through. Names are checked against the method's schema before its verb runs, so that a
-selection that is wrong changes nothing.
+`a,b/c` selects all of a, and c within b; `items(id,tag)` is short for `items/id,items/tag`; `*` matches any name. A
+selection applies to each item of a list. Names are checked against the schema of the method before its verb is
+executed, so an invalid selection has no side effects.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ MAX_NESTING = 8
 _TOKEN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[*/,()]", re.ASCII)
 
 Selection = dict[str, "Selection"]
-"""Names to keep, and of each its own selection; an empty one keeps everything."""
+"""The selected names, each with its own selection; an empty selection keeps everything."""
 
 
 def parse(text: str) -> Selection:
     """Return the selection. Raises ApiError."""
     if len(text) > SELECTION_CHARACTERS:
-        raise ApiError(400, f"fields is over {SELECTION_CHARACTERS} characters", "invalidParameter", "fields")
+        raise ApiError(400, f"fields is longer than {SELECTION_CHARACTERS} characters", "invalidParameter", "fields")
     tokens = _TOKEN.findall(text)
     if "".join(tokens) != text or not tokens:
         raise _invalid(text, "names, '*', '/', ',' and parentheses, as in items(id,tag)")
@@ -38,7 +38,7 @@ def parse(text: str) -> Selection:
 def _list(tokens: list[str], into: Selection, text: str, depth: int) -> list[str]:
     """Read `path,path,…` into a selection; return the tokens after it."""
     if depth > MAX_NESTING:
-        raise _invalid(text, f"at most {MAX_NESTING} levels")
+        raise _invalid(text, f"up to {MAX_NESTING} levels")
     while True:
         tokens = _path(tokens, into, text, depth)
         if not tokens or tokens[0] != ",":
@@ -55,7 +55,7 @@ def _path(tokens: list[str], into: Selection, text: str, depth: int) -> list[str
     inner: Selection = {} if whole else into.get(name, {})
     if tokens and tokens[0] == "/":
         if depth >= MAX_NESTING:
-            raise _invalid(text, f"at most {MAX_NESTING} levels")
+            raise _invalid(text, f"up to {MAX_NESTING} levels")
         tokens = _path(tokens[1:], inner, text, depth + 1)
     elif tokens and tokens[0] == "(":
         tokens = _list(tokens[1:], inner, text, depth + 1)
@@ -69,13 +69,13 @@ def _path(tokens: list[str], into: Selection, text: str, depth: int) -> list[str
 
 
 def check(selection: Selection, schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> None:
-    """Raise ApiError when a name is not one of the schema's (a JSON schema of the discovery document)."""
+    """Raise ApiError if a name is not in the schema (a JSON schema in the discovery document)."""
     while "$ref" in schema or "items" in schema:
         schema = schemas[schema["$ref"]] if "$ref" in schema else schema["items"]
     properties = schema.get("properties", {})
     for name, inner in selection.items():
         if name != "*" and name not in properties:
-            raise _invalid(name, ", ".join([*properties, "*"]) if properties else "nothing, the reply has no fields")
+            raise _invalid(name, ", ".join([*properties, "*"]) if properties else "none; the reply has no fields")
         if inner:
             for below in properties.values() if name == "*" else [properties[name]]:
                 if name != "*" or "$ref" in below or "items" in below or "properties" in below:
@@ -83,7 +83,7 @@ def check(selection: Selection, schema: Mapping[str, Any], schemas: Mapping[str,
 
 
 def select(value: Any, selection: Selection) -> Any:
-    """Return the parts of a reply that are kept."""
+    """Return the selected parts of a value."""
     if not selection:
         return value
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""A reply's value → its bytes, indented as Google's were unless `prettyPrint=false`."""
+"""The value of a reply → JSON, indented like that of Google's APIs unless the call has `prettyPrint=false`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _encoder = msgspec.json.Encoder()
 
 
 def encoded(reply: Reply, *, indented: bool = True) -> Reply:
-    """Return the reply with its value as bytes."""
+    """Return the reply with its value encoded as its body."""
     if reply.value is None:
         return reply
     body = _encoder.encode(reply.value)
@@ -22,5 +22,5 @@ def encoded(reply: Reply, *, indented: bool = True) -> Reply:
 
 
 def error_reply(error: ApiError, style: ErrorStyle) -> Reply:
-    """Return the reply that tells an error."""
+    """Return the reply for an error."""
     return Reply(error.status, style(error), error.reply_headers)

@@ -1,6 +1,6 @@
-"""A method and an address → the route that leads there, by a tree of path segments.
+"""An HTTP method and a path → the matching route, found in a tree of path segments.
 
-Addresses are split before they are decoded, so that an encoded slash stays inside its segment.
+Paths are split before they are decoded, so an encoded slash stays within its segment.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SHOWN_CHARACTERS = 100
 
 @dataclass(slots=True)
 class _Node:
-    """A place in the tree: what follows, and the routes that end here, by `:verb` and method."""
+    """A node of the tree: its children, and the routes that end here by `:verb` and method."""
 
     literal: dict[str, _Node] = field(default_factory=dict)
     parameter: _Node | None = None
@@ -31,7 +31,7 @@ class Routes:
         self._root = _Node()
 
     def add(self, routes: Iterable[Route]) -> None:
-        """Add routes. Raises ValueError when one is there already."""
+        """Add routes. Raises ValueError for a duplicate."""
         for route in routes:
             path, verb = _without_verb(route.path)
             node, names = self._root, []
@@ -44,31 +44,31 @@ class Routes:
                     node = node.literal.setdefault(segment, _Node())
             ends = node.ends.setdefault(verb, {})
             if route.method in ends:
-                raise ValueError(f"{route.method} {route.path} is routed twice")
+                raise ValueError(f"{route.method} {route.path} has two routes")
             ends[route.method] = route, tuple(names)
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
         """Return the route and the parameters of its path. Raises ApiError, 404 or 405."""
         segments = path[1:].split("/")
         allowed: set[str] = set()
-        wanted = "GET" if method == "HEAD" else method
+        lookup = "GET" if method == "HEAD" else method
         for ends, values in _ends(self._root, segments, 0, ()):
-            found = ends.get(wanted)
+            found = ends.get(lookup)
             if found is not None:
                 route, names = found
                 return route, dict(zip(names, map(_decoded, values), strict=True))
             allowed.update(ends)
         shown = _decoded(path)[:SHOWN_CHARACTERS]
         if not allowed:
-            raise ApiError(404, f"there is nothing at {shown}; the addresses are those of /discovery/v1/apis")
+            raise ApiError(404, f"path {shown} does not exist; the available paths are listed by /discovery/v1/apis")
         methods = ", ".join(sorted(allowed))
         raise ApiError(
-            405, f"{method[:20]} is not among the methods of {shown}; allowed: {methods}", headers=(("Allow", methods),)
+            405, f"method {method[:20]} is not supported by {shown}; allowed: {methods}", headers=(("Allow", methods),)
         )
 
 
 def _without_verb(path: str) -> tuple[str, str]:
-    """Return a template without its `:verb`, and the verb."""
+    """Split a template into the path and its `:verb`, if any."""
     head, colon, verb = path.rpartition(":")
     return (head, verb) if colon and "/" not in verb and "}" not in verb else (path, "")
 
@@ -76,7 +76,7 @@ def _without_verb(path: str) -> tuple[str, str]:
 def _ends(
     node: _Node, segments: list[str], at: int, values: tuple[str, ...]
 ) -> Iterator[tuple[dict[str, tuple[Route, tuple[str, ...]]], tuple[str, ...]]]:
-    """Yield what the segments from `at` on can lead to, literal before parameter, `:verb` before none."""
+    """Yield the matches for the segments from `at` on: literals before parameters, with `:verb` before without."""
     segment = segments[at]
     if at + 1 < len(segments):
         if (following := node.literal.get(segment)) is not None:
@@ -97,5 +97,5 @@ def _ends(
 
 
 def _decoded(text: str) -> str:
-    """Return percent-encoded text as it was meant; bytes that are no UTF-8 become a sign that no name allows."""
+    """Decode percent-encoded text. Bytes that are not UTF-8 become a character that no name may contain."""
     return unquote(text, errors="replace") if "%" in text else text

@@ -1,4 +1,4 @@
-"""Times in JSON: RFC 3339 in UTC with microseconds, which is what fences a lease."""
+"""Times in JSON: RFC 3339 in UTC with microseconds, the precision that the fencing of leases needs."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ TIME_ALLOWED = "a time such as 2030-01-31T12:00:00.123456Z"
 
 
 def time_text(microseconds: int) -> str:
-    """Return a time, with as many digits as it has: none, or six."""
+    """Return a time in RFC 3339, with six decimal places, or none for a whole second."""
     moment = EPOCH + timedelta(microseconds=microseconds)
     return moment.isoformat(timespec="microseconds" if microseconds % SECOND else "seconds").replace("+00:00", "Z")
 
 
 def time_of(fields: Mapping[str, Any], name: str, location: str) -> int | None:
-    """Return a field's time in µs since the epoch; nanoseconds are cut off. None when it is missing.
+    """Return the time in a field, in µs since the epoch (nanoseconds are truncated), or None if it is missing.
 
     Raises ApiError.
     """

@@ -14,8 +14,9 @@ from typing import Any
 import click
 import trio
 
-from emulator.__main__ import main as emulator
+from emulator.command import create_command
 from emulator.server import serving
+from emulator.settings import EmulatorSettings
 from emulator.stores.interface import StoreUnavailableError
 from render_trio.cli import output
 from render_trio.cli.demo import Rendered
@@ -132,10 +133,12 @@ def up(port: int, queue_port: int, data: Path) -> None:
     chosen = settings.read(os.environ, given)
     logs.configure("console", chosen.log_level)
     with Signals() as signals:
-        trio.run(_run_both, chosen, serving.EmulatorSettings(port=queue_port, store=store), signals)
+        legacy_shapes = os.environ.get("EMULATOR_LEGACY_SHAPES") == "1"
+        queue_settings = EmulatorSettings(port=queue_port, store=store, legacy_shapes=legacy_shapes)
+        trio.run(_run_both, chosen, queue_settings, signals)
 
 
-async def _run_both(chosen: Settings, queue_settings: serving.EmulatorSettings, signals: Signals) -> None:
+async def _run_both(chosen: Settings, queue_settings: EmulatorSettings, signals: Signals) -> None:
     async with trio.open_nursery() as nursery:
         queue_url = await nursery.start(serving.serve, queue_settings)
         chosen = dataclasses.replace(chosen, queue_url=queue_url, api_discovery_url="")
@@ -173,7 +176,7 @@ def serve(chosen: Settings) -> None:
         raise SystemExit(code)
 
 
-main.add_command(emulator, "emulator")
+main.add_command(create_command(lambda: logs.configure("console", "info")))
 
 
 @main.command()

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import trio
 
-from emulator.server.serving import EmulatorSettings
 from emulator.server.serving import serve as serve_queue
+from emulator.settings import EmulatorSettings
 from render_trio.queue.producer import submit, take_results, task_values
 from render_trio.queue.task_queue.client import TaskQueue
 from render_trio.service import logs, service

@@ -1,10 +1,10 @@
-"""The queue under load: inserts/s, lease+delete pairs/s, how soon a waiting lease is answered; depth on demand.
+"""The queue under load: inserts/s, lease+delete pairs/s, the latency of a waiting lease, and the effect of depth.
 
 usage: scripts/bench queue [--store sqlite redis] [--processes 1 2] [--batch 1 20] [--clients 4] [--tasks 2000]
-       scripts/bench queue --depth 1000 1000000     what a lease costs with so many tasks waiting
+       scripts/bench queue --depth 1000 1000000     the cost of a lease with this many tasks in the queue
 
-Clients are processes of their own, on this machine: their cost is in the figures. Every run checks that what
-was leased is what was inserted, each task once.
+Clients run as separate processes on the same machine, so the figures include their cost. Every run checks that each
+inserted task was leased exactly once.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ context = multiprocessing.get_context("fork")
 
 @contextmanager
 def store_url(kind: str) -> Iterator[str]:
-    """Give the address of an empty store."""
+    """Yield the URL of an empty store."""
     with tempfile.TemporaryDirectory() as folder:
         if kind == "sqlite":
             yield f"sqlite:///{folder}/queue.sqlite3"
@@ -50,7 +50,7 @@ def store_url(kind: str) -> Iterator[str]:
 
 
 def together(address: str, name: str, jobs: list[Callable[[Client], None]]) -> tuple[float, list[Times]]:
-    """Run each job in a process with a connection of its own; return the seconds of all and what each did."""
+    """Run each job in its own process with its own connection; return the total seconds and the times of each."""
     ready, results = context.Barrier(len(jobs) + 1), context.SimpleQueue()
 
     def run(job: Callable[[Client], None]) -> None:
@@ -65,18 +65,18 @@ def together(address: str, name: str, jobs: list[Callable[[Client], None]]) -> t
     for process in processes:
         process.start()
     ready.wait(START_SECONDS)
-    begun = time.perf_counter()
+    started = time.perf_counter()
     times = [results.get() for _ in jobs]
-    seconds = time.perf_counter() - begun
+    seconds = time.perf_counter() - started
     for process in processes:
         process.join()
         if process.exitcode:
-            raise RuntimeError("a client failed")
+            raise RuntimeError("a client process failed")
     return seconds, times
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the processor time that a process and its children have taken (Linux)."""
+    """Return the CPU time (s) that a process and its children have used (Linux)."""
     process = Path(f"/proc/{pid}")
     fields = (process / "stat").read_text().rpartition(")")[2].split()
     children = {child for listed in process.glob("task/*/children") for child in listed.read_text().split()}
@@ -85,7 +85,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def measure(running: Running, clients: int, tasks: int, batch: int) -> str:
-    """Insert, then lease and delete; return a line of figures. The server's processor time hardly depends on others."""
+    """Insert, then lease and delete; return a line of figures. CPU time depends little on the load of the machine."""
     address = running.address
     name = f"batch-{batch}"
     share = tasks // clients
@@ -107,12 +107,12 @@ def measure(running: Running, clients: int, tasks: int, batch: int) -> str:
     return (
         f"  batch {batch:>2}: {len(leased) / insert_seconds:>5.0f} inserts/s ({insert}); "
         f"{len(leased) / pair_seconds:>5.0f} pairs/s (lease {lease}; delete {delete}), "
-        f"{cpu * 1000:.2f} ms of the server's processor each; leased = unique = inserted"
+        f"{cpu * 1000:.2f} ms of server CPU time each; leased = unique = inserted"
     )
 
 
 def measure_wait(address: str) -> str:
-    """Return a line on the time from an insert to the answer of a lease that waits for it."""
+    """Return a line with the time from an insert to the reply to a lease that waits for it."""
     answered: Any = context.SimpleQueue()
 
     def wait() -> None:
@@ -127,25 +127,25 @@ def measure_wait(address: str) -> str:
     client = Client(address, "wait")
     seconds = []
     for number in range(WAITS):
-        time.sleep(random.uniform(0.02, 0.06))  # the lease waits by now
-        begun = time.monotonic()
+        time.sleep(random.uniform(0.02, 0.06))  # until the lease waits
+        started = time.monotonic()
         client.insert(f"t{number}")
-        seconds.append(answered.get() - begun)
+        seconds.append(answered.get() - started)
     process.join()
     client.close()
     return f"  insert to waiting lease: {percentiles(seconds)}"
 
 
 def fill(store: Store, key: QueueKey, depth: int) -> None:
-    """Put tasks into a queue by the stores' own ways, but many at once: one by one it would take minutes."""
+    """Insert many tasks in bulk through the internals of the stores; one by one it would take minutes."""
     names = ((f"t-{number:07}-{random.getrandbits(40):x}", f"tag{number % 7}") for number in range(depth))
     store.declare(key)
     if isinstance(store, SqliteStore):
         with store._file.write as database:
-            known, now = store._file.declared(key)
-            rows = ((known.live, name, PAYLOAD, tag, now, now, 0) for name, tag in names)
+            queue_row, now = store._file.find_or_create(key)
+            rows = ((queue_row.live, name, PAYLOAD, tag, now, now, 0) for name, tag in names)
             database.executemany(sqlite_store._INSERT, rows)
-            database.execute("UPDATE queues SET live_count = ? WHERE number = ?", (depth, known.number))
+            database.execute("UPDATE queues SET live_count = ? WHERE number = ?", (depth, queue_row.number))
     elif isinstance(store, RedisStore):
         while some := list(itertools.islice(names, 1000)):
             with store._redis.pipeline(transaction=False) as pipeline:
@@ -156,13 +156,13 @@ def fill(store: Store, key: QueueKey, depth: int) -> None:
 
 
 def measure_depth(url: str, address: str, depth: int) -> str:
-    """Fill a queue, and return a line on what leases and figures cost then."""
+    """Fill a queue; return a line with the cost of leases and statistics."""
     store, key = open_store(url), QueueKey("bench", f"depth-{depth}")
     fill(store, key, depth)
     client = Client(address, key.name)
     for _ in range(LEASES):
         client.lease(1)
-    line = f"  {depth:>8} waiting: lease over HTTP {percentiles(client.times.seconds['lease'])}"
+    line = f"  {depth:>8} tasks: lease over HTTP {percentiles(client.times.seconds['lease'])}"
     verbs: dict[str, Callable[[], object]] = {
         "lease": lambda: store.lease(key, LeaseOrder(1, 600)),
         "by tag": lambda: store.lease(key, LeaseOrder(1, 600, group_by_tag=True)),
@@ -173,9 +173,9 @@ def measure_depth(url: str, address: str, depth: int) -> str:
     for verb, act in verbs.items():
         taken = []
         for _ in range(1 if verb == "purge" else LEASES):
-            begun = time.perf_counter()
+            started = time.perf_counter()
             act()
-            taken.append(time.perf_counter() - begun)
+            taken.append(time.perf_counter() - started)
         line += f"; {verb} {sorted(taken)[len(taken) // 2] * 1e6:.0f} µs"
     client.close()
     store.close()
@@ -191,16 +191,16 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=4)
     parser.add_argument("--tasks", type=int, default=2000)
     parser.add_argument("--depth", nargs="+", type=int, default=[])
-    chosen = parser.parse_args()
-    for kind in chosen.store:
-        for processes in chosen.processes if not chosen.depth else [1]:
+    arguments = parser.parse_args()
+    for kind in arguments.store:
+        for processes in arguments.processes if not arguments.depth else [1]:
             with store_url(kind) as url, queue(url, processes) as running:
                 print(f"{kind}, {processes} process{'es' * (processes > 1)}:", flush=True)
-                for depth in chosen.depth:
+                for depth in arguments.depth:
                     print(measure_depth(url, running.address, depth), flush=True)
-                if not chosen.depth:
-                    for batch in chosen.batch:
-                        print(measure(running, chosen.clients, chosen.tasks, batch), flush=True)
+                if not arguments.depth:
+                    for batch in arguments.batch:
+                        print(measure(running, arguments.clients, arguments.tasks, batch), flush=True)
                     print(measure_wait(running.address), flush=True)
 
 

@@ -1,4 +1,4 @@
-"""A client of the queue that costs next to nothing, so that the server is what is measured: a raw socket, kept open."""
+"""A minimal client of the queue on one raw socket, so that benchmarks measure mainly the server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _END = b"\r\n\r\n"
 
 @dataclass
 class Times:
-    """What one client did: the seconds of each kind of request, and the ids it was given."""
+    """The work of one client: the seconds of its requests by kind, and the IDs that it leased."""
 
     seconds: dict[str, list[float]] = field(default_factory=lambda: {"insert": [], "lease": [], "delete": []})
     ids: list[str] = field(default_factory=list)
@@ -40,7 +40,7 @@ class Client:
         self._timed("insert", b"POST", self._tasks, body, 200)
 
     def lease(self, count: int, wait: int = 0) -> list[str]:
-        """Lease tasks, and return their ids."""
+        """Lease tasks; return their IDs."""
         headers = f"Prefer: wait={wait}\r\n".encode() if wait else b""
         target = f"{self._tasks}/lease?numTasks={count}&leaseSecs=600"
         reply = self._timed("lease", b"POST", target, b"", 200, headers)
@@ -51,18 +51,18 @@ class Client:
         self._timed("delete", b"DELETE", f"{self._tasks}/{task_id}", b"", 204)
 
     def work(self, batch: int) -> None:
-        """Lease and delete until nothing is left."""
+        """Lease and delete tasks until the queue is empty."""
         while ids := self.lease(batch):
             self.times.ids += ids
             for task_id in ids:
                 self.delete(task_id)
 
     def _timed(self, kind: str, method: bytes, target: str, body: bytes, expected: int, headers: bytes = b"") -> bytes:
-        begun = time.perf_counter()
+        started = time.perf_counter()
         length = b"Content-Length: %d\r\n" % len(body) if body or method == b"POST" else b""
         self._socket.sendall(method + b" " + target.encode() + self._head + headers + length + b"\r\n" + body)
         status, reply = self._reply()
-        self.times.seconds[kind].append(time.perf_counter() - begun)
+        self.times.seconds[kind].append(time.perf_counter() - started)
         if status != expected:
             raise RuntimeError(f"{method!r} {target}: {status} {reply!r}")
         return reply

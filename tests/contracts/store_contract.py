@@ -1,4 +1,4 @@
-"""What every store of tasks must do, as ordinary functions that are given a store and a queue of their own."""
+"""The contract of every task store, as functions that take a store and a new queue."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def new_task(name: str, tag: str | None = None, eta_us: int | None = None) -> Ne
     return NewTask(name, base64.b64encode(name.encode()).decode(), tag, eta_us)
 
 
-def an_inserted_task_comes_back_as_it_was(store: Store, queue: QueueKey) -> None:
+def an_inserted_task_is_returned_unchanged(store: Store, queue: QueueKey) -> None:
     inserted = store.insert(queue, new_task("one", "täg|with\\signs"))
     assert store.get(queue, "one") == inserted
     assert inserted.payload == base64.b64encode(b"one").decode()
@@ -35,13 +35,13 @@ def an_inserted_task_comes_back_as_it_was(store: Store, queue: QueueKey) -> None
     assert inserted.eta_us == inserted.enqueued_us
 
 
-def a_taken_name_is_refused(store: Store, queue: QueueKey) -> None:
+def a_duplicate_id_is_refused(store: Store, queue: QueueKey) -> None:
     store.insert(queue, new_task("one"))
     with pytest.raises(TaskExistsError, match="one"):
         store.insert(queue, new_task("one"))
 
 
-def a_deleted_name_stays_taken(store: Store, queue: QueueKey) -> None:
+def a_deleted_id_stays_reserved(store: Store, queue: QueueKey) -> None:
     store.insert(queue, new_task("one"))
     store.delete(queue, "one")
     with pytest.raises(TaskExistsError):
@@ -52,7 +52,7 @@ def a_deleted_name_stays_taken(store: Store, queue: QueueKey) -> None:
         store.get(queue, "one")
 
 
-def queues_do_not_see_each_other(store: Store, queue: QueueKey) -> None:
+def queues_are_isolated(store: Store, queue: QueueKey) -> None:
     store.insert(queue, new_task("one"))
     other = QueueKey(queue.project, queue.name + "-other")
     store.insert(other, new_task("one"))
@@ -61,7 +61,7 @@ def queues_do_not_see_each_other(store: Store, queue: QueueKey) -> None:
     assert {queue, other} <= set(store.queues())
 
 
-def the_oldest_is_leased_first(store: Store, queue: QueueKey) -> None:
+def the_oldest_task_is_leased_first(store: Store, queue: QueueKey) -> None:
     for name in ("c", "a", "b"):
         store.insert(queue, new_task(name))
     assert [task.id for task in store.lease(queue, LeaseOrder(2, 60))] == ["c", "a"]
@@ -69,7 +69,7 @@ def the_oldest_is_leased_first(store: Store, queue: QueueKey) -> None:
     assert store.lease(queue, LeaseOrder(2, 60)) == []
 
 
-def a_lease_tells_its_end_and_the_count_before_it(store: Store, queue: QueueKey) -> None:
+def a_lease_returns_its_end_and_the_previous_count(store: Store, queue: QueueKey) -> None:
     store.insert(queue, new_task("one"))
     (first,) = store.lease(queue, LeaseOrder(1, 60))
     assert first.retry_count == 0
@@ -80,7 +80,7 @@ def a_lease_tells_its_end_and_the_count_before_it(store: Store, queue: QueueKey)
     assert store.get(queue, "one").retry_count == 2
 
 
-def a_task_with_a_later_eta_waits(store: Store, queue: QueueKey) -> None:
+def a_task_with_a_future_eta_is_not_leased(store: Store, queue: QueueKey) -> None:
     later = time.time_ns() // 1000 + 3600 * SECOND
     assert store.insert(queue, new_task("one", eta_us=later)).eta_us == later
     assert store.lease(queue, LeaseOrder(1, 60)) == []
@@ -107,7 +107,7 @@ def a_renewal_is_fenced_by_the_lease(store: Store, queue: QueueKey) -> None:
         store.renew(queue, "two", None, 60)
 
 
-def tags_are_leased_apart(store: Store, queue: QueueKey) -> None:
+def tags_are_leased_separately(store: Store, queue: QueueKey) -> None:
     store.insert(queue, new_task("plain"))
     for name in ("x1", "x2"):
         store.insert(queue, new_task(name, "x"))
@@ -115,7 +115,7 @@ def tags_are_leased_apart(store: Store, queue: QueueKey) -> None:
     by_tag = store.lease(queue, LeaseOrder(10, 60, group_by_tag=True, tag="x"))
     assert [task.id for task in by_tag] == ["x1", "x2"]
     assert store.lease(queue, LeaseOrder(10, 60, group_by_tag=True, tag="x")) == []
-    # Without a tag: that of the oldest, which has none.
+    # Without a tag, the lease uses that of the oldest task, which has none.
     assert [task.id for task in store.lease(queue, LeaseOrder(10, 60, group_by_tag=True))] == ["plain"]
     assert [task.id for task in store.lease(queue, LeaseOrder(10, 60, group_by_tag=True))] == ["xx"]
     assert store.lease(queue, LeaseOrder(10, 60, group_by_tag=True)) == []
@@ -129,15 +129,15 @@ def a_released_tagged_task_can_be_leased_by_its_tag(store: Store, queue: QueueKe
     assert [task.id for task in store.lease(queue, order)] == ["one"]
 
 
-def a_lease_of_large_tasks_is_bounded(store: Store, queue: QueueKey) -> None:
+def the_size_of_a_lease_is_limited(store: Store, queue: QueueKey) -> None:
     for name in ("a", "b", "c"):
         store.insert(queue, NewTask(name, "A" * 1000))
-    order = LeaseOrder(3, 60, most_bytes=2500)
+    order = LeaseOrder(3, 60, max_bytes=2500)
     assert [task.id for task in store.lease(queue, order)] == ["a", "b"]
-    assert [task.id for task in store.lease(queue, LeaseOrder(3, 60, most_bytes=10))] == ["c"]
+    assert [task.id for task in store.lease(queue, LeaseOrder(3, 60, max_bytes=10))] == ["c"]
 
 
-def figures_are_real(store: Store, queue: QueueKey) -> None:
+def statistics_are_correct(store: Store, queue: QueueKey) -> None:
     assert store.stats(queue).total == 0
     assert store.stats(queue).oldest_us is None
     first = store.insert(queue, new_task("a"))
@@ -150,8 +150,8 @@ def figures_are_real(store: Store, queue: QueueKey) -> None:
     assert [task.id for task in store.peek(queue, 100)] == ["b"]
 
 
-def no_task_is_held_twice(store: Store, queue: QueueKey) -> None:
-    """Eight threads lease and delete; every task is held by exactly one."""
+def no_task_has_two_holders(store: Store, queue: QueueKey) -> None:
+    """Eight threads lease and delete; each task is leased by exactly one of them."""
     names = [f"t{number:03}" for number in range(200)]
     for name in names:
         store.insert(queue, new_task(name))
@@ -177,18 +177,18 @@ def no_task_is_held_twice(store: Store, queue: QueueKey) -> None:
 
 
 CONTRACT = (
-    an_inserted_task_comes_back_as_it_was,
-    a_taken_name_is_refused,
-    a_deleted_name_stays_taken,
-    queues_do_not_see_each_other,
-    the_oldest_is_leased_first,
-    a_lease_tells_its_end_and_the_count_before_it,
-    a_task_with_a_later_eta_waits,
+    an_inserted_task_is_returned_unchanged,
+    a_duplicate_id_is_refused,
+    a_deleted_id_stays_reserved,
+    queues_are_isolated,
+    the_oldest_task_is_leased_first,
+    a_lease_returns_its_end_and_the_previous_count,
+    a_task_with_a_future_eta_is_not_leased,
     an_expired_lease_frees_the_task,
     a_renewal_is_fenced_by_the_lease,
-    tags_are_leased_apart,
+    tags_are_leased_separately,
     a_released_tagged_task_can_be_leased_by_its_tag,
-    a_lease_of_large_tasks_is_bounded,
-    figures_are_real,
-    no_task_is_held_twice,
+    the_size_of_a_lease_is_limited,
+    statistics_are_correct,
+    no_task_has_two_holders,
 )

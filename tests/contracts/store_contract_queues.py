@@ -1,4 +1,4 @@
-"""The rest of what every store must do: lists, dead letters, what operators do to a queue, the clock, waiting."""
+"""The rest of the store contract: lists, dead letters, operations on queues, the clock, notifications."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from emulator.stores.interface import (
 from tests.contracts.store_contract import new_task
 
 
-def pages_of_a_list_follow_each_other(store: Store, queue: QueueKey) -> None:
+def lists_are_paginated(store: Store, queue: QueueKey) -> None:
     same = time.time_ns() // 1000 + 3600 * SECOND
     for name in ("d", "b", "c", "a", "e"):
         store.insert(queue, new_task(name, eta_us=same))
@@ -34,13 +34,13 @@ def pages_of_a_list_follow_each_other(store: Store, queue: QueueKey) -> None:
         seen += [task.id for task in page]
         after = (page[-1].eta_us, page[-1].id)
     assert seen == ["a", "b", "c", "d", "e", "later"]
-    store.delete(queue, "b")  # the page's last task has gone: the next page begins after its place
+    store.delete(queue, "b")  # although the last task of a page is deleted, the next page starts after it
     assert [task.id for task in store.peek(queue, 2, (same, "b"))] == ["c", "d"]
     store.release(queue, "c")
     assert [task.id for task in store.peek(queue, 2, (same, "c"))] == ["d", "e"]
 
 
-def a_task_that_had_its_leases_goes_to_the_dead_letters(store: Store, queue: QueueKey) -> None:
+def a_task_at_its_retry_limit_becomes_a_dead_letter(store: Store, queue: QueueKey) -> None:
     store.insert(queue, new_task("one", "x"))
     store.insert(queue, new_task("two"))
     order = LeaseOrder(1, 0, retry_limit=2)
@@ -62,7 +62,7 @@ def a_task_that_had_its_leases_goes_to_the_dead_letters(store: Store, queue: Que
         store.insert(queue, new_task("one"))
 
 
-def the_tag_to_lease_is_that_of_a_task_that_can_be(store: Store, queue: QueueKey) -> None:
+def grouping_ignores_the_tags_of_tasks_at_their_retry_limit(store: Store, queue: QueueKey) -> None:
     store.insert(queue, new_task("spent", "x"))
     store.lease(queue, LeaseOrder(1, 0))
     store.insert(queue, new_task("fresh", "y"))
@@ -84,7 +84,7 @@ def a_dead_letter_can_be_revived_or_deleted(store: Store, queue: QueueKey) -> No
         store.revive(queue, "one")
     by_tag = LeaseOrder(2, 60, group_by_tag=True, tag="x", retry_limit=1)
     assert [task.id for task in store.lease(queue, by_tag)] == ["one"]
-    # Whoever had the last lease may end the work late: that it is done must count.
+    # The last holder may finish late; its deletion of the dead letter must succeed.
     with pytest.raises(TaskUnknownError):
         store.delete(queue, "two", lease_us=1)
     store.delete(queue, "two")
@@ -94,7 +94,7 @@ def a_dead_letter_can_be_revived_or_deleted(store: Store, queue: QueueKey) -> No
         store.insert(queue, new_task("two"))
 
 
-def many_spent_tasks_do_not_hide_one_that_can_be_leased(store: Store, queue: QueueKey) -> None:
+def many_tasks_at_their_retry_limit_do_not_hide_one_that_can_be_leased(store: Store, queue: QueueKey) -> None:
     for number in range(1200):
         store.insert(queue, NewTask(f"t{number:04}", "eA=="))
     for _ in range(2):
@@ -107,12 +107,12 @@ def many_spent_tasks_do_not_hide_one_that_can_be_leased(store: Store, queue: Que
     store.insert(queue, new_task("t0000"))
 
 
-def a_task_is_released_whoever_holds_it(store: Store, queue: QueueKey) -> None:
+def a_task_can_be_released_by_anyone(store: Store, queue: QueueKey) -> None:
     store.insert(queue, new_task("one", "x"))
     (held,) = store.lease(queue, LeaseOrder(1, 600))
     released = store.release(queue, "one")
     assert released.eta_us < held.eta_us
-    assert store.release(queue, "one").eta_us == released.eta_us  # it keeps its place
+    assert store.release(queue, "one").eta_us == released.eta_us  # it keeps its position
     with pytest.raises(LeaseConflictError):
         store.renew(queue, "one", held.eta_us, 60)
     assert [task.id for task in store.lease(queue, LeaseOrder(1, 60, group_by_tag=True, tag="x"))] == ["one"]
@@ -133,7 +133,7 @@ def an_acknowledgement_is_fenced_by_the_lease(store: Store, queue: QueueKey) -> 
         store.delete(queue, "one", second.eta_us)
 
 
-def a_purge_empties_one_queue_and_frees_its_names(store: Store, queue: QueueKey) -> None:
+def a_purge_empties_one_queue_and_frees_its_ids(store: Store, queue: QueueKey) -> None:
     other = QueueKey(queue.project, queue.name + "-other")
     for name in ("one", "two", "gone"):
         store.insert(queue, new_task(name, "x"))
@@ -162,7 +162,7 @@ def a_paused_queue_leases_nothing(store: Store, queue: QueueKey) -> None:
     assert [task.id for task in store.lease(queue, LeaseOrder(1, 60))] == ["one"]
 
 
-def a_declared_queue_is_known_before_its_first_task(store: Store, queue: QueueKey) -> None:
+def a_declared_queue_exists_before_its_first_task(store: Store, queue: QueueKey) -> None:
     assert queue not in store.queues()
     assert store.lease(queue, LeaseOrder(1, 60)) == []
     assert queue not in store.queues()
@@ -171,7 +171,7 @@ def a_declared_queue_is_known_before_its_first_task(store: Store, queue: QueueKe
     assert store.queues().count(queue) == 1
 
 
-def the_clock_can_be_moved_ahead(store: Store, queue: QueueKey) -> None:
+def the_clock_can_be_advanced(store: Store, queue: QueueKey) -> None:
     store.insert(queue, new_task("one"))
     (held,) = store.lease(queue, LeaseOrder(1, 600))
     later = store.insert(queue, new_task("later", eta_us=store.now_us() + 900 * SECOND))
@@ -199,7 +199,7 @@ def the_clock_can_be_moved_ahead(store: Store, queue: QueueKey) -> None:
             store.advance(refused)
 
 
-def a_reset_forgets_everything(store: Store, queue: QueueKey) -> None:
+def a_reset_deletes_everything(store: Store, queue: QueueKey) -> None:
     store.insert(queue, new_task("one"))
     store.insert(queue, new_task("two"))
     store.lease(queue, LeaseOrder(1, 0))
@@ -216,49 +216,49 @@ def a_reset_forgets_everything(store: Store, queue: QueueKey) -> None:
     assert store.dead_letters(queue, 10) == []
 
 
-def who_waits_is_told(store: Store, queue: QueueKey) -> None:
-    """Whatever makes work rings, if an awaited lease came to nothing before."""
+def awaited_queues_are_notified(store: Store, queue: QueueKey) -> None:
+    """Every operation that makes a task due sends a notification if an awaited lease found nothing before."""
     awaited = LeaseOrder(1, 600, awaited=True, retry_limit=3)
-    rings: SimpleQueue[QueueKey | None] = SimpleQueue()
-    store.watch(rings.put)
-    assert rings.get(timeout=10) is None  # it listens
+    notifications: SimpleQueue[QueueKey | None] = SimpleQueue()
+    store.watch(notifications.put)
+    assert notifications.get(timeout=10) is None  # the store has started to listen
 
-    def rung_by(act: Callable[[], object]) -> Task:
+    def lease_after(act: Callable[[], object]) -> Task:
         assert store.lease(queue, awaited) == []
         act()
-        assert rings.get(timeout=10) in (queue, None)
+        assert notifications.get(timeout=10) in (queue, None)
         (task,) = store.lease(queue, awaited)
         return task
 
-    task = rung_by(lambda: store.insert(queue, new_task("one")))
+    task = lease_after(lambda: store.insert(queue, new_task("one")))
     assert queue in store.queues()
-    rung_by(lambda: store.renew(queue, "one", task.eta_us, 0))
-    rung_by(lambda: store.release(queue, "one"))
+    lease_after(lambda: store.renew(queue, "one", task.eta_us, 0))
+    lease_after(lambda: store.release(queue, "one"))
     store.renew(queue, "one", None, 0)
     assert store.lease(queue, awaited) == []
     assert [task.id for task in store.dead_letters(queue, 1)] == ["one"]
-    rung_by(lambda: store.revive(queue, "one"))
-    rung_by(lambda: store.advance(601))
+    lease_after(lambda: store.revive(queue, "one"))
+    lease_after(lambda: store.advance(601))
     store.delete(queue, "one")
     store.pause(queue)
     store.insert(queue, new_task("two"))
-    while not rings.empty():
-        rings.get()
-    rung_by(lambda: store.resume(queue))
+    while not notifications.empty():
+        notifications.get()
+    lease_after(lambda: store.resume(queue))
 
 
 CONTRACT = (
-    pages_of_a_list_follow_each_other,
-    a_task_that_had_its_leases_goes_to_the_dead_letters,
-    the_tag_to_lease_is_that_of_a_task_that_can_be,
+    lists_are_paginated,
+    a_task_at_its_retry_limit_becomes_a_dead_letter,
+    grouping_ignores_the_tags_of_tasks_at_their_retry_limit,
     a_dead_letter_can_be_revived_or_deleted,
-    many_spent_tasks_do_not_hide_one_that_can_be_leased,
-    a_task_is_released_whoever_holds_it,
+    many_tasks_at_their_retry_limit_do_not_hide_one_that_can_be_leased,
+    a_task_can_be_released_by_anyone,
     an_acknowledgement_is_fenced_by_the_lease,
-    a_purge_empties_one_queue_and_frees_its_names,
+    a_purge_empties_one_queue_and_frees_its_ids,
     a_paused_queue_leases_nothing,
-    a_declared_queue_is_known_before_its_first_task,
-    the_clock_can_be_moved_ahead,
-    a_reset_forgets_everything,
-    who_waits_is_told,
+    a_declared_queue_exists_before_its_first_task,
+    the_clock_can_be_advanced,
+    a_reset_deletes_everything,
+    awaited_queues_are_notified,
 )

@@ -1,7 +1,7 @@
-"""A store as one would explain it: a list of tasks, plain rules. The real ones are held against it.
+"""A simple model of a store, a dictionary of tasks with plain rules, with which the real stores are compared.
 
-Time is whole tens of seconds, which only `advance` moves, and within them the number of the step: what really
-passes while a test runs only tells which of two steps came first.
+A time in the model is a multiple of ten seconds, changed only by `advance`, and the number of the step. The real time
+that passes during a test only determines the order of steps, as the step number does here.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class StoreModel:
     leased_at: list[int] = field(default_factory=list)
 
     def step(self) -> None:
-        """Let the next step come after all that was."""
+        """Begin the next step, which is later than all previous ones."""
         self.now = (self.now[0], self.now[1] + 1)
 
     def ahead(self, seconds: int) -> Moment:
-        """Return the moment so many seconds from now."""
+        """Return the moment that is `seconds` from now."""
         return (self.now[0] + seconds, self.now[1])
 
     def advance(self, seconds: int) -> None:
@@ -58,11 +58,11 @@ class StoreModel:
         self.tasks[task_id] = ModelTask(task_id, tag, self.ahead(delay))
 
     def in_order(self, tasks: dict[str, ModelTask]) -> list[ModelTask]:
-        """Return tasks by ETA and id."""
+        """Return tasks sorted by ETA and ID."""
         return sorted(tasks.values(), key=lambda task: (task.eta, task.id))
 
     def lease(self, order: LeaseOrder) -> list[ModelTask]:
-        """Return the tasks leased, with the count from before."""
+        """Return the leased tasks, with their counts from before the lease."""
         chosen: list[ModelTask] = []
         tag = order.tag
         known = tag is not None

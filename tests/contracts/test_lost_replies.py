@@ -1,4 +1,4 @@
-"""A reply of Redis that got lost: the caller learns that the store is unavailable, and the script ran once."""
+"""If a reply from Redis is lost, the caller gets StoreUnavailableError, and the script has run once."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ VERBS: dict[str, Callable[[Store, QueueKey], object]] = {
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_script_runs_once_though_its_reply_is_lost(verb: str, proxy: CuttingProxy, redis_server: RedisServer) -> None:
+def test_a_script_runs_once_if_its_reply_is_lost(verb: str, proxy: CuttingProxy, redis_server: RedisServer) -> None:
     queue = QueueKey("project", f"q-{uuid.uuid4().hex}")
     direct, store = open_store(redis_server.url), open_store(f"redis://127.0.0.1:{proxy.port}/0")
     direct.insert(queue, NewTask("held", "eA=="))
     direct.lease(queue, LeaseOrder(1, 60))
     direct.insert(queue, NewTask("due", "eA=="))
     store.insert(queue, NewTask("due-too", "eA=="))
-    with contextlib.suppress(TaskUnknownError):  # Redis knows the script then: no question for it that could be lost
+    with contextlib.suppress(TaskUnknownError):  # loads the script, so that only its own reply can be lost
         VERBS[verb](direct, QueueKey("project", f"{queue.name}-other"))
     with redis.Redis(port=redis_server.port, decode_responses=True) as client:
         client.config_resetstat()
@@ -50,7 +50,7 @@ def test_a_script_runs_once_though_its_reply_is_lost(verb: str, proxy: CuttingPr
         assert proxy.lost.is_set()
         calls = client.info("commandstats")["cmdstat_evalsha"]
         assert (calls["calls"], calls["failed_calls"]) == (1, 0)
-    store.ping()  # it goes on
+    store.ping()  # the store is usable again
     store.close()
     tasks = {task.id: task.retry_count for task in direct.peek(queue, 10)}
     direct.reset()

@@ -1,4 +1,4 @@
-"""Both stores and a plain model go through the same random steps, and must say the same after each."""
+"""Both stores and a simple model execute the same random steps, and must have the same state after each."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from emulator.stores.interface import SECOND, LeaseOrder, NewTask, QueueKey, Sto
 from emulator.stores.opening import open_store
 from tests.contracts.store_model import REFUSALS, ModelTask, Moment, StoreModel
 
-# The long version is for whoever changes a transition: RENDER_TRIO_LONG_TESTS=1.
+# After changing a store operation, run the long version: RENDER_TRIO_LONG_TESTS=1.
 EXAMPLES = 400 if os.environ.get("RENDER_TRIO_LONG_TESTS") == "1" else 20
 STEPS = 40
 QUEUE = QueueKey("project", "machine")
-ELAPSED = 9 * SECOND  # that an example may take at most: the model's time goes by tens of seconds
+ELAPSED = 9 * SECOND  # limit for one example, because times in the model are multiples of ten seconds
 
 IDS = st.sampled_from(["a", "b", "c", "d", "e"])
 TAGS = st.sampled_from([None, "x", "y"])
@@ -28,7 +28,7 @@ SECONDS = st.sampled_from([0, 10, 30, 60])
 
 
 class Machine(RuleBasedStateMachine):
-    """The steps. A lease that was handed out is remembered with the timestamps that each store gave for it."""
+    """The steps. Each lease is recorded with the timestamps that the stores returned for it."""
 
     def __init__(self, stores: list[Store]) -> None:
         super().__init__()
@@ -38,10 +38,10 @@ class Machine(RuleBasedStateMachine):
         for store in stores:
             store.reset()
             store.declare(QUEUE)
-        self.begun = [store.now_us() for store in stores]
+        self.started = [store.now_us() for store in stores]
 
     def same(self, model: Callable[[], Any], real: Callable[[int, Store], Any]) -> tuple[Any, list[Any]]:
-        """Do a step everywhere; return what the model and the stores gave, or that all refused alike."""
+        """Execute a step on the model and the stores; return the results after checking that all refused, or none."""
         self.model.step()
         expected = _outcome(model)
         found = [
@@ -54,13 +54,13 @@ class Machine(RuleBasedStateMachine):
         return expected, found
 
     def check(self, expected: list[ModelTask], found: list[list[Task]]) -> None:
-        """Hold tasks against the model's, in order."""
+        """Compare the tasks of the stores with those of the model, in order."""
         for index, tasks in enumerate(found):
             assert [(task.id, task.tag, task.retry_count) for task in tasks] == [
                 (task.id, task.tag, task.leases) for task in expected
             ]
             for task, model in zip(tasks, expected, strict=True):
-                assert 0 <= task.eta_us - self.begun[index] - model.eta[0] * SECOND < ELAPSED
+                assert 0 <= task.eta_us - self.started[index] - model.eta[0] * SECOND < ELAPSED
                 assert task.payload == f"payload-{task.id}"
 
     @rule(task_id=IDS, tag=TAGS, delay=SECONDS)
@@ -100,7 +100,7 @@ class Machine(RuleBasedStateMachine):
         )
 
     def some_lease(self, data: st.DataObject, task_id: str) -> tuple[str, Moment | None, list[int]]:
-        """Return a lease that was handed out, current or not; or just the id."""
+        """Return a recorded lease, current or former, or no lease for `task_id`."""
         lease = data.draw(st.sampled_from([None, *self.leases[-5:]]), label="lease")
         return lease if lease is not None else (task_id, None, [])
 
@@ -112,7 +112,7 @@ class Machine(RuleBasedStateMachine):
     def revive(self, task_id: str) -> None:
         self.same(lambda: self.model.revive(task_id), lambda _, store: store.revive(QUEUE, task_id))
 
-    # The steps that take most away come seldom, so that there is something for the others.
+    # Steps that delete many tasks are rare, so that the other steps find tasks.
     @rule(what=st.sampled_from(["nothing", "live", "nothing", "dead", "pause", "resume", "resume"]))
     def operate(self, what: str) -> None:
         if what in ("live", "dead"):
@@ -148,7 +148,7 @@ class Machine(RuleBasedStateMachine):
 
 
 def _outcome(act: Callable[[], Any]) -> Any:
-    """Return what an act gives, or the class of what it refuses with."""
+    """Return the result of a call, or the class of its refusal."""
     try:
         return act()
     except REFUSALS as error:
@@ -156,7 +156,7 @@ def _outcome(act: Callable[[], Any]) -> Any:
 
 
 @pytest.mark.usefixtures("redis_server")
-def test_both_stores_do_as_the_model_does(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+def test_both_stores_behave_like_the_model(request: pytest.FixtureRequest, tmp_path: Path) -> None:
     urls = [f"sqlite:///{tmp_path / 'q.sqlite3'}", request.getfixturevalue("redis_server").url]
     stores = [open_store(url) for url in urls]
     quiet = [HealthCheck.too_slow]

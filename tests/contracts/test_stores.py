@@ -1,4 +1,4 @@
-"""Both stores keep one contract; so do two who share a store."""
+"""Both stores fulfil the same contract, also when two processes share a store."""
 
 from __future__ import annotations
 
@@ -39,17 +39,15 @@ def queue() -> QueueKey:
     return QueueKey("project", f"q-{uuid.uuid4().hex}")
 
 
-PROMISES = store_contract.CONTRACT + store_contract_queues.CONTRACT
+CONTRACT = store_contract.CONTRACT + store_contract_queues.CONTRACT
 
 
-@pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.__name__)
-def test_the_store_keeps_the_contract(
-    promise: Callable[[Store, QueueKey], None], store: Store, queue: QueueKey
-) -> None:
-    promise(store, queue)
+@pytest.mark.parametrize("rule", CONTRACT, ids=lambda rule: rule.__name__)
+def test_the_store_fulfils_the_contract(rule: Callable[[Store, QueueKey], None], store: Store, queue: QueueKey) -> None:
+    rule(store, queue)
 
 
-def test_tombstones_last_as_long_as_is_set(store_url: str, queue: QueueKey) -> None:
+def test_the_lifetime_of_tombstones_is_configurable(store_url: str, queue: QueueKey) -> None:
     store = open_store(store_url, tombstone_seconds=10)
     store.insert(queue, NewTask("one", "eA=="))
     store.delete(queue, "one")
@@ -61,7 +59,7 @@ def test_tombstones_last_as_long_as_is_set(store_url: str, queue: QueueKey) -> N
     store.close()
 
 
-def test_two_who_share_a_store_share_its_clock_pauses_and_resets(store_url: str, queue: QueueKey) -> None:
+def test_clock_pauses_and_resets_are_shared(store_url: str, queue: QueueKey) -> None:
     first, second = open_store(store_url), open_store(store_url)
     first.insert(queue, NewTask("one", "eA=="))
     second.lease(queue, LeaseOrder(1, 600))
@@ -79,6 +77,6 @@ def test_two_who_share_a_store_share_its_clock_pauses_and_resets(store_url: str,
 
 
 @pytest.mark.parametrize("url", ["", "mysql://x", "sqlite:///", "queue.sqlite3"])
-def test_an_unknown_address_is_refused(url: str) -> None:
+def test_an_unknown_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="allowed: sqlite"):
         open_store(url)

@@ -1,4 +1,4 @@
-"""What the tests of the queue over HTTP share."""
+"""Fixtures for the tests of the queue over HTTP."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from tests.emulator.server.running import emulator
 
 @pytest.fixture
 def store(tmp_path: Path) -> str:
-    """The address of a store of its own."""
+    """The URL of a new store."""
     return f"sqlite:///{tmp_path / 'queue.sqlite3'}"
 
 
 @pytest.fixture
 def opened(store: str) -> Iterator[Store]:
-    """That store, opened and closed again."""
+    """The store at that URL, opened for the test."""
     with closing(open_store(store)) as opened:
         yield opened
 
 
 @pytest.fixture
 async def client(store: str) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of a service of its own, without files."""
+    """A client of a new service without a queue file or token file."""
     async with emulator(store) as client:
         yield client

@@ -1,7 +1,7 @@
-"""A log of what clients were told about leases → whether each task was held by one at a time.
+"""The leases that clients received → the conflicts between them: each task must have one holder at a time.
 
-All times are the store's, in µs: a lease of S seconds that ends at E was made at E − S, so the log can be put in
-order whoever wrote it.
+All times are those of the store, in µs. A lease of S seconds that ends at E was made at E − S, so the entries of
+several clients can be ordered.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Entry:
-    """A lease made at a moment; or renewed or given back (`renews` is the end that it had), until another."""
+    """A lease from `at` until `until`. For a renewal or release, `renews` is the previous end."""
 
     task: str
     at: int
@@ -22,7 +22,7 @@ class Entry:
 
 
 def conflicts(log: list[Entry]) -> list[str]:
-    """Return what must not be: a lease made before the last one ended, a renewal of one that had."""
+    """Return the conflicts: a lease made before the previous one ended, or a renewal of an ended lease."""
     by_task: dict[str, list[Entry]] = defaultdict(list)
     for entry in log:
         by_task[entry.task].append(entry)

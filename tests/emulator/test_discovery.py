@@ -1,8 +1,10 @@
-"""The discovery service: what it tells is what there is, and a pair of files is an API."""
+"""The discovery service describes exactly the available methods, and a pair of files is an API."""
 
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -11,10 +13,12 @@ import pytest
 from emulator import discovery
 from emulator.app import create_app
 from emulator.permissions.access import Access
-from emulator.queues.service import QueueService
+from emulator.queues.queue_service import QueueService
 from emulator.stores.interface import Store
+from tests.conftest import ROOT
 from tests.emulator.server.running import emulator, error_of
 
+API_DATA = ROOT / "emulator" / "api_data"
 PAIR = """
 from emulator.wire.calls import Reply
 from emulator.wire.errors import by_status
@@ -47,14 +51,26 @@ DOCUMENT = {
 }
 
 
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder of an importable package without APIs; its name is that of the package."""
+    folder = tmp_path / "temporary_apis"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    yield folder
+    for name in [name for name in sys.modules if name.partition(".")[0] == folder.name]:
+        del sys.modules[name]
+
+
 def asgi_client(opened: Store, folder: Path) -> httpx.AsyncClient:
-    app = create_app(opened, Access(), folder)
+    app = create_app(opened, Access(), apis=folder.name)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://host:81")
 
 
-async def test_every_method_of_a_document_is_answered_and_none_else(client: httpx.AsyncClient, opened: Store) -> None:
+async def test_documents_and_routes_define_the_same_methods(client: httpx.AsyncClient, opened: Store) -> None:
     items = (await client.get("/discovery/v1/apis")).json()["items"]
-    assert {item["id"] for item in items} == {path.stem.replace("_", ":") for path in discovery.API_DATA.glob("*.json")}
+    assert {item["id"] for item in items} == {path.stem.replace("_", ":") for path in API_DATA.glob("*.json")}
     for item in items:
         document = (await client.get(f"/api/{item['name']}/{item['version']}")).json()
         assert (await client.get(item["discoveryRestUrl"])).json() == document
@@ -68,24 +84,24 @@ async def test_every_method_of_a_document_is_answered_and_none_else(client: http
                 method["parameterOrder"]
             )
         for route in api.routes:
-            # "x" is a name that every rule allows: what comes back is a verb's answer, or its own complaint.
+            # "x" is valid for every parameter, so the reply is that of a verb, or an error that the verb raises.
             response = await client.request(route.method, route.path.replace("{", "x").replace("}", "x"))
             message = response.json()["error"]["message"] if response.status_code >= 400 else ""
             assert response.status_code != 405, route
-            assert "there is nothing at" not in message, route
+            assert not message.startswith("path "), route
 
 
-async def test_a_pair_of_files_is_an_api(opened: Store, tmp_path: Path) -> None:
-    (tmp_path / "greeter_v1.json").write_text(json.dumps(DOCUMENT))
-    (tmp_path / "greeter_v1.py").write_text(PAIR)
-    async with asgi_client(opened, tmp_path) as client:
+async def test_a_pair_of_files_is_an_api(opened: Store, package: Path) -> None:
+    (package / "greeter_v1.json").write_text(json.dumps(DOCUMENT))
+    (package / "greeter_v1.py").write_text(PAIR)
+    async with asgi_client(opened, package) as client:
         document = (await client.get("/api/greeter/v1")).json()
         assert (document["rootUrl"], document["baseUrl"]) == ("http://host:81/", "http://host:81/hello/")
         assert [item["id"] for item in (await client.get("/discovery/v1/apis")).json()["items"]] == ["greeter:v1"]
         greeted = await client.post("/hello/World:greet?fields=also/x&prettyPrint=false")
         assert greeted.content == b'{"also":{"x":1}}'
         assert (await client.post("/hello/a%2Fb:greet")).json()["greeting"] == "a/b"
-        # Errors at its addresses are told in its own way, those of the discovery service in the older.
+        # Errors at paths of the API have its own format; those of the discovery service have the older one.
         wrong = await client.post("/hello/World:greet?fields=nothing")
         assert wrong.json()["error"]["status"] == "INVALID_ARGUMENT"
         refused = await client.get("/hello/World:greet")
@@ -95,14 +111,17 @@ async def test_a_pair_of_files_is_an_api(opened: Store, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("broken", "told"), [("greeter.greet2", r"greeter\.greet, greeter\.greet2"), ("", "greeter_v1.py beside it")]
+    ("method", "message"),
+    [("greeter.greet2", r"greeter\.greet, greeter\.greet2"), ("", "needs a module greeter_v1.py")],
 )
-def test_a_pair_that_does_not_fit_stops_the_start(opened: Store, tmp_path: Path, broken: str, told: str) -> None:
-    (tmp_path / "greeter_v1.json").write_text(json.dumps(DOCUMENT))
-    if broken:
-        (tmp_path / "greeter_v1.py").write_text(PAIR.replace('"greeter.greet"', f'"{broken}"'))
-    with pytest.raises(ValueError, match=told):
-        create_app(opened, Access(), tmp_path)
+def test_a_document_without_a_matching_module_prevents_startup(
+    opened: Store, package: Path, method: str, message: str
+) -> None:
+    (package / "greeter_v1.json").write_text(json.dumps(DOCUMENT))
+    if method:
+        (package / "greeter_v1.py").write_text(PAIR.replace('"greeter.greet"', f'"{method}"'))
+    with pytest.raises(ValueError, match=message):
+        create_app(opened, Access(), apis=package.name)
 
 
 @pytest.mark.parametrize(
@@ -114,13 +133,13 @@ def test_a_pair_that_does_not_fit_stops_the_start(opened: Store, tmp_path: Path,
         ({"Host": "a:1", "X-Forwarded-Proto": "gopher"}, "http://a:1/"),
     ],
 )
-async def test_the_address_told_is_the_one_the_client_used(
+async def test_the_root_url_is_the_one_that_the_client_used(
     client: httpx.AsyncClient, headers: dict[str, str], root: str
 ) -> None:
     assert (await client.get("/api/taskqueue/v1beta2", headers=headers)).json()["rootUrl"] == root
 
 
-async def test_a_host_that_is_none_is_refused(client: httpx.AsyncClient) -> None:
+async def test_an_invalid_host_is_refused(client: httpx.AsyncClient) -> None:
     refused = await client.get("/api/taskqueue/v1beta2", headers={"Host": 'a"/><script>'})
     assert (refused.status_code, error_of(refused)["location"]) == (400, "Host")
     async with emulator("sqlite:///:memory:") as other:

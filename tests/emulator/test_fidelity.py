@@ -1,4 +1,4 @@
-"""The rules and limits of Task Queue v1beta2 that clients came to rely on, one test each."""
+"""The rules and limits of Task Queue v1beta2 that clients rely on, one test each."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def test_int64_are_strings_in_microseconds_and_int32_are_numbers(client: h
     }
 
 
-async def test_only_leases_have_the_queue_s_long_name(client: httpx.AsyncClient) -> None:
+async def test_only_leased_tasks_have_the_full_queue_name(client: httpx.AsyncClient) -> None:
     assert (await insert(client, id="one")).json()["queueName"] == "print"
     assert (await client.get(f"{TASKS}/one")).json()["queueName"] == "print"
     (task,) = (await lease(client))["items"]
@@ -48,7 +48,7 @@ async def test_only_leases_have_the_queue_s_long_name(client: httpx.AsyncClient)
     assert renewed.json()["queueName"] == "print"
 
 
-async def test_a_lease_counts_from_zero(client: httpx.AsyncClient) -> None:
+async def test_the_first_lease_has_a_retry_count_of_zero(client: httpx.AsyncClient) -> None:
     await insert(client)
     counts = [(await lease(client, leaseSecs=0))["items"][0]["retry_count"] for _ in range(3)]
     assert counts == [0, 1, 2]
@@ -61,7 +61,7 @@ async def test_false_is_false(client: httpx.AsyncClient, flag: str) -> None:
     assert len((await lease(client, groupByTag=flag))["items"]) == 2
 
 
-async def test_without_a_tag_the_oldest_one_s_is_taken(client: httpx.AsyncClient) -> None:
+async def test_grouping_without_a_tag_uses_that_of_the_oldest_task(client: httpx.AsyncClient) -> None:
     for tag in ("x", None, "x"):
         await insert(client, **({"tag": tag} if tag else {}))
     assert [item["tag"] for item in (await lease(client, groupByTag="true"))["items"]] == ["x", "x"]
@@ -69,7 +69,7 @@ async def test_without_a_tag_the_oldest_one_s_is_taken(client: httpx.AsyncClient
     assert "tag" not in untagged
 
 
-async def test_project_prefixes_are_dropped_at_the_front_only(client: httpx.AsyncClient) -> None:
+async def test_project_prefixes_are_removed_only_at_the_start(client: httpx.AsyncClient) -> None:
     await insert(client, f"{PROJECT.replace('s~shop', 'dev~shop')}/print/tasks", id="one")
     for project in ("shop", "s~shop", "e~shop", "p~shop", "b~shop"):
         path = TASKS.replace("s~shop", project)
@@ -77,7 +77,7 @@ async def test_project_prefixes_are_dropped_at_the_front_only(client: httpx.Asyn
     assert error_of(await client.get(TASKS.replace("s~shop", "shop~s~")))["location"] == "project"
 
 
-async def test_update_takes_the_id_of_the_body(client: httpx.AsyncClient) -> None:
+async def test_update_uses_the_id_in_the_body(client: httpx.AsyncClient) -> None:
     for name in ("one", "two"):
         await insert(client, id=name)
     held = {task["id"]: task["leaseTimestamp"] for task in (await lease(client))["items"]}
@@ -87,7 +87,7 @@ async def test_update_takes_the_id_of_the_body(client: httpx.AsyncClient) -> Non
     assert [task["id"] for task in (await lease(client))["items"]] == ["two"]
 
 
-async def test_only_who_holds_the_lease_renews_it(client: httpx.AsyncClient) -> None:
+async def test_only_the_current_lease_can_be_renewed(client: httpx.AsyncClient) -> None:
     await insert(client, id="one")
     body = {"queueName": "print"}
     expired = await client.patch(f"{TASKS}/one", params={"newLeaseSeconds": 1}, json=body)
@@ -99,7 +99,7 @@ async def test_only_who_holds_the_lease_renews_it(client: httpx.AsyncClient) -> 
     assert (gone.status_code, error_of(gone)["reason"]) == (404, "notFound")
 
 
-async def test_a_task_may_fall_due_later(client: httpx.AsyncClient) -> None:
+async def test_a_task_can_have_a_future_eta(client: httpx.AsyncClient) -> None:
     later = str(time.time_ns() // 1000 + 3_600_000_000)
     assert (await insert(client, id="later", leaseTimestamp=later)).json()["leaseTimestamp"] == later
     past = (await insert(client, id="past", leaseTimestamp=1)).json()
@@ -107,7 +107,7 @@ async def test_a_task_may_fall_due_later(client: httpx.AsyncClient) -> None:
     assert [task["id"] for task in (await lease(client))["items"]] == ["past"]
 
 
-async def test_a_list_holds_a_hundred_and_a_lease_a_thousand(client: httpx.AsyncClient) -> None:
+async def test_a_list_is_limited_to_100_tasks_and_a_lease_to_1000(client: httpx.AsyncClient) -> None:
     async with trio.open_nursery() as nursery:
         for number in range(110):
             nursery.start_soon(lambda name: insert(client, id=name), f"t{number:03}")
@@ -115,7 +115,7 @@ async def test_a_list_holds_a_hundred_and_a_lease_a_thousand(client: httpx.Async
     assert len((await lease(client, numTasks=1000))["items"]) == 110
 
 
-async def test_a_lease_brings_at_most_32_mb(client: httpx.AsyncClient) -> None:
+async def test_the_reply_to_a_lease_is_limited_to_32_mib(client: httpx.AsyncClient) -> None:
     payload = base64.b64encode(bytes(1024 * 1024)).decode()
     for number in range(25):
         await insert(client, id=f"t{number:02}", payloadBase64=payload)
@@ -125,9 +125,8 @@ async def test_a_lease_brings_at_most_32_mb(client: httpx.AsyncClient) -> None:
     assert [task["id"] for task in (await lease(client))["items"]] == ["t21", "t22", "t23", "t24"]
 
 
-async def test_legacy_shapes_have_one_kind_and_always_items(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EMULATOR_LEGACY_SHAPES", "1")
-    async with emulator(store) as client:
+async def test_legacy_lists_have_one_kind_and_always_items(store: str) -> None:
+    async with emulator(store, legacy_shapes=True) as client:
         assert await lease(client) == {"kind": "taskqueue#tasks", "items": []}
         await insert(client)
         listed = (await client.get(TASKS)).json()

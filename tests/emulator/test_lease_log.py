@@ -1,4 +1,4 @@
-"""No task is leased before its last lease ended: eight clients at once, two processes, a clock that jumps."""
+"""No task is leased before its previous lease ended: eight concurrent clients, two processes, a clock that jumps."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ BASE = "/taskqueue/v1beta2/projects/p/taskqueues/exclusive/tasks"
         ([Entry("t", 0, 10, 1), Entry("t", 5, 30, 1, renews=9)], 1),
     ],
 )
-def test_the_checker_sees_what_must_not_be(log: list[Entry], count: int) -> None:
+def test_the_checker_detects_conflicts(log: list[Entry], count: int) -> None:
     assert len(conflicts(log)) == count
 
 
 class Client(threading.Thread):
-    """Leases, and then deletes, renews, gives back or forgets what it has."""
+    """A client that leases tasks, and then deletes, renews, releases or abandons them."""
 
     def __init__(self, address: str, number: int, left: threading.Semaphore, done: threading.Event) -> None:
         super().__init__()
@@ -59,15 +59,15 @@ class Client(threading.Thread):
                     for item in self._http.post(f"{BASE}/lease", params=query).json().get("items", []):
                         end = int(item["leaseTimestamp"])
                         self.log.append(Entry(item["id"], end - seconds * SECOND, end, self._number))
-                        self._deal_with(item)
+                        self._process(item)
         except Exception as error:
             self.errors.append(error)
             self._done.set()
 
-    def _deal_with(self, item: dict[str, Any]) -> None:
+    def _process(self, item: dict[str, Any]) -> None:
         choice = self._random.random()
         if choice < 0.35:
-            return  # forgotten: its lease expires
+            return  # abandoned: the lease expires
         if choice < 0.65:
             seconds = self._random.choice((0, 3))
             body = {"queueName": "exclusive", "leaseTimestamp": item["leaseTimestamp"]}
@@ -83,7 +83,7 @@ class Client(threading.Thread):
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "redis"])
-def test_no_task_is_leased_before_its_last_lease_ended(
+def test_no_task_is_leased_before_its_previous_lease_ended(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     url = f"sqlite:///{tmp_path / 'q.sqlite3'}" if kind == "sqlite" else request.getfixturevalue("redis_server").url
@@ -100,7 +100,7 @@ def test_no_task_is_leased_before_its_last_lease_ended(
             deleted += left.acquire(timeout=0.02)
             if deleted == TASKS or done.is_set():
                 break
-            # So that leases expire while others hold theirs, and nobody waits for it.
+            # Makes leases expire while others are still held, without waiting for real time to pass.
             http.post("/admin/clock", json={"advance": 0.4})
         done.set()
         for client in clients:

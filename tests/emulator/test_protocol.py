@@ -1,4 +1,4 @@
-"""PROTOCOL.md is the specification: its examples are sent and compared, its tables held against the code."""
+"""PROTOCOL.md is the specification: its examples are executed, and its tables are compared with the code."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import click
 import httpx
 
 from emulator import discovery
-from emulator.__main__ import main
+from emulator.command import main
 from emulator.pages.operations import GAUGES
 from emulator.permissions.access import Access
 from emulator.permissions.queue_file import read_queue_file
 from emulator.permissions.tokens import read_token_file
 from emulator.queues import long_poll
-from emulator.queues.service import QueueService
+from emulator.queues.queue_service import QueueService
 from emulator.stores.interface import Store
 from emulator.wire import asgi, batches, bodies, errors, parameters, partial_response
 from tests.conftest import ROOT
@@ -34,19 +34,19 @@ def section(title: str) -> str:
 
 
 def rows(text: str) -> list[list[str]]:
-    """Return the cells of a section's tables, without their heads."""
+    """Return the cells of the tables in a section, without the header rows."""
     found: list[list[str]] = []
     for line in text.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if line.startswith("|--"):
-            found.pop()  # what stands above the line is the table's head
+            found.pop()  # the row above the delimiter row is the header
         elif line.startswith("|"):
             found.append(cells)
     return found
 
 
 def compare(expected: Any, found: Any, kept: dict[str, str], place: str) -> None:
-    """Hold a reply against the document's; a name in braces is the same text everywhere."""
+    """Compare a reply with the expected one; a name in braces stands for the same text everywhere."""
     if isinstance(expected, dict):
         assert isinstance(found, dict), place
         assert expected.keys() == found.keys(), place
@@ -66,7 +66,7 @@ def compare(expected: Any, found: Any, kept: dict[str, str], place: str) -> None
 
 
 async def replay(client: httpx.AsyncClient, example: str, kept: dict[str, str]) -> None:
-    """Send an example's request and compare its reply."""
+    """Send the request of an example and compare the reply."""
     request, status, reply = re.fullmatch(r"(.*)\n\n(\d{3})\n(.*)", example, re.DOTALL).groups()  # type: ignore[union-attr]
     head, _, body = request.partition("\n\n")
     (method, path), *lines = [head.splitlines()[0].split(" "), *head.splitlines()[1:]]
@@ -82,7 +82,7 @@ async def replay(client: httpx.AsyncClient, example: str, kept: dict[str, str]) 
     assert ("Preference-Applied" in response.headers) == ("Prefer" in headers and "wait=0" not in headers["Prefer"])
 
 
-async def test_the_examples_are_what_happens(store: str, tmp_path: Path) -> None:
+async def test_the_examples_are_correct(store: str, tmp_path: Path) -> None:
     (tmp_path / "queue.yaml").write_text(FILES[0])
     kept: dict[str, str] = {}
     async with emulator(store, queue_file=str(tmp_path / "queue.yaml"), test_verbs=True) as client:
@@ -92,7 +92,7 @@ async def test_the_examples_are_what_happens(store: str, tmp_path: Path) -> None
     assert kept["{lease}"] != kept["{renewed}"]
 
 
-def test_the_example_files_can_be_used(tmp_path: Path) -> None:
+def test_the_example_files_are_valid(tmp_path: Path) -> None:
     queues, tokens = FILES
     (tmp_path / "queue.yaml").write_text(queues)
     (tmp_path / "tokens.yaml").write_text(tokens)
@@ -100,7 +100,7 @@ def test_the_example_files_can_be_used(tmp_path: Path) -> None:
     assert read_token_file(tmp_path / "tokens.yaml").holder("0123456789abcdef") == "render@example.org"
 
 
-def test_every_method_is_described_where_it_is(opened: Store) -> None:
+def test_every_method_is_documented_with_its_path(opened: Store) -> None:
     described = {}
     for title, prefix in (
         ("Task Queue v1beta2", "/taskqueue/v1beta2/projects/"),
@@ -113,28 +113,28 @@ def test_every_method_is_described_where_it_is(opened: Store) -> None:
     assert described == {route.id: (route.method, route.path) for api in loaded for route in api.routes}
 
 
-def test_the_limits_are_the_code_s() -> None:
+def test_the_documented_limits_are_those_of_the_code() -> None:
     limits = dict(rows(section("Limits")))
     assert limits == {
         "payload, decoded": f"{parameters.PAYLOAD_BYTES} bytes",
         "lease": f"0 to {parameters.MAX_LEASE_SECONDS} seconds",
-        "tasks in a lease": f"1 to {parameters.MAX_TASKS}",
-        "a lease's reply": f"{parameters.LEASE_REPLY_BYTES} bytes",
-        "tasks in a list": "100; in a page of Cloud Tasks 1000",
+        "tasks per lease": f"1 to {parameters.MAX_TASKS}",
+        "reply to a lease": f"{parameters.LEASE_REPLY_BYTES} bytes",
+        "tasks per list": "100; per page of Cloud Tasks 1000",
         "tag": f"{parameters.TAG_CHARACTERS} characters, printable",
-        "task's name": f"`{parameters.TASK_NAME.pattern}`",
-        "queue's name": f"`{parameters.QUEUE_NAME.pattern}`",
-        "project's name": f"`{parameters.PROJECT_NAME.pattern}`, after its prefix",
-        "ETA of a new task": f"{parameters.ETA_AHEAD_DAYS} days ahead",
-        "held lease": f"{long_poll.MAX_WAIT} seconds",
+        "task ID": f"`{parameters.TASK_NAME.pattern}`",
+        "queue ID": f"`{parameters.QUEUE_NAME.pattern}`",
+        "project ID": f"`{parameters.PROJECT_NAME.pattern}`, without its prefix",
+        "ETA of a new task": f"{parameters.ETA_AHEAD_DAYS} days in the future",
+        "waiting lease": f"{long_poll.MAX_WAIT} seconds",
         "body": f"{parameters.BODY_BYTES} bytes; of a batch {batches.BATCH_BYTES} bytes "
         f"and {batches.MAX_CALLS} calls; of a form {asgi.FORM_BYTES} bytes; {bodies.BODY_SECONDS} seconds to send it",
-        "address": f"{asgi.TARGET_CHARACTERS} characters, 100 parameters; headers {asgi.HEAD_BYTES} bytes",
+        "URL": f"{asgi.TARGET_CHARACTERS} characters, 100 parameters; headers {asgi.HEAD_BYTES} bytes",
         "`fields`": f"{partial_response.SELECTION_CHARACTERS} characters, {partial_response.MAX_NESTING} levels",
     }
 
 
-def test_every_error_is_listed() -> None:
+def test_every_error_is_documented() -> None:
     listed = {int(code): (reasons, status) for code, reasons, status, _ in rows(section("Errors"))}
     assert listed.keys() | {429} == errors.REASONS.keys() | errors.STATUSES.keys() | {500}
     for code, (reasons, status) in listed.items():
@@ -142,8 +142,8 @@ def test_every_error_is_listed() -> None:
         assert f"`{errors.STATUSES.get(code, errors.OTHER_STATUS)}`" in status
 
 
-def test_every_metric_and_option_is_listed() -> None:
-    metrics = dict(rows(section("Beside the APIs"))[5:])
+def test_every_metric_and_option_is_documented() -> None:
+    metrics = dict(rows(section("Other endpoints"))[5:])
     assert metrics == {f"`{name}`": text for name, text in GAUGES.items()}
     options = {}
     for option in main.params:

@@ -1,4 +1,4 @@
-"""google-api-python-client, as it is published, works with both dialects by their discovery documents alone."""
+"""The published google-api-python-client works with both APIs, using only their discovery documents."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ QUEUE = {"project": "s~shop", "taskqueue": "print"}
 
 
 def build(base_url: str, name: str, version: str) -> Any:
-    """Return the client, made from the document that this service tells."""
-    # A proxy of the machine must not come between.
+    """Return a client built from the discovery document of this service."""
+    # Ignore a proxy that is configured on this machine.
     http = httplib2.Http(proxy_info=None, timeout=20)
     url = f"{base_url}/api/{{api}}/{{apiVersion}}"
     return discovery.build(name, version, http=http, discoveryServiceUrl=url, static_discovery=False)
 
 
-def live_a_task_queue_life(base_url: str) -> None:
+def use_task_queue(base_url: str) -> None:
     with build(base_url, "taskqueue", "v1beta2") as service:
         tasks = service.tasks()
         body = {"queueName": "print", "payloadBase64": PAYLOAD, "tag": "x"}
@@ -42,18 +42,18 @@ def live_a_task_queue_life(base_url: str) -> None:
         assert tasks.delete(**QUEUE, task="one").execute() == ""
         stats = service.taskqueues().get(**QUEUE, getStats=True).execute()["stats"]
         assert (stats["totalTasks"], stats["leasedLastMinute"]) == (2, "2")
-        with pytest.raises(HttpError, match="there is no task 'one'") as caught:
+        with pytest.raises(HttpError, match="task 'one' does not exist") as caught:
             tasks.get(**QUEUE, task="one").execute()
         assert caught.value.resp.status == 404
-        # Over 2,048 characters of address, the client sends a GET as a POST with an override.
+        # For a URL of more than 2,048 characters, the client sends the GET as a POST with a method override.
         fields = ",".join(["items/id"] * 400)
         assert [task["id"] for task in tasks.list(**QUEUE, fields=fields).execute()["items"]] == ["three", "two"]
 
 
 def send_a_batch(base_url: str) -> None:
     with build(base_url, "taskqueue", "v1beta2") as service:
-        answers: dict[str, tuple[Any, Any]] = {}
-        batch = service.new_batch_http_request(lambda name, reply, error: answers.update({name: (reply, error)}))
+        replies: dict[str, tuple[Any, Any]] = {}
+        batch = service.new_batch_http_request(lambda name, reply, error: replies.update({name: (reply, error)}))
         for number in range(20):
             body = {"id": f"t{number}", "queueName": "print", "payloadBase64": PAYLOAD}
             batch.add(service.tasks().insert(**QUEUE, body=body), request_id=f"i{number}")
@@ -61,14 +61,14 @@ def send_a_batch(base_url: str) -> None:
         batch.add(service.tasks().delete(**QUEUE, task="t0"), request_id="delete")
         batch.add(service.tasks().get(**QUEUE, task="gone"), request_id="get")
         batch.execute()
-        assert len(answers) == 23
-        assert all(answers[f"i{number}"][0]["id"] == f"t{number}" for number in range(20))
-        assert len(answers["lease"][0]["items"]) == 5
-        assert answers["delete"] == ("", None)
-        assert answers["get"][1].resp.status == 404
+        assert len(replies) == 23
+        assert all(replies[f"i{number}"][0]["id"] == f"t{number}" for number in range(20))
+        assert len(replies["lease"][0]["items"]) == 5
+        assert replies["delete"] == ("", None)
+        assert replies["get"][1].resp.status == 404
 
 
-def live_a_cloud_tasks_life(base_url: str) -> None:
+def use_cloud_tasks(base_url: str) -> None:
     with build(base_url, "cloudtasks", "v2beta2") as service:
         queues = service.projects().locations().queues()
         location = "projects/shop/locations/here"
@@ -90,14 +90,14 @@ def live_a_cloud_tasks_life(base_url: str) -> None:
             assert getattr(queues, verb)(name=name, body={}).execute()["name"] == name
         assert queues.get(name=name, readMask="stats").execute()["stats"]["tasksCount"] == "0"
         assert [queue["name"] for queue in queues.list(parent=location).execute()["queues"]] == [name]
-        with pytest.raises(HttpError, match="there is no task"):
+        with pytest.raises(HttpError, match="does not exist"):
             tasks.delete(name=again["name"]).execute()
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "redis"])
-@pytest.mark.parametrize("life", [live_a_task_queue_life, send_a_batch, live_a_cloud_tasks_life])
-async def test_the_published_client_works(life: Any, kind: str, store: str, redis_server: RedisServer) -> None:
+@pytest.mark.parametrize("use", [use_task_queue, send_a_batch, use_cloud_tasks])
+async def test_the_published_client_works(use: Any, kind: str, store: str, redis_server: RedisServer) -> None:
     address = store if kind == "sqlite" else redis_server.url
     async with emulator(address, test_verbs=True) as client:
         await client.post("/admin/reset")
-        await trio.to_thread.run_sync(life, str(client.base_url))
+        await trio.to_thread.run_sync(use, str(client.base_url))

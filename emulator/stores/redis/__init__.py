@@ -1,0 +1,1 @@
+"""The task store on Redis: store operations → Lua scripts, which Redis executes atomically."""

@@ -1,8 +1,8 @@
-"""Who is told when a queue that somebody waits for may have work: one subscription a process.
+"""Notifications that an awaited queue may have work, received through one Redis subscription per process.
 
-redis-py knows no Trio, so a thread listens, one for all who wait in this process. It sleeps in the kernel
-until Redis says something. What is published while the connection is down is lost: a fresh subscription
-rings for every queue.
+redis-py does not support Trio, so a thread listens on behalf of all waiting leases in the process. It blocks on
+the socket and uses no CPU time while nothing happens. Messages published while the connection is down are lost;
+therefore every new subscription notifies all queues.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ import redis
 from emulator.stores.interface import QueueKey
 
 log = logging.getLogger(__name__)
-SILENCE_SECONDS = 30  # after which the connection is asked whether it still lives
-RESUBSCRIBE_SECONDS = 0.5  # between two tries to subscribe
-END_SECONDS = 2  # that the thread may take to end; without Redis it can't be woken
+SILENCE_SECONDS = 30  # after which the connection is checked with a ping
+RESUBSCRIBE_SECONDS = 0.5  # between two attempts to subscribe
+STOP_SECONDS = 2  # for the thread to stop; if Redis is down, nothing can interrupt it
 
-Ring = Callable[[QueueKey | None], None]
+Notify = Callable[[QueueKey | None], None]
 
 
-class RedisWatch:
-    """Listens on a channel whose messages name queues, once there is somebody to ring for."""
+class RedisNotifications:
+    """A subscription to `channel`, whose messages are queue names; it begins with the first listener."""
 
     def __init__(self, client: Any, channel: str, queue_of: Callable[[str], QueueKey]) -> None:
         self._client = client
         self._channel = channel
         self._queue_of = queue_of
-        self._rings: list[Ring] = []
+        self._listeners: list[Notify] = []
         self._thread: threading.Thread | None = None
         self._closing = threading.Event()
         self._own_channel = f"{channel}:{uuid.uuid4().hex}"
 
-    def add(self, ring: Ring) -> None:
-        """Ring this one too."""
-        self._rings.append(ring)
+    def add(self, notify: Notify) -> None:
+        """Call `notify` for every message, from the thread that listens; None stands for any queue."""
+        self._listeners.append(notify)
         if self._thread is None:
-            self._thread = threading.Thread(target=self._listen, name="redis-watch", daemon=True)
+            self._thread = threading.Thread(target=self._listen, name="redis-notifications", daemon=True)
             self._thread.start()
 
     def _listen(self) -> None:
@@ -49,38 +49,38 @@ class RedisWatch:
             with self._client.pubsub() as subscription:
                 try:
                     subscription.subscribe(self._channel, self._own_channel)
-                    self._hear(subscription)
+                    self._receive(subscription)
                 except redis.RedisError as error:
                     if not self._closing.is_set():
-                        log.info("the store tells nothing now, asking again: %s", error)
+                        log.info("subscription lost, subscribing again: %s", error)
                         self._closing.wait(RESUBSCRIBE_SECONDS)
 
-    def _hear(self, subscription: Any) -> None:
-        asked = False
+    def _receive(self, subscription: Any) -> None:
+        pinged = False
         while not self._closing.is_set():
             message = subscription.get_message(timeout=SILENCE_SECONDS)
             if message is None:
-                if asked:
-                    raise redis.ConnectionError(f"silent for {2 * SILENCE_SECONDS} s")
+                if pinged:
+                    raise redis.ConnectionError(f"no message for {2 * SILENCE_SECONDS} s")
                 subscription.ping()
-                asked = True
+                pinged = True
                 continue
-            asked = False
+            pinged = False
             if message["type"] == "subscribe" and message["channel"] == self._channel:
-                self._ring(None)
+                self._notify(None)
             elif message["type"] == "message" and message["channel"] == self._channel:
-                self._ring(self._queue_of(message["data"]))
+                self._notify(self._queue_of(message["data"]))
 
-    def _ring(self, queue: QueueKey | None) -> None:
-        for ring in self._rings:
-            ring(queue)
+    def _notify(self, queue: QueueKey | None) -> None:
+        for notify in self._listeners:
+            notify(queue)
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._closing.set()
         if self._thread is not None:
             try:
-                self._client.publish(self._own_channel, "end")
+                self._client.publish(self._own_channel, "stop")  # wakes the thread
             except redis.RedisError as error:
-                log.info("the store is gone before its listener: %s", error)
-            self._thread.join(END_SECONDS)
+                log.info("subscription not interrupted, the store is unreachable: %s", error)
+            self._thread.join(STOP_SECONDS)

@@ -1,11 +1,12 @@
-"""Tasks in Redis: one Lua script a transition, time by Redis, all keys of a queue in one cluster slot.
+"""Tasks in Redis: one Lua script per operation, the clock of Redis, all keys of a queue in one cluster slot.
 
-A reply that is lost after its script ran must not run the script again, so redis-py's own retries are
-off: whoever asked learns that the store is unavailable, and decides.
+If a reply is lost after its script was executed, the script must not run a second time. Therefore redis-py's
+retries are disabled: the caller gets StoreUnavailableError and decides.
 
-Two keys belong to no queue, and so to other slots: the names of the queues, and how far the clock was moved.
-Each queue keeps a copy of the latter. A queue is declared in an order (name, clock, copy) that crosses the
-one in which the clock is moved (clock, names, copies), so none is left behind.
+Two keys don't belong to a queue and may be in other slots: the names of the queues, and the offset of the clock.
+Each queue has a copy of the offset. Declaring a queue writes its name, reads the offset and writes the copy;
+advancing the clock writes the offset, reads the names and writes the copies. These orders are opposite, so a
+queue that is declared at the same time always gets the new offset.
 """
 
 from __future__ import annotations
@@ -31,20 +32,21 @@ from emulator.stores.interface import (
     lease_conflict,
     lease_expired,
     microseconds_ahead,
-    taken_id,
+    reserved_id,
     unknown_task,
 )
 from emulator.stores.redis import connection as redis_connection
-from emulator.stores.redis.notifications import RedisWatch
+from emulator.stores.redis.notifications import RedisNotifications
 
 QUEUES_KEY = "render-trio:queues"
 CLOCK_KEY = "render-trio:clock"
 CHANNEL = "render-trio:awaited"
-# A change of threads and back takes the processor longer than asking a Redis on this host. What a call takes is the
-# fastest of the last few: others are slow because threads wait for each other. A failure counts as slow, and a start.
-QUICK_SECONDS = 0.0005
+# Switching to a thread and back takes more CPU time than a call to a Redis on the same host. The duration of a call is
+# estimated as the shortest of the last few, because contention between threads slows down the others. Before the first
+# call and after a failure, Redis is assumed to be slow.
+MAX_INLINE_SECONDS = 0.0005
 SLOW_SECONDS = 1.0
-FADING = 1.2  # of the fastest by each further call
+ESTIMATE_GROWTH = 1.2  # factor per call, so that an old minimum loses its weight
 LUA = Path(__file__).parent / "lua"
 KEY_KINDS = (
     "state",
@@ -62,7 +64,7 @@ KEY_KINDS = (
 
 @lru_cache(maxsize=1024)
 def queue_keys(queue: QueueKey) -> list[str]:
-    """Return the queue's keys; the part in braces puts them all into one slot of a cluster."""
+    """Return the keys of a queue. The hash tag in braces puts them all into one cluster slot."""
     return [f"render-trio:{{{queue.project}/{queue.name}}}:{kind}" for kind in KEY_KINDS]
 
 
@@ -71,16 +73,16 @@ def _reached() -> Iterator[None]:
     try:
         yield
     except redis.RedisError as error:
-        raise StoreUnavailableError(f"the store does not answer: {error}") from error
+        raise StoreUnavailableError(f"the store failed: {error}") from error
 
 
 class RedisStore:
-    """The store in one Redis database, shared by any number of processes and hosts."""
+    """A store in one Redis database, which any number of processes and hosts can share."""
 
     def __init__(self, url: str, tombstone_seconds: int = TOMBSTONE_SECONDS) -> None:
         self._redis: Any = redis_connection.connect(url)
         self._fastest = SLOW_SECONDS
-        self._watch = RedisWatch(self._redis, CHANNEL, _queue)
+        self._notifications = RedisNotifications(self._redis, CHANNEL, _queue)
         self._tombstone_seconds = tombstone_seconds
         prelude = (LUA / "prelude.lua").read_text(encoding="utf-8")
         self._scripts = {
@@ -90,26 +92,26 @@ class RedisStore:
         }
 
     def _run(self, verb: str, queue: QueueKey, *arguments: str | int) -> Any:
-        """Run the script; each is also told whom to tell, and of what."""
-        told = (*arguments, CHANNEL, _name(queue))
-        begun = time.perf_counter()
+        """Run a script and return its reply. The last two arguments of every script are for notifications."""
+        all_arguments = (*arguments, CHANNEL, _name(queue))
+        started = time.perf_counter()
         try:
             with _reached():
-                # An unknown script (NOSCRIPT) did not run: redis-py loads it and asks once more.
-                reply = self._scripts[verb](keys=queue_keys(queue), args=told)
+                # If the script is unknown (NOSCRIPT), it was not executed: redis-py loads it and calls it again.
+                reply = self._scripts[verb](keys=queue_keys(queue), args=all_arguments)
         except StoreUnavailableError:
             self._fastest = SLOW_SECONDS
             raise
-        self._fastest = min(time.perf_counter() - begun, self._fastest * FADING)
+        self._fastest = min(time.perf_counter() - started, self._fastest * ESTIMATE_GROWTH)
         return reply
 
     @property
-    def quick(self) -> bool:
-        """True while a Redis that is near answers; not before it has done so, nor after it has failed."""
-        return self._fastest < QUICK_SECONDS
+    def runs_inline(self) -> bool:
+        """True while Redis answers fast; False before its first answer and after a failure."""
+        return self._fastest < MAX_INLINE_SECONDS
 
     def _run_declared(self, verb: str, queue: QueueKey, *arguments: str | int) -> Any:
-        """Run a script that needs the queue to be known; it does nothing but say so when it isn't."""
+        """Run a script that replies 'undeclared', without any effect, until the queue is declared."""
         while (reply := self._run(verb, queue, *arguments)) == "undeclared":
             self.declare(queue)
         return reply
@@ -118,11 +120,11 @@ class RedisStore:
         eta = "" if task.eta_us is None else task.eta_us
         reply = self._run_declared("insert", queue, task.id, task.payload, task.tag or "", eta)
         if reply == "exists":
-            raise taken_id(task.id)
+            raise reserved_id(task.id)
         return _task(reply)
 
     def get(self, queue: QueueKey, task_id: str) -> Task:
-        return _task(self._known("get", queue, task_id))
+        return _task(self._run_on_task("get", queue, task_id))
 
     def peek(self, queue: QueueKey, count: int, after: tuple[int, str] | None = None) -> list[Task]:
         return [_task(row) for row in self._run("peek", queue, count, *(after or ("", "")))]
@@ -131,7 +133,7 @@ class RedisStore:
         rule = "any" if not order.group_by_tag else "oldest" if order.tag is None else "tag"
         limit = "" if order.retry_limit is None else order.retry_limit
         awaited = "1" if order.awaited else ""
-        arguments = (order.count, order.seconds, rule, order.tag or "", order.most_bytes, limit, awaited)
+        arguments = (order.count, order.seconds, rule, order.tag or "", order.max_bytes, limit, awaited)
         while True:
             rows, more_buried = self._run_declared("lease", queue, *arguments)
             if rows or not more_buried:
@@ -142,13 +144,13 @@ class RedisStore:
         return int(ahead) if ahead else None
 
     def renew(self, queue: QueueKey, task_id: str, lease_us: int | None, seconds: int) -> Task:
-        return _task(self._known("renew", queue, task_id, "" if lease_us is None else lease_us, seconds))
+        return _task(self._run_on_task("renew", queue, task_id, "" if lease_us is None else lease_us, seconds))
 
     def release(self, queue: QueueKey, task_id: str) -> Task:
-        return _task(self._known("release", queue, task_id))
+        return _task(self._run_on_task("release", queue, task_id))
 
     def delete(self, queue: QueueKey, task_id: str, lease_us: int | None = None) -> None:
-        self._known("delete", queue, task_id, "" if lease_us is None else lease_us, self._tombstone_seconds)
+        self._run_on_task("delete", queue, task_id, "" if lease_us is None else lease_us, self._tombstone_seconds)
 
     def stats(self, queue: QueueKey) -> QueueStats:
         total, oldest, minute, hour, dead, paused = self._run("stats", queue)
@@ -158,7 +160,7 @@ class RedisStore:
         return [_task(row) for row in self._run("dead_letters", queue, count)]
 
     def revive(self, queue: QueueKey, task_id: str) -> Task:
-        return _task(self._known("revive", queue, task_id))
+        return _task(self._run_on_task("revive", queue, task_id))
 
     def purge(self, queue: QueueKey, dead: bool = False) -> int:
         return int(self._run("purge", queue, "dead" if dead else "live"))
@@ -174,7 +176,7 @@ class RedisStore:
             self._redis.sadd(QUEUES_KEY, _name(queue))
             offset = self._redis.get(CLOCK_KEY) or 0
             self._run("declare", queue, offset)
-            # Again: in between, a reset may have forgotten the name.
+            # Again, because a concurrent reset may have removed the name.
             self._redis.sadd(QUEUES_KEY, _name(queue))
 
     def queues(self) -> list[QueueKey]:
@@ -202,20 +204,20 @@ class RedisStore:
             second, microsecond = self._redis.time()
             return int(second) * SECOND + int(microsecond) + int(self._redis.get(CLOCK_KEY) or 0)
 
-    def watch(self, ring: Callable[[QueueKey | None], None]) -> None:
-        self._watch.add(ring)
+    def watch(self, notify: Callable[[QueueKey | None], None]) -> None:
+        self._notifications.add(notify)
 
     def ping(self) -> None:
         with _reached():
             self._redis.ping()
 
     def close(self) -> None:
-        self._watch.close()
+        self._notifications.close()
         self._redis.close()
         self._redis.connection_pool.disconnect()
 
-    def _known(self, verb: str, queue: QueueKey, task_id: str, *arguments: str | int) -> Any:
-        """Run a script on a task, and return what isn't one of the refusals. Raises as the store does."""
+    def _run_on_task(self, verb: str, queue: QueueKey, task_id: str, *arguments: str | int) -> Any:
+        """Run a script on a task and return its reply. Raises the StoreError for a refusal."""
         reply = self._run(verb, queue, task_id, *arguments)
         if reply == "unknown":
             raise unknown_task(queue, task_id)

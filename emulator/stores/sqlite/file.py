@@ -1,7 +1,7 @@
-"""The SQLite file behind a store: one connection behind a lock, transactions, the clock, what a queue is there.
+"""The SQLite file of a store: one connection protected by a lock, transactions, the clock, and the queue rows.
 
-What was purged is swept away here, by a thread with a connection of its own, in steps so short that nobody
-waits for them.
+A purge only marks rows as garbage. A thread with its own connection deletes them later, in transactions so short
+that they don't delay other operations.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from typing import NamedTuple
 
 from emulator.stores.interface import QueueKey, StoreUnavailableError
 from emulator.stores.sqlite import schema
-from emulator.stores.sqlite.notifications import Bell, Ring, send
+from emulator.stores.sqlite.notifications import Notifications, Notify, send
 
 log = logging.getLogger(__name__)
-BUSY_SECONDS = 5  # how long to wait for another process's transaction, each being well under 1 ms
-BUSY_PAUSE = 0.0001  # s before the next try; doubled each time, up to the most
+BUSY_SECONDS = 5  # to wait for transactions of other processes, each of which takes well under 1 ms
+BUSY_PAUSE = 0.0001  # s before the next attempt; doubled after each, up to MAX_BUSY_PAUSE
 MAX_BUSY_PAUSE = 0.002
-CACHE_KIB = 16 * 1024  # of pages kept in memory: enough for the hot ends of deep indexes
-SWEPT_ROWS = 500  # of a purged queue in one transaction
-SWEEP_RETRY_SECONDS = 1.0  # s until the next try after one that failed
-SWEEP_PAUSE = 0.005  # s between two of them, for whoever waits for the file
+CACHE_KIB = 16 * 1024  # page cache: enough for the frequently used ends of large indexes
+SWEPT_ROWS = 500  # garbage rows deleted per transaction
+SWEEP_RETRY_SECONDS = 1.0  # after a failed transaction
+SWEEP_PAUSE = 0.005  # s between two transactions, in which others can use the file
 
 _FAILURES = (sqlite3.OperationalError, sqlite3.ProgrammingError)
-_KNOWN = (
+_FIND = (
     "SELECT offset_us, number, live, dead, live_count, dead_count, paused, awaited "
     "FROM clock LEFT JOIN queues ON project = ? AND name = ?"
 )
-# Queues are forgotten all at once, and numbers only grow.
-_FORGOTTEN = "queue < (SELECT coalesce(min(number), 9223372036854775807) FROM queues)"
-# What is garbage of each table, some rows of it, and how one is deleted. CROSS JOIN: from the garbage to its tasks.
+# A reset deletes all queues at once, and queue numbers only increase.
+_DELETED_QUEUE = "queue < (SELECT coalesce(min(number), 9223372036854775807) FROM queues)"
+# For each table, how to find garbage rows and how to delete one. CROSS JOIN makes SQLite start with the garbage.
 _SWEEPS = (
     ("SELECT t.rowid FROM garbage g CROSS JOIN tasks t ON t.part = g.part", "DELETE FROM tasks WHERE rowid = ?"),
-    (f"SELECT queue, id FROM tombstones WHERE {_FORGOTTEN}", "DELETE FROM tombstones WHERE queue = ? AND id = ?"),
+    (f"SELECT queue, id FROM tombstones WHERE {_DELETED_QUEUE}", "DELETE FROM tombstones WHERE queue = ? AND id = ?"),
     (
-        f"SELECT queue, second FROM lease_counts WHERE {_FORGOTTEN}",
+        f"SELECT queue, second FROM lease_counts WHERE {_DELETED_QUEUE}",
         "DELETE FROM lease_counts WHERE queue = ? AND second = ?",
     ),
     (
@@ -50,8 +50,8 @@ _SWEEPS = (
 )
 
 
-class Queue(NamedTuple):
-    """A queue's row: its number, the parts that its tasks and dead letters lie in, its counts and states."""
+class QueueRow(NamedTuple):
+    """The row of a queue: its number, the parts with its tasks and its dead letters, its counts and flags."""
 
     number: int
     live: int
@@ -63,7 +63,10 @@ class Queue(NamedTuple):
 
 
 class _Transaction:
-    """`with` it: begins, commits, undoes on an error. Raises StoreUnavailableError. Made once, for it is hot."""
+    """A context manager that begins a transaction and commits it, or rolls it back after an error.
+
+    Raises StoreUnavailableError. Each instance is reused for all transactions, because entering it is a hot path.
+    """
 
     def __init__(self, lock: threading.Lock, begin: Callable[[], None], database: sqlite3.Connection) -> None:
         self._lock = lock
@@ -76,7 +79,7 @@ class _Transaction:
             self._begin()
         except _FAILURES as error:
             self._lock.release()
-            raise StoreUnavailableError(f"the store does not answer: {error}") from error
+            raise StoreUnavailableError(f"the store failed: {error}") from error
         return self._database
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
@@ -84,23 +87,26 @@ class _Transaction:
             if error is None:
                 self._database.execute("COMMIT")
         except _FAILURES as failure:
-            raise StoreUnavailableError(f"the store does not answer: {failure}") from failure
+            raise StoreUnavailableError(f"the store failed: {failure}") from failure
         finally:
-            # Also after a commit that failed; a full disk may have undone everything already.
+            # Needed after a failed commit too. If the disk is full, SQLite may already have rolled back.
             if self._database.in_transaction:
                 self._database.rollback()
             self._lock.release()
         if isinstance(error, _FAILURES):
-            raise StoreUnavailableError(f"the store does not answer: {error}") from error
+            raise StoreUnavailableError(f"the store failed: {error}") from error
 
 
 class SqliteFile:
-    """One file. `read` (of one state) and `write` are transactions, and hold the lock that all else here needs held."""
+    """One file. `read` (a consistent snapshot) and `write` are transactions that hold the lock.
+
+    `find`, `find_or_create` and `now_us` must be called within one of them.
+    """
 
     def __init__(self, path: str | Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._bell = Bell(self._enter_listener)
+        self._notifications = Notifications(self._register_listener)
         self._dirty = threading.Event()
         self._closing = threading.Event()
         self._sweeper: threading.Thread | None = None
@@ -117,7 +123,7 @@ class SqliteFile:
             self.sweep()
 
     def _prepare(self) -> bool:
-        """Bring the file up to date; return whether a sweep was left undone. Raises StoreUnavailableError."""
+        """Create or migrate the tables; return whether garbage is left over. Raises StoreUnavailableError."""
         try:
             with self.write as database:
                 schema.prepare(database)
@@ -134,7 +140,7 @@ class SqliteFile:
         return database
 
     def _begin(self, statement: str) -> None:
-        """Begin a transaction. SQLite's own way of waiting for another process sleeps 1 ms and more each time."""
+        """Begin a transaction. SQLite's own busy handler sleeps for 1 ms or more each time, which is too long."""
         deadline, pause = 0.0, BUSY_PAUSE
         while True:
             try:
@@ -150,51 +156,51 @@ class SqliteFile:
                 pause = min(2 * pause, MAX_BUSY_PAUSE)
 
     def now_us(self) -> int:
-        """Return the store's time."""
+        """Return the time of the store."""
         (offset,) = self.database.execute("SELECT offset_us FROM clock").fetchone()
         return time.time_ns() // 1000 + int(offset)
 
-    def known(self, queue: QueueKey) -> tuple[Queue | None, int]:
-        """Return the queue, None if it isn't known, and the time."""
-        offset, number, *values = self.database.execute(_KNOWN, (queue.project, queue.name)).fetchone()
+    def find(self, queue: QueueKey) -> tuple[QueueRow | None, int]:
+        """Return the queue, or None if it does not exist, and the time."""
+        offset, number, *values = self.database.execute(_FIND, (queue.project, queue.name)).fetchone()
         now = time.time_ns() // 1000 + offset
-        return (None if number is None else Queue(number, *values)), now
+        return (None if number is None else QueueRow(number, *values)), now
 
-    def declared(self, queue: QueueKey) -> tuple[Queue, int]:
-        """Return the queue, made known if it isn't, and the time."""
-        known, now = self.known(queue)
-        while known is None:
+    def find_or_create(self, queue: QueueKey) -> tuple[QueueRow, int]:
+        """Return the queue, which is created if it does not exist, and the time."""
+        queue_row, now = self.find(queue)
+        while queue_row is None:
             self.database.execute(
                 "INSERT INTO queues (project, name, live, dead) SELECT ?, ?, next_part, next_part + 1 FROM clock",
                 (queue.project, queue.name),
             )
             self.database.execute("UPDATE clock SET next_part = next_part + 2")
-            known, now = self.known(queue)
-        return known, now
+            queue_row, now = self.find(queue)
+        return queue_row, now
 
-    def watch(self, ring: Ring) -> None:
-        """Call `ring` when a queue that somebody waits for may have work."""
-        self._bell.listen(ring)
+    def watch(self, notify: Notify) -> None:
+        """Call `notify` when an awaited queue may have work."""
+        self._notifications.listen(notify)
 
-    def tell(self, queue: QueueKey | None, known: Queue | None = None) -> None:
-        """Ring in every process for this queue, if somebody waited for it when it was read; for any queue if None."""
-        if queue is not None and (known is None or not known.awaited):
+    def notify(self, queue: QueueKey | None, queue_row: QueueRow | None = None) -> None:
+        """Notify every process of this queue if it was awaited when `queue_row` was read; if None, of any queue."""
+        if queue is not None and (queue_row is None or not queue_row.awaited):
             return
-        self._bell.ring(queue)
+        self._notifications.notify(queue)
         with self.read as database:
             rows = database.execute("SELECT port FROM listeners WHERE until_us > ?", (time.time_ns() // 1000,))
-            others = [port for (port,) in rows if port != self._bell.port]
+            others = [port for (port,) in rows if port != self._notifications.port]
         if others:
             send(others, queue)
 
-    def _enter_listener(self, port: int, until_us: int) -> None:
+    def _register_listener(self, port: int, until_us: int) -> None:
         with self.write as database:
             database.execute("DELETE FROM listeners WHERE port = ? OR until_us <= ?", (port, time.time_ns() // 1000))
             if until_us:
                 database.execute("INSERT INTO listeners VALUES (?, ?)", (port, until_us))
 
     def sweep(self) -> None:
-        """Let what is garbage be deleted, in the background."""
+        """Start deleting garbage in the background."""
         self._dirty.set()
         if self._sweeper is None:
             self._sweeper = threading.Thread(target=self._sweep, name="sqlite-sweeper", daemon=True)
@@ -210,14 +216,14 @@ class SqliteFile:
                     while not self._closing.is_set() and _sweep_some(database, find, delete):
                         self._closing.wait(SWEEP_PAUSE)
                 except sqlite3.OperationalError as error:
-                    log.info("what was purged stays in the file for now: %s", error)
+                    log.info("sweep failed, retrying: %s", error)
                     self._dirty.set()
                     self._closing.wait(SWEEP_RETRY_SECONDS)
         database.close()
 
     def close(self) -> None:
-        """Close the file; what is left to sweep waits for the next who opens it."""
-        self._bell.close()
+        """Close the file. Remaining garbage is deleted after the file is opened again."""
+        self._notifications.close()
         self._closing.set()
         self._dirty.set()
         if self._sweeper is not None:
@@ -227,9 +233,9 @@ class SqliteFile:
 
 
 def _sweep_some(database: sqlite3.Connection, find: str, delete: str) -> bool:
-    """Delete some garbage; return whether there may be more of it."""
+    """Delete some garbage; return whether there may be more."""
     with database:
-        # Found inside the transaction: another process that sweeps may free a row's number for a task.
+        # Select within the transaction: if another process sweeps too, a row ID can be reused for a task in between.
         database.execute("BEGIN IMMEDIATE")
         rows = database.execute(f"{find} LIMIT {SWEPT_ROWS}").fetchall()
         database.executemany(delete, rows)

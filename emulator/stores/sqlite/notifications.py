@@ -1,9 +1,9 @@
-"""How processes that share a SQLite file tell each other of work: a datagram each, on the loopback.
+"""Notifications between the processes that share a SQLite file: one UDP datagram each, on the loopback interface.
 
-SQLite itself tells nobody, and asking it every few milliseconds would keep an idle machine busy. So whoever
-listens has a socket, and its port in a table of the file; whoever makes work for a queue that somebody waits
-for sends the queue's name there. A datagram that gets lost, or can't reach a process in another container,
-costs a moment: those who wait also look by themselves now and then.
+SQLite has no notifications, and polling it every few milliseconds would keep an idle machine busy. So each process
+that listens opens a socket and registers its port in a table of the file. A process that adds work to an awaited
+queue sends the name of the queue to these ports. If a datagram is lost, or can't reach a process in another
+container, the only effect is a short delay, because waiting leases also poll periodically.
 """
 
 from __future__ import annotations
@@ -21,46 +21,49 @@ from emulator.stores.interface import SECOND, QueueKey, StoreUnavailableError
 
 log = logging.getLogger(__name__)
 LOOPBACK = "127.0.0.1"
-ENTRY_SECONDS = 120  # that an entry is good for: those of killed processes fade
+REGISTRATION_SECONDS = 120  # lifetime of a registration, so that those of killed processes expire
 RENEWAL_SECONDS = 60
-DATAGRAM_BYTES = 4096  # a project and a queue have at most 100 characters each
+DATAGRAM_BYTES = 4096  # a project and a queue have up to 100 characters each
 
-Ring = Callable[[QueueKey | None], None]
+Notify = Callable[[QueueKey | None], None]
 
 
-class Bell:
-    """The listener of one process. `enter(port, until_us)` keeps its entry in the file, 0 removes it."""
+class Notifications:
+    """Sends and receives the notifications of one process.
 
-    def __init__(self, enter: Callable[[int, int], None]) -> None:
-        self._enter = enter
-        self._rings: list[Ring] = []
+    `register(port, until_us)` stores the registration of a port in the file; an `until_us` of 0 removes it.
+    """
+
+    def __init__(self, register: Callable[[int, int], None]) -> None:
+        self._register = register
+        self._listeners: list[Notify] = []
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
         self._closing = threading.Event()
 
-    def listen(self, ring: Ring) -> None:
-        """Call `ring` from a thread for every datagram, and once as soon as others can know of us."""
-        self._rings.append(ring)
+    def listen(self, notify: Notify) -> None:
+        """Call `notify` for every notification, and once with None after this process is registered."""
+        self._listeners.append(notify)
         if self._socket is None:
             self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             self._socket.bind((LOOPBACK, 0))
             self._socket.settimeout(RENEWAL_SECONDS)
-            self._enter(self.port, _until())
-            self._thread = threading.Thread(target=self._hear, name="sqlite-bell", daemon=True)
+            self._register(self.port, _until())
+            self._thread = threading.Thread(target=self._receive, name="sqlite-notifications", daemon=True)
             self._thread.start()
-        ring(None)
+        notify(None)
 
     @property
     def port(self) -> int:
-        """The port that datagrams go to, 0 for none."""
+        """The port that receives datagrams, 0 if this process doesn't listen."""
         return 0 if self._socket is None else int(self._socket.getsockname()[1])
 
-    def ring(self, queue: QueueKey | None) -> None:
-        """Ring for those in this process."""
-        for ring in self._rings:
-            ring(queue)
+    def notify(self, queue: QueueKey | None) -> None:
+        """Notify the listeners in this process."""
+        for notify in self._listeners:
+            notify(queue)
 
-    def _hear(self) -> None:
+    def _receive(self) -> None:
         assert self._socket is not None
         renew_at = time.monotonic() + RENEWAL_SECONDS
         while not self._closing.is_set():
@@ -69,40 +72,42 @@ class Bell:
             except TimeoutError:
                 datagram = None
             if datagram is not None and not self._closing.is_set():
-                self.ring(_queue(datagram))
+                self.notify(_queue(datagram))
             if time.monotonic() >= renew_at and not self._closing.is_set():
                 renew_at = time.monotonic() + RENEWAL_SECONDS
                 try:
-                    self._enter(self.port, _until())
+                    self._register(self.port, _until())
                 except StoreUnavailableError as error:
-                    log.warning("others may not know that this process listens: %s", error)
+                    log.warning("registration for notifications not renewed: %s", error)
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening and remove the registration."""
         if self._socket is not None and self._thread is not None:
             self._closing.set()
             send([self.port], None)  # wakes the thread
             self._thread.join()
             try:
-                self._enter(self.port, 0)
+                self._register(self.port, 0)
             except StoreUnavailableError as error:
-                log.warning("others send to this process for %d s more: %s", ENTRY_SECONDS, error)
+                log.warning(
+                    "registration for notifications not removed, expires in %d s: %s", REGISTRATION_SECONDS, error
+                )
             self._socket.close()
 
 
 def send(ports: list[int], queue: QueueKey | None) -> None:
-    """Send a datagram to each port, without waiting for anything."""
+    """Send a notification to each port, without blocking."""
     message = b"" if queue is None else msgspec.json.encode([queue.project, queue.name])
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.setblocking(False)
         for port in ports:
-            # Full, or not there any more: whoever waits there looks by itself.
+            # The buffer is full or the process has ended. Waiting leases poll anyway.
             with contextlib.suppress(OSError):
                 sender.sendto(message, (LOOPBACK, port))
 
 
 def _queue(datagram: bytes) -> QueueKey | None:
-    """Return the queue that a datagram names. Anything could have sent it: what can't be read means any queue."""
+    """Return the queue named in a datagram. Any program can send one: if it is malformed, it means any queue."""
     try:
         return QueueKey(*msgspec.json.decode(datagram, type=tuple[str, str]))
     except msgspec.DecodeError:
@@ -110,4 +115,4 @@ def _queue(datagram: bytes) -> QueueKey | None:
 
 
 def _until() -> int:
-    return time.time_ns() // 1000 + ENTRY_SECONDS * SECOND
+    return time.time_ns() // 1000 + REGISTRATION_SECONDS * SECOND

@@ -1,8 +1,8 @@
-"""The tables of a SQLite store: made in a new file, brought up to date in an old one.
+"""The tables of a SQLite store: created in a new file, migrated in an older one.
 
-A task lies in a *part*: each queue has one for its tasks and one for its dead letters. To purge is to give
-the queue a fresh part, whatever the number of tasks; the old part is garbage, swept away bit by bit later.
-So are the tombstones and figures of a queue that was forgotten: its number is never given again.
+Tasks are stored in *parts*: each queue has one part for its tasks and one for its dead letters. A purge assigns a
+new part to the queue, which takes the same time for any number of tasks. The old part is garbage, deleted in small
+steps later. The same applies to the tombstones and counts of a deleted queue, whose number is never reused.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ CREATE TABLE lease_counts (
 CREATE TABLE listeners (port INTEGER PRIMARY KEY, until_us INTEGER NOT NULL);
 """
 
-# Version 1 named the queue by text in every row, and kept no counts. SQLite renames the tables, but not
-# their indexes: those go first, for their names.
+# Version 1 stored the name of the queue in every row, and no counts. Renaming a table does not rename its indexes, so
+# they are dropped first to free their names.
 FROM_1 = (
     """
 DROP INDEX tasks_by_eta;
@@ -79,16 +79,17 @@ STEPS = {0: TABLES, 1: FROM_1}
 
 
 def prepare(database: sqlite3.Connection) -> None:
-    """Bring the file's tables to this version, inside the transaction that is open.
+    """Create or migrate the tables within the current transaction.
 
-    Raises StoreUnavailableError for a file that a later version wrote.
+    Raises StoreUnavailableError for a file that was written by a later version of this program.
     """
     (version,) = database.execute("PRAGMA user_version").fetchone()
     if version == VERSION:
         return
     if version not in STEPS:
         raise StoreUnavailableError(
-            f"a later version wrote this store (its schema is {version}, here {VERSION}); update, or name a new file"
+            f"the store was written by a later version (schema {version}; supported: {VERSION}); upgrade this program, "
+            "or use a new file"
         )
     for statement in STEPS[version].split(";"):
         database.execute(statement)

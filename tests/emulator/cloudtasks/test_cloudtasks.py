@@ -1,4 +1,4 @@
-"""Cloud Tasks v2beta2: the same queues in other words."""
+"""Cloud Tasks v2beta2 on the same queues as Task Queue v1beta2."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NAME = CLOUD.removeprefix("/v2beta2/")
 
 
 def violation(response: httpx.Response, status: str = "INVALID_ARGUMENT") -> dict[str, Any]:
-    """Return what is wrong with which field, held to Google's newer shape."""
+    """Return the field violation of an error, after checking that it has Google's newer format."""
     error = response.json()["error"]
     assert error["code"] == response.status_code
     assert error["status"] == status
@@ -40,7 +40,7 @@ async def lease(client: httpx.AsyncClient, **fields: Any) -> list[dict[str, Any]
     return list(response.json().get("tasks", []))
 
 
-async def test_a_task_goes_through_its_whole_life(client: httpx.AsyncClient) -> None:
+async def test_the_life_cycle_of_a_task(client: httpx.AsyncClient) -> None:
     created = (await create(client, "one", pullMessage={"payload": "-_8", "tag": "x"})).json()
     assert created["name"] == f"{NAME}/tasks/one"
     assert created["pullMessage"] == {"tag": "x"}
@@ -63,7 +63,7 @@ async def test_a_task_goes_through_its_whole_life(client: httpx.AsyncClient) -> 
     assert (gone.status_code, gone.json()["error"]["status"]) == (404, "NOT_FOUND")
 
 
-async def test_a_cancelled_lease_lets_others_lease_at_once(client: httpx.AsyncClient) -> None:
+async def test_a_task_can_be_leased_again_immediately_after_cancelling_its_lease(client: httpx.AsyncClient) -> None:
     await create(client, "one")
     (task,) = await lease(client)
     cancelled = await client.post(f"/v2beta2/{task['name']}:cancelLease", json={"scheduleTime": task["scheduleTime"]})
@@ -75,11 +75,11 @@ async def test_a_cancelled_lease_lets_others_lease_at_once(client: httpx.AsyncCl
     assert (await client.delete(f"/v2beta2/{task['name']}")).json() == {}
 
 
-async def test_tasks_go_from_one_dialect_to_the_other(client: httpx.AsyncClient) -> None:
+async def test_both_apis_operate_on_the_same_tasks(client: httpx.AsyncClient) -> None:
     assert (await insert(client, id="old", tag="x")).status_code == 200
     (task,) = await lease(client, filter="tag=x", responseView="FULL")
     assert (task["name"], task["pullMessage"]["payload"]) == (f"{NAME}/tasks/old", PAYLOAD)
-    # The one's fencing token in the other's words.
+    # The fencing token is the same in both APIs.
     resource = (await client.get(f"{TASKS}/old")).json()
     acknowledged = await client.post(f"{CLOUD}/tasks/old:acknowledge", json={"scheduleTime": task["scheduleTime"]})
     assert acknowledged.status_code == 200
@@ -91,14 +91,14 @@ async def test_tasks_go_from_one_dialect_to_the_other(client: httpx.AsyncClient)
     assert (await client.delete(f"{TASKS}/new")).status_code == 204
 
 
-async def test_tags_are_filtered_by(client: httpx.AsyncClient) -> None:
+async def test_leases_can_be_filtered_by_tag(client: httpx.AsyncClient) -> None:
     for name, tag in (("a", "x"), ("b", "y"), ("c", "x")):
         await create(client, name, pullMessage={"payload": PAYLOAD, "tag": tag})
     assert [task["name"][-1] for task in await lease(client, filter="tag_function=oldest_tag()")] == ["a", "c"]
     assert [task["name"][-1] for task in await lease(client, filter="tag=y")] == ["b"]
 
 
-async def test_lists_come_in_pages(client: httpx.AsyncClient) -> None:
+async def test_lists_are_paginated(client: httpx.AsyncClient) -> None:
     for number in range(5):
         await create(client, f"t{number}")
     names: list[str] = []
@@ -116,14 +116,14 @@ async def test_lists_come_in_pages(client: httpx.AsyncClient) -> None:
     assert (await client.get(f"{CLOUD}-other/tasks")).json() == {}
 
 
-async def test_a_task_may_be_due_later(client: httpx.AsyncClient) -> None:
+async def test_the_schedule_time_is_limited(client: httpx.AsyncClient) -> None:
     later = await create(client, "later", scheduleTime="2020-01-01T00:00:00Z")
-    assert later.json()["scheduleTime"] > "2026"  # a moment that has passed means now
+    assert later.json()["scheduleTime"] > "2026"  # a time in the past means now
     ahead = await create(client, "ahead", scheduleTime="2100-01-01T00:00:00+01:00")
     assert violation(ahead)["field"] == "task.scheduleTime"
 
 
-async def test_queues_are_created_listed_paused_purged(client: httpx.AsyncClient) -> None:
+async def test_queues_can_be_created_listed_paused_and_purged(client: httpx.AsyncClient) -> None:
     assert (await client.get(CLOUD)).status_code == 404
     created = await client.post(f"{LOCATION}/queues", json={"name": NAME, "pullTarget": {}})
     queue = {"name": NAME, "pullTarget": {}, "retryConfig": {"unlimitedAttempts": True}, "state": "RUNNING"}
@@ -182,7 +182,7 @@ LEASE = {"maxTasks": 1, "leaseDuration": "1s"}
         ("?readMask=zzz", None, "readMask"),
     ],
 )
-async def test_what_is_wrong_is_named(
+async def test_errors_name_the_invalid_field(
     client: httpx.AsyncClient, path: str, body: dict[str, Any] | None, field: str
 ) -> None:
     url = f"{CLOUD}{path}" if path.startswith("?") else f"{CLOUD}/{path}"
@@ -197,18 +197,18 @@ async def test_what_is_wrong_is_named(
     "body",
     [{}, {"name": "print"}, {"name": NAME, "httpTarget": {}}, {"name": NAME, "retryConfig": {"maxAttempts": 3}}],
 )
-async def test_a_queue_that_can_not_be_is_refused(client: httpx.AsyncClient, body: dict[str, Any]) -> None:
+async def test_an_invalid_queue_is_refused(client: httpx.AsyncClient, body: dict[str, Any]) -> None:
     response = await client.post(f"{LOCATION}/queues", json=body)
     assert (response.status_code, violation(response)["description"][:4] != "") == (400, True)
 
 
-async def test_the_published_client_knows_this_dialect(client: httpx.AsyncClient) -> None:
+async def test_the_discovery_document_is_complete(client: httpx.AsyncClient) -> None:
     document = (await client.get("/discovery/v1/apis/cloudtasks/v2beta2/rest")).json()
     assert document["baseUrl"] == document["rootUrl"] == f"{client.base_url}/"
     assert json.dumps(document).count('"flatPath"') == 14
 
 
-async def test_without_its_store_the_service_says_so_in_this_dialect_too() -> None:
+async def test_an_unreachable_store_is_reported_in_the_format_of_this_api() -> None:
     async with emulator("redis://127.0.0.1:1/0") as client:
         response = await create(client)
         assert (response.status_code, response.json()["error"]["status"]) == (503, "UNAVAILABLE")

@@ -1,4 +1,4 @@
-"""The page: shows everything, leases nothing, does what its forms say, and only for this service's own pages."""
+"""The web pages: they show everything, lease nothing, and execute only forms of this service's own pages."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ async def show(client: httpx.AsyncClient, path: str = QUEUE) -> str:
     return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]*>", " ", response.text)))
 
 
-async def test_queues_are_shown_with_their_figures(client: httpx.AsyncClient) -> None:
-    assert "There is no queue yet" in await show(client, "/")
+async def test_queues_are_shown_with_their_statistics(client: httpx.AsyncClient) -> None:
+    assert "There are no queues yet" in await show(client, "/")
     await insert(client)
     await insert(client)
     assert re.search(r"print shop 2 \d+ s 0 0 0 running", await show(client, "/"))
 
 
-async def test_tasks_are_shown_with_their_state_and_looking_leases_nothing(client: httpx.AsyncClient) -> None:
+async def test_tasks_are_shown_with_their_state_without_leasing_them(client: httpx.AsyncClient) -> None:
     await insert(client, id="held", tag="x")
     await client.post(f"{TASKS}/lease", params=LEASE)
     await insert(client, id="free")
@@ -48,7 +48,7 @@ async def test_tasks_are_shown_with_their_state_and_looking_leases_nothing(clien
         assert (await client.get(f"{TASKS}/free")).json()["retry_count"] == 0
 
 
-async def test_payloads_are_shown_as_far_as_they_can_be_read(client: httpx.AsyncClient) -> None:
+async def test_payloads_are_shown_in_a_readable_form(client: httpx.AsyncClient) -> None:
     payloads = {
         "json": b'{"x":[1]}',
         "text": "grüße\n".encode(),
@@ -63,7 +63,7 @@ async def test_payloads_are_shown_as_far_as_they_can_be_read(client: httpx.Async
         assert shown in text
 
 
-async def test_what_a_task_says_stays_text(client: httpx.AsyncClient) -> None:
+async def test_the_content_of_a_task_is_escaped(client: httpx.AsyncClient) -> None:
     evil = "<script>alert(1)</script>'\"&"
     await insert(client, tag=evil, payloadBase64=base64.b64encode(evil.encode()).decode())
     response = await client.get(QUEUE)
@@ -71,11 +71,11 @@ async def test_what_a_task_says_stays_text(client: httpx.AsyncClient) -> None:
     assert response.text.count("&lt;script&gt;alert(1)") == 2
     policy = response.headers["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'")
-    assert "style=" not in response.text  # the policy would not let it in
+    assert "style=" not in response.text  # the policy would block it
     assert (await client.get("/static/queues.css")).headers["Content-Type"].startswith("text/css")
 
 
-async def test_many_tasks_come_in_pages(client: httpx.AsyncClient) -> None:
+async def test_tasks_are_paginated(client: httpx.AsyncClient) -> None:
     for number in range(27):
         await insert(client, id=f"t{number:02}")
     first = await client.get(QUEUE)
@@ -89,7 +89,7 @@ async def test_many_tasks_come_in_pages(client: httpx.AsyncClient) -> None:
     assert "First page" in second
 
 
-async def test_forms_release_delete_pause_resume_and_purge(client: httpx.AsyncClient) -> None:
+async def test_forms_can_release_delete_pause_resume_and_purge(client: httpx.AsyncClient) -> None:
     await insert(client, id="one")
     await client.post(f"{TASKS}/lease", params=LEASE)
     done = await act(client, verb="release", task="one")
@@ -109,13 +109,13 @@ async def test_forms_release_delete_pause_resume_and_purge(client: httpx.AsyncCl
     assert (await client.get(f"{TASKS}/two")).status_code == 404
 
 
-async def test_dead_letters_are_shown_revived_and_deleted(store: str, tmp_path: Path) -> None:
+async def test_dead_letters_can_be_viewed_revived_and_deleted(store: str, tmp_path: Path) -> None:
     (tmp_path / "queue.yaml").write_text(FILE)
     async with emulator(store, queue_file=str(tmp_path / "queue.yaml")) as client:
         await insert(client, id="poison")
         for _ in range(2):
             await client.post(f"{TASKS}/lease", params={"numTasks": 1, "leaseSecs": 0})
-        assert re.search(r"Dead letters They were leased.* poison dead since \d+ s", await show(client))
+        assert re.search(r"Dead letters These tasks were leased.* poison dead since \d+ s", await show(client))
         assert (await client.get(f"{TASKS}/poison")).status_code == 404
         await act(client, verb="revive", task="poison")
         assert (await client.get(f"{TASKS}/poison")).json()["retry_count"] == 0
@@ -139,7 +139,9 @@ async def test_dead_letters_are_shown_revived_and_deleted(store: str, tmp_path: 
         ({}, 303),
     ],
 )
-async def test_forms_of_other_sites_do_nothing(client: httpx.AsyncClient, headers: dict[str, str], status: int) -> None:
+async def test_forms_of_other_sites_are_refused(
+    client: httpx.AsyncClient, headers: dict[str, str], status: int
+) -> None:
     await insert(client)
     for path, form in ((QUEUE, {"verb": "purge", "sure": "yes"}), (f"{TASKS}/lease", {})):
         response = await client.post(path, data=form, params=LEASE, headers=headers)
@@ -148,7 +150,7 @@ async def test_forms_of_other_sites_do_nothing(client: httpx.AsyncClient, header
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "form", "status", "told"),
+    ("method", "path", "form", "status", "message"),
     [
         ("POST", QUEUE, {"verb": "dance"}, 400, "verb is 'dance'; allowed: release, delete, revive"),
         ("POST", QUEUE, {"verb": "delete", "task": "<b>"}, 400, "task is '<b>'; allowed"),
@@ -160,28 +162,28 @@ async def test_forms_of_other_sites_do_nothing(client: httpx.AsyncClient, header
         ("GET", "/static/%2e%2e/app.py", None, 404, "404"),
     ],
 )
-async def test_what_is_wrong_is_told_on_a_page(
-    client: httpx.AsyncClient, method: str, path: str, form: dict[str, str] | None, status: int, told: str
+async def test_errors_are_shown_on_a_page(
+    client: httpx.AsyncClient, method: str, path: str, form: dict[str, str] | None, status: int, message: str
 ) -> None:
     response = await client.request(method, path, data=form)
     assert response.status_code == status
-    assert told in html.unescape(response.text)
-    assert "Content-Security-Policy" in response.headers or status == 413  # that one is told before any page
+    assert message in html.unescape(response.text)
+    assert "Content-Security-Policy" in response.headers or status == 413  # refused before the pages are involved
 
 
-async def test_without_its_store_the_page_says_try_again() -> None:
+async def test_an_unreachable_store_is_shown_with_retry_after() -> None:
     async with emulator("redis://127.0.0.1:1/0") as client:
         response = await client.get("/")
         assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
-        assert "try again" in response.text
+        assert "retry" in response.text
 
 
-async def test_a_fault_is_told_on_a_page_without_its_inside(
+async def test_an_internal_error_is_shown_without_details(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("emulator.queues.service.QueueService.figures", None)
+    monkeypatch.setattr("emulator.queues.queue_service.QueueService.all_stats", None)
     response = await client.get("/")
     assert response.status_code == 500
-    assert "its log says why" in response.text
+    assert "see the log" in response.text
     assert "NoneType" not in response.text
-    assert "a page failed" in caplog.text
+    assert "page failed" in caplog.text

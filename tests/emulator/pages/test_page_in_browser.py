@@ -1,4 +1,4 @@
-"""The page in a real browser, without JavaScript: its forms work there, those of other sites don't."""
+"""The pages in a real browser without JavaScript: their forms work, those of other sites don't."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def page() -> Iterator[Page]:
         browser.close()
 
 
-def test_an_operator_needs_no_script_and_other_sites_can_do_nothing(running: Running, page: Page) -> None:
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
+def test_forms_work_without_javascript_and_not_from_other_sites(running: Running, page: Page) -> None:
+    console_messages: list[str] = []
+    page.on("console", lambda message: console_messages.append(message.text))
     page.goto(running.address)
     page.click("text=Pause")
     assert "paused" in page.inner_text("tbody")
@@ -52,9 +52,9 @@ def test_an_operator_needs_no_script_and_other_sites_can_do_nothing(running: Run
     assert "due" in page.inner_text("tr:has-text('one')")
     page.click("tr:has-text('one') summary")
     assert '"a": 1' in page.inner_text("tr:has-text('one') pre")
-    page.click("text=Delete all tasks")  # the box beside it isn't ticked: the browser says so
+    page.click("text=Delete all tasks")  # the browser requires the box to be ticked
     assert "one" in page.inner_text("tbody")
-    assert complaints == []
+    assert console_messages == []
 
     form = f'<form method="post" action="{page.url}"><button name="verb" value="pause">Win a prize</button></form>'
     page.goto(f"data:text/html,{quote(form)}")

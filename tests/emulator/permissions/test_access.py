@@ -1,4 +1,4 @@
-"""queue.yaml and the token file: which queues there are, and who may do what."""
+"""queue.yaml and the token file: which queues exist, and what each token permits."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def files(tmp_path: Path) -> Mapping[str, str]:
     return {"queue_file": str(tmp_path / "queue.yaml"), "token_file": str(tmp_path / "tokens.yaml")}
 
 
-async def ask(client: httpx.AsyncClient, token: str, method: str, path: str, body: object = None) -> int:
-    """Return the status that this token's holder gets."""
+async def status_for(client: httpx.AsyncClient, token: str, method: str, path: str, body: object = None) -> int:
+    """Return the status of a request with this token."""
     response = await client.request(method, path, json=body, headers={"Authorization": f"Bearer {token}"})
     return response.status_code
 
 
-async def test_with_a_file_there_are_the_queues_of_the_file(store: str, files: Mapping[str, str]) -> None:
+async def test_with_a_queue_file_only_its_queues_exist(store: str, files: Mapping[str, str]) -> None:
     async with emulator(store, queue_file=files["queue_file"]) as client:
         assert (await insert(client)).status_code == 200
         assert (await client.get(TASKS.removesuffix("/tasks"))).json()["maxLeases"] == 2
@@ -68,7 +68,7 @@ async def test_with_a_file_there_are_the_queues_of_the_file(store: str, files: M
         assert created.status_code == 404
 
 
-async def test_a_task_is_leased_as_often_as_the_file_says(store: str, files: Mapping[str, str]) -> None:
+async def test_a_task_is_leased_as_often_as_the_queue_file_allows(store: str, files: Mapping[str, str]) -> None:
     async with emulator(store, queue_file=files["queue_file"]) as client:
         await insert(client, id="one")
         counts = []
@@ -105,21 +105,23 @@ async def test_writers_insert_and_users_do_the_rest(store: str, files: Mapping[s
             ("POST", CLOSED, {"payloadBase64": "eA=="}, 403, 403),
             ("GET", CLOSED, None, 403, 403),
         ):
-            assert await ask(client, SITE, method, path, body) == writer, (method, path)
-            assert await ask(client, RENDER, method, path, body) == user, (method, path)
-        assert await ask(client, OLD, "GET", TASKS) == 200
+            assert await status_for(client, SITE, method, path, body) == writer, (method, path)
+            assert await status_for(client, RENDER, method, path, body) == user, (method, path)
+        assert await status_for(client, OLD, "GET", TASKS) == 200
         for method, path in (("GET", CLOSED), ("GET", "/"), ("POST", f"{CLOUD}:pause"), ("POST", "/admin/reset")):
-            assert await ask(client, ADMIN, method, path) == 200, path
-        assert await ask(client, METRICS, "GET", "/metrics") == 200
-        assert await ask(client, METRICS, "GET", TASKS) == 403
+            assert await status_for(client, ADMIN, method, path) == 200, path
+        assert await status_for(client, METRICS, "GET", "/metrics") == 200
+        assert await status_for(client, METRICS, "GET", TASKS) == 403
         listed = await client.get(CLOUD.removesuffix("/print"), headers={"Authorization": f"Bearer {RENDER}"})
         assert [found["name"] for found in listed.json()["queues"]] == [CLOUD.removeprefix("/v2beta2/")]
 
 
-async def test_who_brings_no_token_is_told_how(store: str, files: Mapping[str, str]) -> None:
+async def test_a_request_without_a_valid_token_is_refused_with_instructions(
+    store: str, files: Mapping[str, str]
+) -> None:
     async with emulator(store, **files) as client:
-        for given in ("", "Bearer", "Bearer wrong", "Basic ?", "Digest x"):
-            refused = await client.get(TASKS, headers={"Authorization": given} if given else {})
+        for header in ("", "Bearer", "Bearer wrong", "Basic ?", "Digest x"):
+            refused = await client.get(TASKS, headers={"Authorization": header} if header else {})
             assert (refused.status_code, error_of(refused)["location"]) == (401, "Authorization")
             assert refused.headers["WWW-Authenticate"] == 'Bearer realm="queues"'
             assert "Authorization: Bearer TOKEN" in error_of(refused)["message"]
@@ -132,7 +134,7 @@ async def test_who_brings_no_token_is_told_how(store: str, files: Mapping[str, s
             assert (await client.get(path)).status_code == 200
 
 
-async def test_a_batch_bears_its_token_into_every_call(store: str, files: Mapping[str, str]) -> None:
+async def test_the_token_of_a_batch_applies_to_every_call(store: str, files: Mapping[str, str]) -> None:
     async with emulator(store, **files) as client:
         body = f"--x\r\nContent-Type: application/http\r\n\r\nGET {TASKS} HTTP/1.1\r\n\r\n--x--\r\n"
         headers = {"Content-Type": "multipart/mixed; boundary=x"}
@@ -141,15 +143,15 @@ async def test_a_batch_bears_its_token_into_every_call(store: str, files: Mappin
         assert "HTTP/1.1 200" in (await client.post("/batch", content=body, headers=headers)).text
 
 
-async def test_without_a_queue_file_every_holder_may_use_every_queue(store: str, files: Mapping[str, str]) -> None:
+async def test_without_a_queue_file_every_token_permits_every_queue(store: str, files: Mapping[str, str]) -> None:
     async with emulator(store, token_file=files["token_file"]) as client:
-        assert await ask(client, SITE, "GET", TASKS) == 200
-        assert await ask(client, RENDER, "POST", TASKS, {"payloadBase64": "eA=="}) == 200
-        assert await ask(client, METRICS, "GET", TASKS) == 403
-        assert await ask(client, "nobody-0123456789", "GET", TASKS) == 401
+        assert await status_for(client, SITE, "GET", TASKS) == 200
+        assert await status_for(client, RENDER, "POST", TASKS, {"payloadBase64": "eA=="}) == 200
+        assert await status_for(client, METRICS, "GET", TASKS) == 403
+        assert await status_for(client, "nobody-0123456789", "GET", TASKS) == 401
 
 
-async def test_the_verbs_for_tests_need_an_option_or_the_administrator(store: str) -> None:
+async def test_the_verbs_for_tests_need_an_option_or_the_admin_token(store: str) -> None:
     async with emulator(store) as client:
         await insert(client, id="one")
         for verb in ("reset", "clock"):
@@ -170,11 +172,11 @@ async def test_the_verbs_for_tests_need_an_option_or_the_administrator(store: st
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
-        ("{", "is no good YAML"),
-        ("queue: []\nqueue: []", "'queue' stands twice in the mapping at line 1"),
-        ("- x", "the file is ['x']; allowed: a mapping of queue"),
+        ("{", "is not valid YAML"),
+        ("queue: []\nqueue: []", "duplicate key 'queue' in the mapping at line 1"),
+        ("- x", "the file is ['x']; allowed: a mapping with queue"),
         ("queues: []", "a field of the file is 'queues'; allowed: queue, total_storage_limit"),
         ("queue: []", "queue is []; allowed: a list of queues"),
         ("total_storage_limit: much\nqueue: [{name: a, mode: pull}]", "total_storage_limit is 'much'; allowed"),
@@ -195,22 +197,22 @@ async def test_the_verbs_for_tests_need_an_option_or_the_administrator(store: st
         ("queue: [{name: a, mode: pull, acl: [{user_email: x}]}]", "acl[0].user_email is 'x'; allowed: an e-mail"),
     ],
 )
-def test_a_queue_file_that_is_wrong_is_told_exactly(tmp_path: Path, content: str, told: str) -> None:
+def test_errors_in_a_queue_file_are_reported_precisely(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "queue.yaml"
     path.write_text(content)
     with pytest.raises(QueueFileError) as caught:
         read_queue_file(path)
     assert str(caught.value).startswith(str(path))
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_a_queue_file_may_say_what_is_common_once(tmp_path: Path) -> None:
+def test_a_queue_file_may_use_yaml_merge_keys(tmp_path: Path) -> None:
     common = "&common {mode: pull, retry_parameters: {task_retry_limit: 3}, name: a}"
     (tmp_path / "queue.yaml").write_text(f"queue:\n- {common}\n- {{<<: *common, name: b}}\n")
     assert read_queue_file(tmp_path / "queue.yaml").rules == {"a": QueueRule("a", 3), "b": QueueRule("b", 3)}
 
 
-def test_a_queue_file_is_read(tmp_path: Path) -> None:
+def test_a_valid_queue_file_is_read(tmp_path: Path) -> None:
     (tmp_path / "queue.yaml").write_text(FILE)
     found = read_queue_file(tmp_path / "queue.yaml")
     emails = frozenset({"render@example.org"}), frozenset({"site@example.org"})
@@ -219,30 +221,30 @@ def test_a_queue_file_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
-        ("a@b: [", "is no good YAML"),
-        ("a@b: secret-0123456789\na@b: secret-9876543210", "none twice"),
-        ("secret-0123456789", "holds no mapping"),
-        ("someone: secret-0123456789", "a name is 'someone'; allowed: an e-mail address, admin, metrics"),
-        ("a@b: secret", "the token of a@b can't be used"),
-        ("a@b: 12345678901234567890", "in quotes if they are digits"),
-        ("a@b: []", "the token of a@b can't be used"),
-        ("a@b: secret-0123456789\nc@d: secret-0123456789", "c@d has the token of a@b; give each its own"),
+        ("a@b: [", "is not valid YAML"),
+        ("a@b: secret-0123456789\na@b: secret-9876543210", "without duplicates"),
+        ("secret-0123456789", "is not a mapping"),
+        ("someone: secret-0123456789", "a key is 'someone'; allowed: an e-mail address, admin, metrics"),
+        ("a@b: secret", "the token of a@b is invalid"),
+        ("a@b: 12345678901234567890", "in quotes if it consists of digits"),
+        ("a@b: []", "the token of a@b is invalid"),
+        ("a@b: secret-0123456789\nc@d: secret-0123456789", "c@d has the same token as a@b; give each its own"),
     ],
 )
-def test_a_token_file_that_is_wrong_is_told_without_its_tokens(tmp_path: Path, content: str, told: str) -> None:
+def test_errors_in_a_token_file_are_reported_without_tokens(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "tokens.yaml"
     path.write_text(content)
     with pytest.raises(TokenFileError) as caught:
         read_token_file(path)
     assert str(caught.value).startswith(str(path))
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("module", ["emulator", "render_trio"])
-def test_a_bad_file_stops_the_start_in_one_line(tmp_path: Path, module: str) -> None:
+def test_an_invalid_file_prevents_startup_with_one_line(tmp_path: Path, module: str) -> None:
     (tmp_path / "queue.yaml").write_text("queue: []")
     command = [sys.executable, "-m", module, *(["emulator"] if module == "render_trio" else [])]
     command += ["--port", "0", "--store", f"sqlite:///{tmp_path / 'q'}", "--queues", str(tmp_path / "queue.yaml")]
@@ -252,7 +254,7 @@ def test_a_bad_file_stops_the_start_in_one_line(tmp_path: Path, module: str) -> 
     assert "Traceback" not in ended.stderr
 
 
-def test_the_service_says_who_may_use_it(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_service_reports_at_startup_who_has_access(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with queue(f"sqlite:///{tmp_path / 'q.sqlite3'}") as running:
         assert running.address.startswith("http://127.0.0.1:")
     assert (

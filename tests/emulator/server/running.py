@@ -1,4 +1,4 @@
-"""A queue service for tests: a real server on a free port, in this process, and a client of it."""
+"""A queue service for tests: a real server in this process, on a free port, with a client."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 import trio
 
-from emulator.server.serving import EmulatorSettings, serve
+from emulator.server.serving import serve
+from emulator.settings import EmulatorSettings
 
 PROJECT = "/taskqueue/v1beta2/projects/s~shop/taskqueues"
 TASKS = f"{PROJECT}/print/tasks"
@@ -19,7 +20,7 @@ PAYLOAD = "eyJhIjogMX0="
 
 @asynccontextmanager
 async def emulator(store: str, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """Serve with these settings, and give a client."""
+    """Serve with these settings; yield a client."""
     async with trio.open_nursery() as nursery:
         address = await nursery.start(serve, EmulatorSettings(port=0, store=store, **settings))
         async with httpx.AsyncClient(base_url=address, trust_env=False) as client:
@@ -33,7 +34,7 @@ async def insert(client: httpx.AsyncClient, tasks: str = TASKS, **fields: Any) -
 
 
 def error_of(response: httpx.Response) -> dict[str, Any]:
-    """Return the first entry of an error, held to Google's older shape."""
+    """Return the first entry of an error, after checking that it has Google's older format."""
     assert response.headers["Content-Type"] == "application/json; charset=UTF-8"
     body = response.json()
     assert set(body) == {"error"}

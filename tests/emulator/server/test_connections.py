@@ -1,4 +1,4 @@
-"""The bytes on a connection: requests one after the other, what is no HTTP, clients that go away or dawdle."""
+"""The bytes on a connection: successive requests, invalid HTTP, clients that disconnect or are slow."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ PATIENCE = 10.0
 
 
 async def echo(scope: Message, receive: Receive, send: Send) -> None:
-    """Answer with the method, the path and the body; `/hold` waits until the client has gone, `/fail` fails."""
+    """Reply with the method, the path and the body; `/hold` waits until the client disconnects, `/fail` fails."""
     if scope["type"] != "http":
-        raise RuntimeError("no lifespan here")
+        raise RuntimeError("lifespan is not supported")
     body = b""
     while (message := await receive())["type"] == "http.request":
         body += message["body"]
         if not message["more_body"]:
             break
     if scope["path"] == "/fail":
-        raise RuntimeError("by intention")
+        raise RuntimeError("intentional")
     if scope["path"] == "/hold":
         assert (await receive())["type"] == "http.disconnect"
         ENDED.append(scope["query_string"])
         return
-    answer = b"%s %s %s" % (scope["method"].encode(), scope["raw_path"], body)
-    headers = [(b"content-length", str(len(answer)).encode())]
+    reply = b"%s %s %s" % (scope["method"].encode(), scope["raw_path"], body)
+    headers = [(b"content-length", str(len(reply)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": answer[:4], "more_body": True})
-    await send({"type": "http.response.body", "body": answer[4:]})
+    await send({"type": "http.response.body", "body": reply[:4], "more_body": True})
+    await send({"type": "http.response.body", "body": reply[4:]})
 
 
 ENDED: list[bytes] = []
@@ -46,7 +46,7 @@ Connect = Callable[[int], Awaitable[trio.SocketStream]]
 
 @pytest.fixture
 async def connect() -> AsyncIterator[Connect]:
-    """Give what connects to a port; the test's end closes it."""
+    """A function that connects to a port; the connections are closed after the test."""
     async with AsyncExitStack() as stack:
 
         async def connect(port: int) -> trio.SocketStream:
@@ -57,7 +57,7 @@ async def connect() -> AsyncIterator[Connect]:
 
 @asynccontextmanager
 async def served(app: Asgi = echo, *, shared: bool = False) -> AsyncIterator[tuple[int, trio.CancelScope]]:
-    """Give the port, and the scope that ends the server."""
+    """Yield the port, and the cancel scope of the server."""
     listener = listening_socket("127.0.0.1", 0)
     port = listener.getsockname()[1]
     async with trio.open_nursery() as nursery:
@@ -85,7 +85,7 @@ async def read_all(stream: trio.SocketStream) -> bytes:
     return data
 
 
-async def test_requests_are_answered_one_after_the_other_also_when_sent_at_once(connect: Connect) -> None:
+async def test_pipelined_requests_are_answered_in_order(connect: Connect) -> None:
     async with served() as (port, _):
         stream = await connect(port)
         await stream.send_all(
@@ -102,7 +102,7 @@ async def test_requests_are_answered_one_after_the_other_also_when_sent_at_once(
     assert data.count(b"HTTP/1.1 200") == 3
 
 
-async def test_a_body_is_asked_for_when_the_client_waits_to_be_asked(connect: Connect) -> None:
+async def test_a_client_that_expects_100_continue_gets_it(connect: Connect) -> None:
     async with served() as (port, _):
         stream = await connect(port)
         await stream.send_all(
@@ -114,7 +114,7 @@ async def test_a_body_is_asked_for_when_the_client_waits_to_be_asked(connect: Co
         assert (await read_all(stream)).endswith(b"POST / ok")
 
 
-async def test_the_answer_to_head_has_no_body(connect: Connect) -> None:
+async def test_the_reply_to_head_has_no_body(connect: Connect) -> None:
     async with served() as (port, _):
         stream = await connect(port)
         await stream.send_all(b"HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
@@ -135,7 +135,9 @@ async def test_the_answer_to_head_has_no_body(connect: Connect) -> None:
         (b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 40_000, 431),
     ],
 )
-async def test_what_is_no_http_is_told_so_in_the_one_shape(connect: Connect, sent: bytes, status: int) -> None:
+async def test_invalid_http_is_answered_with_an_error_in_the_usual_format(
+    connect: Connect, sent: bytes, status: int
+) -> None:
     async with served() as (port, _):
         stream = await connect(port)
         await stream.send_all(sent)
@@ -143,10 +145,10 @@ async def test_what_is_no_http_is_told_so_in_the_one_shape(connect: Connect, sen
     assert head.startswith(b"HTTP/1.1 %d" % status)
     error = json.loads(body)["error"]
     assert error["code"] == status
-    assert error["errors"][0]["message"].endswith("send what is")
+    assert error["errors"][0]["message"].endswith("send a valid request")
 
 
-async def test_a_request_that_fails_ends_its_own_connection_only(
+async def test_a_failing_request_ends_only_its_own_connection(
     connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with served() as (port, _):
@@ -156,10 +158,10 @@ async def test_a_request_that_fails_ends_its_own_connection_only(
         assert await read_all(first) == b""
         await second.send_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         assert (await read_all(second)).startswith(b"HTTP/1.1 200")
-    assert "by intention" in caplog.text
+    assert "intentional" in caplog.text
 
 
-async def test_the_application_hears_that_its_client_has_gone(connect: Connect) -> None:
+async def test_the_application_is_notified_when_its_client_disconnects(connect: Connect) -> None:
     ENDED.clear()
     async with served() as (port, _):
         stream = await connect(port)
@@ -172,25 +174,25 @@ async def test_the_application_hears_that_its_client_has_gone(connect: Connect) 
     assert ENDED == [b"gone"]
 
 
-async def test_the_end_of_the_server_lets_idle_and_held_clients_go_at_once(
+async def test_closing_the_server_disconnects_idle_and_waiting_clients_at_once(
     connect: Connect, autojump_clock: Any
 ) -> None:
     del autojump_clock
     ENDED.clear()
     async with served() as (port, scope):
         idle = await connect(port)
-        held = await connect(port)
-        await held.send_all(b"GET /hold?held HTTP/1.1\r\nHost: x\r\n\r\n")
+        waiting = await connect(port)
+        await waiting.send_all(b"GET /hold?waiting HTTP/1.1\r\nHost: x\r\n\r\n")
         await trio.testing.wait_all_tasks_blocked(0.02)
-        begun = trio.current_time()
+        started = trio.current_time()
         scope.cancel()
         assert await read_all(idle) == b""
-        assert await read_all(held) == b""
-        assert trio.current_time() - begun < listening.GRACEFUL_SECONDS
-    assert ENDED == [b"held"]
+        assert await read_all(waiting) == b""
+        assert trio.current_time() - started < listening.GRACEFUL_SECONDS
+    assert ENDED == [b"waiting"]
 
 
-async def test_what_is_being_answered_at_the_end_is_answered(connect: Connect) -> None:
+async def test_closing_the_server_completes_replies_in_progress(connect: Connect) -> None:
     reached, go_on = trio.Event(), trio.Event()
 
     async def slow(scope: Message, receive: Receive, send: Send) -> None:
@@ -209,9 +211,7 @@ async def test_what_is_being_answered_at_the_end_is_answered(connect: Connect) -
         assert (await read_all(stream)).endswith(b"GET /late ")
 
 
-async def test_a_client_that_is_silent_for_too_long_is_let_go(
-    connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_idle_client_is_disconnected(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "IDLE_SECONDS", 0.05)
     async with served() as (port, _):
         stream = await connect(port)
@@ -219,8 +219,8 @@ async def test_a_client_that_is_silent_for_too_long_is_let_go(
         assert await read_all(stream) == b""
 
 
-async def test_who_has_fewer_connections_accepts_first(connect: Connect) -> None:
-    """Two servers on one socket share four clients who come at once."""
+async def test_a_server_with_fewer_connections_accepts_first(connect: Connect) -> None:
+    """Four clients that connect at the same time are distributed evenly over two servers on one socket."""
     seen: list[str] = []
 
     def named(name: str) -> Asgi:

@@ -1,4 +1,4 @@
-"""Several processes behind one address: replaced when they die, ended together, never left behind."""
+"""Several processes on one port: restarted when they die, stopped together, never orphaned."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ PATIENCE = 20.0
 
 
 def children(parent: int) -> set[int]:
-    """Return the ids of a process's children, by the kernel's account."""
-    lists = Path(f"/proc/{parent}/task").glob("*/children")  # of each thread
+    """Return the IDs of the child processes, according to the kernel."""
+    lists = Path(f"/proc/{parent}/task").glob("*/children")  # one file per thread
     return {int(pid) for children in lists for pid in children.read_text().split()}
 
 
-def is_there(pid: int) -> bool:
+def is_running(pid: int) -> bool:
     try:
         return "Z" not in re.findall(r"State:\s(\S)", Path(f"/proc/{pid}/status").read_text())
     except FileNotFoundError:
         return False
 
 
-def until_gone(pids: set[int]) -> None:
+def wait_until_ended(pids: set[int]) -> None:
     deadline = time.monotonic() + PATIENCE
-    while any(is_there(pid) for pid in pids):
-        assert time.monotonic() < deadline, f"still there: {pids}"
+    while any(is_running(pid) for pid in pids):
+        assert time.monotonic() < deadline, f"still running: {pids}"
         time.sleep(0.01)
 
 
@@ -50,7 +50,7 @@ def insert(address: str, task_id: str) -> int:
     return httpx.post(f"{address}{TASKS}", json={"id": task_id, "payloadBase64": "eA=="}, trust_env=False).status_code
 
 
-def test_a_dead_process_is_replaced_and_the_others_serve_on(running: Running) -> None:
+def test_a_killed_process_is_restarted_while_the_others_serve(running: Running) -> None:
     before = children(running.process.pid)
     assert len(before) == 2
     killed = min(before)
@@ -63,35 +63,35 @@ def test_a_dead_process_is_replaced_and_the_others_serve_on(running: Running) ->
         time.sleep(0.01)
     assert now & before
     assert running.end() == 0
-    until_gone(now)
+    wait_until_ended(now)
 
 
-def test_nobody_outlives_a_parent_that_was_killed(running: Running) -> None:
+def test_no_child_outlives_a_killed_parent(running: Running) -> None:
     left = children(running.process.pid)
     running.end(signal.SIGKILL)
-    until_gone(left)
+    wait_until_ended(left)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_all_end_together_also_while_a_client_waits(tmp_path: Path, number: signal.Signals) -> None:
+def test_all_processes_stop_on_a_signal_even_if_a_client_waits(tmp_path: Path, number: signal.Signals) -> None:
     with queue(f"sqlite:///{tmp_path / 'q.sqlite3'}", processes=2) as running, httpx.Client(trust_env=False) as client:
-        all_of_them = children(running.process.pid)
+        pids = children(running.process.pid)
         request = client.build_request(
             "POST",
             f"{running.address}{TASKS}/lease?numTasks=1&leaseSecs=1",
             headers={"Prefer": "wait=60"},
             timeout=PATIENCE,
         )
-        # It waits in one of them; the signal must not have to wait for it.
+        # The lease waits in one of the children. That must not delay the shutdown.
         timer = threading.Timer(0.2, running.process.send_signal, [number])
         timer.start()
         with pytest.raises(httpx.RemoteProtocolError):
             client.send(request)
         assert running.process.wait(PATIENCE) == 0
-        until_gone(all_of_them)
+        wait_until_ended(pids)
 
 
-def test_a_store_that_can_not_be_opened_stops_the_start(tmp_path: Path) -> None:
+def test_a_store_that_cannot_be_opened_prevents_startup(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     with (
         pytest.raises(AssertionError, match="did not start"),

@@ -1,4 +1,4 @@
-"""The Redis store on other servers than a plain one: a cluster's node, behind sentinels, over TLS."""
+"""The Redis store on servers other than a single plain one: a cluster node, sentinels, TLS."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.redis_server import RedisServer, free_port
 
 QUEUE = QueueKey("project", "elsewhere")
 PATIENCE = 20.0
-PROMISES = store_contract.CONTRACT + store_contract_queues.CONTRACT
+CONTRACT = store_contract.CONTRACT + store_contract_queues.CONTRACT
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -29,8 +29,8 @@ def until(condition: Callable[[], object]) -> None:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """One node that has all slots: it refuses keys of different slots in a script, and keys that were not named."""
-    # Its own choice for the bus, 10,000 above its port, may lie beyond the last port there is.
+    """A cluster node with all slots. It refuses scripts with keys in different slots, or with undeclared keys."""
+    # The default port of the cluster bus, 10,000 above the port of the server, may exceed 65,535.
     options = ["--cluster-enabled", "yes", "--cluster-port", str(free_port())]
     server = RedisServer(tmp_path_factory.mktemp("cluster"), options=options)
     server.start()
@@ -41,17 +41,17 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     server.stop()
 
 
-@pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.__name__)
-def test_a_cluster_keeps_the_contract(promise: Callable[[Store, QueueKey], None], cluster: RedisServer) -> None:
+@pytest.mark.parametrize("rule", CONTRACT, ids=lambda rule: rule.__name__)
+def test_a_cluster_node_fulfils_the_contract(rule: Callable[[Store, QueueKey], None], cluster: RedisServer) -> None:
     store = open_store(cluster.url)
     store.reset()
-    promise(store, QueueKey("project", promise.__name__.replace("_", "-")))
+    rule(store, QueueKey("project", rule.__name__.replace("_", "-")))
     store.close()
 
 
 @pytest.fixture
 def sentinel(tmp_path: Path) -> Iterator[tuple[int, list[RedisServer]]]:
-    """Give a sentinel's port, and the master and the replica that it watches."""
+    """The port of a sentinel, and the master and the replica that it monitors."""
     servers = [RedisServer(tmp_path / name, options=["--repl-diskless-sync-delay", "0"]) for name in ("one", "two")]
     for server, name in zip(servers, ("one", "two"), strict=True):
         (tmp_path / name).mkdir()
@@ -83,7 +83,7 @@ def _replicas_known(client: redis.Redis) -> bool:
         return False
 
 
-def test_sentinels_lead_to_the_master_also_after_a_failover(sentinel: tuple[int, list[RedisServer]]) -> None:
+def test_the_store_follows_the_master_after_a_failover(sentinel: tuple[int, list[RedisServer]]) -> None:
     port, servers = sentinel
     store = open_store(f"redis+sentinel://127.0.0.1:{free_port()},127.0.0.1:{port}/queue/1")
     store.insert(QUEUE, NewTask("one", "eA=="))
@@ -93,7 +93,7 @@ def test_sentinels_lead_to_the_master_also_after_a_failover(sentinel: tuple[int,
         client.sentinel_failover("queue")
     names = iter(f"t{number}" for number in range(10_000))
 
-    def follows() -> bool:
+    def store_uses_new_master() -> bool:
         try:
             store.insert(QUEUE, NewTask(next(names), "eA=="))
         except StoreUnavailableError:
@@ -101,12 +101,12 @@ def test_sentinels_lead_to_the_master_also_after_a_failover(sentinel: tuple[int,
         with redis.Redis(port=servers[1].port) as client:
             return client.role()[0] == b"master"
 
-    until(follows)
+    until(store_uses_new_master)
     assert store.get(QUEUE, "one").payload == "eA=="
     store.close()
 
 
-def test_tls_is_spoken_and_certificates_are_checked(tmp_path: Path) -> None:
+def test_tls_is_supported_and_certificates_are_verified(tmp_path: Path) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost "
@@ -121,10 +121,10 @@ def test_tls_is_spoken_and_certificates_are_checked(tmp_path: Path) -> None:
         store = open_store(f"rediss://localhost:{port}/0?ssl_ca_certs={certificate}")
         assert store.insert(QUEUE, NewTask("one", "eA==")) == store.get(QUEUE, "one")
         store.close()
-        stranger = open_store(f"rediss://localhost:{port}/0")
+        untrusting = open_store(f"rediss://localhost:{port}/0")
         with pytest.raises(StoreUnavailableError, match="certificate verify failed"):
-            stranger.ping()
-        stranger.close()
+            untrusting.ping()
+        untrusting.close()
     finally:
         server.stop()
 
@@ -141,6 +141,6 @@ def test_tls_is_spoken_and_certificates_are_checked(tmp_path: Path) -> None:
         "redis://h:port/0",
     ],
 )
-def test_an_address_that_can_not_be_read_is_refused(url: str) -> None:
+def test_a_malformed_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"store is|[Pp]ort"):
         open_store(url)

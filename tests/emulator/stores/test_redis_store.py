@@ -1,4 +1,4 @@
-"""What only the Redis store can show: a server that is away, killed or full."""
+"""Behaviour specific to the Redis store: a server that is unreachable, killed or out of memory."""
 
 from __future__ import annotations
 
@@ -25,33 +25,33 @@ def queue() -> QueueKey:
     return QueueKey("project", f"q-{uuid.uuid4().hex}")
 
 
-def test_a_redis_that_is_not_there_is_unavailable(queue: QueueKey) -> None:
+def test_a_missing_redis_is_reported_as_unavailable(queue: QueueKey) -> None:
     store = open_store(f"redis://127.0.0.1:{free_port()}/0")
     with pytest.raises(StoreUnavailableError):
         store.insert(queue, NewTask("one", "eA=="))
     store.close()
 
 
-def test_a_redis_is_quick_while_it_is_near_and_answers(tmp_path: Path, queue: QueueKey) -> None:
+def test_calls_run_inline_while_redis_answers_fast(tmp_path: Path, queue: QueueKey) -> None:
     server = RedisServer(tmp_path)
     server.start()
     try:
         store = open_store(server.url)
-        assert not store.quick
+        assert not store.runs_inline
         deadline = time.monotonic() + 20
-        while not store.quick:
+        while not store.runs_inline:
             assert time.monotonic() < deadline
             store.stats(queue)
         server.stop(kill=True)
         with pytest.raises(StoreUnavailableError):
             store.stats(queue)
-        assert not store.quick
+        assert not store.runs_inline
         store.close()
     finally:
         server.stop()
 
 
-def test_acknowledged_tasks_survive_a_killed_redis(tmp_path: Path, queue: QueueKey) -> None:
+def test_inserted_tasks_survive_a_kill_of_a_durable_redis(tmp_path: Path, queue: QueueKey) -> None:
     server = RedisServer(tmp_path, durable=True)
     server.start()
     try:
@@ -67,7 +67,9 @@ def test_acknowledged_tasks_survive_a_killed_redis(tmp_path: Path, queue: QueueK
         server.stop()
 
 
-def test_a_full_redis_refuses_inserts_whole_and_can_be_worked_off(tmp_path: Path, queue: QueueKey) -> None:
+def test_a_full_redis_refuses_inserts_entirely_but_tasks_can_still_be_processed(
+    tmp_path: Path, queue: QueueKey
+) -> None:
     server = RedisServer(tmp_path)
     server.start()
     try:

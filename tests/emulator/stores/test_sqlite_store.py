@@ -1,4 +1,4 @@
-"""What only the SQLite store can show: kills, processes that share a file, older and later files, sweeping."""
+"""Behaviour specific to the SQLite store: kills, shared files, files of other versions, sweeping."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def queue() -> QueueKey:
     return QueueKey("project", f"q-{uuid.uuid4().hex}")
 
 
-def test_what_was_inserted_survives_a_kill(tmp_path: Path, queue: QueueKey) -> None:
+def test_inserted_tasks_survive_a_kill(tmp_path: Path, queue: QueueKey) -> None:
     path = tmp_path / "queue.sqlite3"
     code = (
         "import os, signal; from emulator.stores.interface import *; from emulator.stores.opening import open_store\n"
@@ -46,7 +46,7 @@ def test_what_was_inserted_survives_a_kill(tmp_path: Path, queue: QueueKey) -> N
     store.close()
 
 
-def test_two_processes_share_one_file(tmp_path: Path, queue: QueueKey) -> None:
+def test_two_stores_share_one_file(tmp_path: Path, queue: QueueKey) -> None:
     first = open_store(f"sqlite:///{tmp_path / 'q.sqlite3'}")
     second = open_store(f"sqlite:///{tmp_path / 'q.sqlite3'}")
     first.insert(queue, NewTask("one", "eA=="))
@@ -56,7 +56,7 @@ def test_two_processes_share_one_file(tmp_path: Path, queue: QueueKey) -> None:
 
 
 def _write_version_1(path: Path) -> None:
-    """Make a file as the first version made it: two queues, a leased task, a tombstone."""
+    """Create a file with the schema of version 1: two queues, a leased task, a tombstone."""
     database = sqlite3.connect(path)
     database.executescript(
         """
@@ -88,7 +88,7 @@ def _write_version_1(path: Path) -> None:
     database.close()
 
 
-def test_a_file_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
+def test_a_file_of_version_1_is_migrated(tmp_path: Path) -> None:
     _write_version_1(tmp_path / "q.sqlite3")
     store = open_store(f"sqlite:///{tmp_path / 'q.sqlite3'}")
     first, second = QueueKey("p", "a"), QueueKey("p", "b")
@@ -111,7 +111,7 @@ def test_a_file_of_a_later_version_is_refused(tmp_path: Path) -> None:
     database = sqlite3.connect(tmp_path / "q.sqlite3")
     database.execute("PRAGMA user_version = 99")
     database.close()
-    with pytest.raises(StoreUnavailableError, match=r"later version wrote this store \(its schema is 99"):
+    with pytest.raises(StoreUnavailableError, match=r"written by a later version \(schema 99"):
         open_store(f"sqlite:///{tmp_path / 'q.sqlite3'}")
 
 
@@ -123,7 +123,7 @@ def _rows_left(path: Path) -> int:
     return int(left)
 
 
-def test_what_was_purged_is_swept_away_also_after_a_restart(tmp_path: Path, queue: QueueKey) -> None:
+def test_garbage_is_swept_after_a_restart(tmp_path: Path, queue: QueueKey) -> None:
     path = tmp_path / "q.sqlite3"
     first = SqliteFile(path)
     store = open_store(f"sqlite:///{path}")
@@ -132,7 +132,7 @@ def test_what_was_purged_is_swept_away_also_after_a_restart(tmp_path: Path, queu
     store.delete(queue, "t0")
     store.lease(queue, LeaseOrder(1, 60))
     store.close()
-    # As if the process had been killed before it swept.
+    # The state after a kill before the sweep.
     with first.write as database:
         database.execute("INSERT INTO garbage SELECT live FROM queues UNION SELECT dead FROM queues")
         database.execute("DELETE FROM queues")
@@ -145,14 +145,14 @@ def test_what_was_purged_is_swept_away_also_after_a_restart(tmp_path: Path, queu
     assert _rows_left(path) == 0
 
 
-def test_a_store_that_can_not_be_opened_says_so(tmp_path: Path) -> None:
+def test_a_store_that_cannot_be_opened_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(StoreUnavailableError, match="can't be used"):
         open_store(f"sqlite:///{tmp_path / 'file' / 'queue.sqlite3'}")
 
 
-def test_nothing_is_found_by_looking_through_all_there_is(tmp_path: Path) -> None:
-    """Depth doesn't matter: every statement goes by an index, from the few rows it wants."""
+def test_no_statement_scans_a_table(tmp_path: Path) -> None:
+    """The number of tasks doesn't matter: every statement uses an index to find its few rows."""
     statements: list[str] = []
     file = SqliteFile(tmp_path / "q.sqlite3")
     file.close()
@@ -166,14 +166,14 @@ def test_nothing_is_found_by_looking_through_all_there_is(tmp_path: Path) -> Non
     for statement in statements:
         plan = database.execute(f"EXPLAIN QUERY PLAN {statement}", (1,) * statement.count("?")).fetchall()
         for *_, step in plan:
-            # These have a row a process, a purge or a store.
+            # These tables have one row per process, purge or store.
             assert not step.startswith("SCAN") or step.split()[1] in ("clock", "garbage", "g", "listeners"), statement
             assert step != "SEARCH tombstones USING PRIMARY KEY (queue=?)", statement
             assert "USE TEMP B-TREE" not in step, statement
     database.close()
 
 
-def test_a_full_disk_refuses_a_task_whole_and_the_store_goes_on(tmp_path: Path, queue: QueueKey) -> None:
+def test_a_full_disk_refuses_a_task_entirely_and_the_store_stays_usable(tmp_path: Path, queue: QueueKey) -> None:
     store = SqliteStore(tmp_path / "q.sqlite3")
     store.insert(queue, NewTask("one", "eA=="))
     database = store._file.database
@@ -188,8 +188,8 @@ def test_a_full_disk_refuses_a_task_whole_and_the_store_goes_on(tmp_path: Path, 
     store.close()
 
 
-def test_sweeping_takes_no_task_that_is_alive(tmp_path: Path, queue: QueueKey) -> None:
-    """Two processes sweep the same garbage while tasks come in, which may get the numbers of rows that went."""
+def test_sweeping_deletes_no_live_task(tmp_path: Path, queue: QueueKey) -> None:
+    """Two stores sweep the same garbage while tasks are inserted, which may reuse the IDs of deleted rows."""
     url = f"sqlite:///{tmp_path / 'q.sqlite3'}"
     stores = [open_store(url), open_store(url)]
     kept: list[str] = []

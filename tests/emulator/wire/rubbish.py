@@ -1,6 +1,6 @@
-"""Requests as nobody should send them, made up from a seed: well framed ones, and ones that are no HTTP.
+"""Malformed requests, generated from a seed: well-framed ones, and ones that are not valid HTTP.
 
-A well framed request has a head that is HTTP and a body as long as it says; all else in it may be wrong.
+A well-framed request has a valid HTTP head and a body of the declared length; everything else may be invalid.
 """
 
 from __future__ import annotations
@@ -153,34 +153,34 @@ RAW += (
 )
 
 
-def well_framed(chance: random.Random) -> bytes:
-    """Return a request that is HTTP, and otherwise as wrong as chance will have it."""
-    method = chance.choice(METHODS)
-    headers = [(name, chance.choice(values)) for name, values in chance.sample(HEADERS, chance.randrange(4))]
+def well_framed(rng: random.Random) -> bytes:
+    """Return a request that is valid HTTP, but otherwise random."""
+    method = rng.choice(METHODS)
+    headers = [(name, rng.choice(values)) for name, values in rng.sample(HEADERS, rng.randrange(4))]
     if not any(name == "Host" for name, _ in headers):
         headers.append(("Host", "127.0.0.1"))
-    body = _body(chance) if chance.random() < 0.6 else b""
-    if body and chance.random() < 0.2:
+    body = _body(rng) if rng.random() < 0.6 else b""
+    if body and rng.random() < 0.2:
         headers.append(("Transfer-Encoding", "chunked"))
-        cut = chance.randrange(len(body))
+        cut = rng.randrange(len(body))
         parts = [part for part in (body[:cut], body[cut:]) if part]
         framed = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
     else:
-        if body or chance.random() < 0.5:
+        if body or rng.random() < 0.5:
             headers.append(("Content-Length", str(len(body))))
         framed = body
-    head = f"{method} {_path(chance)}{_query(chance)} HTTP/1.1\r\n" + "".join(f"{n}: {v}\r\n" for n, v in headers)
+    head = f"{method} {_path(rng)}{_query(rng)} HTTP/1.1\r\n" + "".join(f"{n}: {v}\r\n" for n, v in headers)
     return head.encode("latin-1") + b"\r\n" + framed
 
 
-def no_http(chance: random.Random) -> bytes:
-    """Return bytes that are no request, or one that breaks off."""
-    request = well_framed(chance)
+def invalid_http(rng: random.Random) -> bytes:
+    """Return bytes that are not a request, or an incomplete request."""
+    request = well_framed(rng)
     kinds: tuple[Callable[[], bytes], ...] = (
-        lambda: chance.randbytes(chance.randrange(1, 400)),
-        lambda: request[: chance.randrange(len(request))],
+        lambda: rng.randbytes(rng.randrange(1, 400)),
+        lambda: request[: rng.randrange(len(request))],
         lambda: request.replace(b"\r\n", b"\n\r", 1),
-        lambda: request.replace(b"HTTP/1.1", chance.choice((b"HTTP/9.9", b"HTTP/1.0", b"", b"ICY"))),
+        lambda: request.replace(b"HTTP/1.1", rng.choice((b"HTTP/9.9", b"HTTP/1.0", b"", b"ICY"))),
         lambda: b"GET / HTTP/1.1\r\n" + b"a" * 70_000,
         lambda: b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
         lambda: f"POST {TASKS} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n{{".encode(),
@@ -189,44 +189,44 @@ def no_http(chance: random.Random) -> bytes:
         lambda: f"POST {TASKS} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n".encode(),
         lambda: f"POST {TASKS}/lease HTTP/1.1\r\nHost: x\r\nPrefer: wait=60\r\n\r\n".encode(),
         lambda: b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\nConnection: Upgrade\r\nHTTP2-Settings: \xff\r\n\r\n",
-        lambda: b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + chance.randbytes(50),
-        lambda: _websocket(chance) + chance.randbytes(chance.randrange(300)),
+        lambda: b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + rng.randbytes(50),
+        lambda: _websocket(rng) + rng.randbytes(rng.randrange(300)),
     )
-    return chance.choice(kinds)()
+    return rng.choice(kinds)()
 
 
-def _websocket(chance: random.Random) -> bytes:
-    path, key = chance.choice(PATHS), chance.choice(("dGhlIHNhbXBsZSBub25jZQ==", "x", ""))
+def _websocket(rng: random.Random) -> bytes:
+    path, key = rng.choice(PATHS), rng.choice(("dGhlIHNhbXBsZSBub25jZQ==", "x", ""))
     return (
         f"GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: {chance.choice(('13', '8', 'x'))}\r\n\r\n"
+        f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: {rng.choice(('13', '8', 'x'))}\r\n\r\n"
     ).encode()
 
 
-def _path(chance: random.Random) -> str:
-    path = chance.choice(PATHS)
-    if chance.random() < 0.5:
+def _path(rng: random.Random) -> str:
+    path = rng.choice(PATHS)
+    if rng.random() < 0.5:
         return path
     segments = path.split("/")
-    for _ in range(chance.randrange(1, 3)):
-        segments[chance.randrange(1, len(segments))] = chance.choice(SEGMENTS)
-    return "/".join(segments) + chance.choice(("", "", "", "/", "//", "/lease"))
+    for _ in range(rng.randrange(1, 3)):
+        segments[rng.randrange(1, len(segments))] = rng.choice(SEGMENTS)
+    return "/".join(segments) + rng.choice(("", "", "", "/", "//", "/lease"))
 
 
-def _query(chance: random.Random) -> str:
-    pairs = [(chance.choice(NAMES), chance.choice(VALUES)) for _ in range(chance.choice((0, 0, 1, 2, 4, 150)))]
-    if chance.random() < 0.4:
+def _query(rng: random.Random) -> str:
+    pairs = [(rng.choice(NAMES), rng.choice(VALUES)) for _ in range(rng.choice((0, 0, 1, 2, 4, 150)))]
+    if rng.random() < 0.4:
         pairs += [("numTasks", "1"), ("leaseSecs", "0"), ("newLeaseSeconds", "0")]
-    # A per cent sign stays as it is: broken escapes are wanted.
+    # Percent signs are not escaped, so that some escapes are invalid.
     return ("?" + "&".join(f"{quote(n, safe='%')}={quote(v, safe='%')}" for n, v in pairs)) if pairs else ""
 
 
-def _body(chance: random.Random) -> bytes:
-    if chance.random() < 0.4:
-        return chance.choice(RAW)
-    body = json.loads(json.dumps(chance.choice(BODIES)))
-    for _ in range(chance.randrange(3)):
-        inner = chance.choice([body, *(value for value in body.values() if isinstance(value, dict) and value)])
-        inner[chance.choice(list(inner))] = copy.deepcopy(chance.choice(ODD))
+def _body(rng: random.Random) -> bytes:
+    if rng.random() < 0.4:
+        return rng.choice(RAW)
+    body = json.loads(json.dumps(rng.choice(BODIES)))
+    for _ in range(rng.randrange(3)):
+        inner = rng.choice([body, *(value for value in body.values() if isinstance(value, dict) and value)])
+        inner[rng.choice(list(inner))] = copy.deepcopy(rng.choice(ODD))
     encoded = json.dumps(body).encode()
-    return encoded[: chance.randrange(len(encoded))] if chance.random() < 0.2 else encoded
+    return encoded[: rng.randrange(len(encoded))] if rng.random() < 0.2 else encoded

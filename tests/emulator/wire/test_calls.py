@@ -1,4 +1,4 @@
-"""What is common to all methods: partial replies, indentation, overrides, methods, sizes, faults."""
+"""Behaviour common to all methods: partial replies, indentation, overrides, HTTP methods, sizes, failures."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def test_fields_select_parts_of_a_task(
 
 
 @pytest.mark.parametrize("fields", ["items(id,tag)", "items/id,items/tag", "items(tag),items(id)", "*(id,tag)"])
-async def test_fields_look_into_lists(client: httpx.AsyncClient, fields: str) -> None:
+async def test_fields_apply_to_the_items_of_lists(client: httpx.AsyncClient, fields: str) -> None:
     await insert(client, id="one", tag="x")
     expected = {"items": [{"id": "one", "tag": "x"}]}
     assert (await client.get(TASKS, params={"fields": fields})).json() == expected
@@ -70,14 +70,14 @@ WRONG = (
 
 
 @pytest.mark.parametrize("fields", [*WRONG, *DEEP])
-async def test_a_selection_that_is_wrong_changes_nothing(client: httpx.AsyncClient, fields: str) -> None:
+async def test_an_invalid_selection_has_no_side_effects(client: httpx.AsyncClient, fields: str) -> None:
     await insert(client)
     response = await client.post(f"{TASKS}/lease", params=LEASE | {"fields": fields})
     assert (response.status_code, error_of(response)["location"]) == (400, "fields")
     assert len((await lease(client))["items"]) == 1
 
 
-async def test_replies_are_indented_unless_told_otherwise(client: httpx.AsyncClient) -> None:
+async def test_replies_are_indented_by_default(client: httpx.AsyncClient) -> None:
     assert (await client.get(TASKS)).text == '{\n "kind": "taskqueues#tasks"\n}'
     assert (await client.get(TASKS, params={"prettyPrint": "false"})).text == '{"kind":"taskqueues#tasks"}'
     assert "\n" not in (await client.get(f"{TASKS}/x", params={"prettyPrint": "false"})).text
@@ -87,14 +87,14 @@ async def test_replies_are_indented_unless_told_otherwise(client: httpx.AsyncCli
     assert (await client.get(TASKS, params=ignored)).status_code == 200
 
 
-async def test_a_post_can_stand_for_another_method(client: httpx.AsyncClient) -> None:
+async def test_a_post_can_override_its_method(client: httpx.AsyncClient) -> None:
     await insert(client, id="one")
     (task,) = (await lease(client))["items"]
     body = {"queueName": "print", "leaseTimestamp": task["leaseTimestamp"]}
     headers = {"X-HTTP-Method-Override": "PATCH"}
     patched = await client.post(f"{TASKS}/one", params={"newLeaseSeconds": 0}, json=body, headers=headers)
     assert patched.status_code == 200
-    # A GET whose query is too long for an address comes as a form, and must not become an insert.
+    # A GET whose query is too long for a URL is sent as a form, and must not become an insert.
     form = {"fields": ("items/id," * 200).rstrip(","), "prettyPrint": "false"}
     listed = await client.post(TASKS, data=form, headers={"X-HTTP-Method-Override": "GET"})
     assert listed.text == '{"items":[{"id":"one"}]}'
@@ -105,17 +105,17 @@ async def test_a_post_can_stand_for_another_method(client: httpx.AsyncClient) ->
     assert (await client.post(f"{TASKS}/one", headers={"X-HTTP-Method-Override": "delete"})).status_code == 204
 
 
-async def test_what_is_too_long_is_told_how_long_it_may_be(client: httpx.AsyncClient) -> None:
+async def test_requests_that_are_too_long_are_refused_with_the_limit(client: httpx.AsyncClient) -> None:
     long = await client.get(f"{TASKS}?x={'y' * 16_500}")
     assert (long.status_code, error_of(long)["reason"]) == (414, "uriTooLong")
-    heads = await client.get(TASKS, headers={f"x-{number}": "y" * 2000 for number in range(13)})
-    assert (heads.status_code, error_of(heads)["reason"]) == (431, "headersTooLarge")
+    headers = await client.get(TASKS, headers={f"x-{number}": "y" * 2000 for number in range(13)})
+    assert (headers.status_code, error_of(headers)["reason"]) == (431, "headersTooLarge")
     many = await client.get(TASKS, params={f"p{number}": "" for number in range(101)})
-    assert (many.status_code, "over 100 parameters" in error_of(many)["message"]) == (400, True)
-    assert "not UTF-8" in error_of(await client.get(f"{TASKS}?fields=%ff"))["message"]
+    assert (many.status_code, "more than 100 parameters" in error_of(many)["message"]) == (400, True)
+    assert "not valid UTF-8" in error_of(await client.get(f"{TASKS}?fields=%ff"))["message"]
 
 
-async def test_a_body_needs_its_length_and_no_compression(client: httpx.AsyncClient) -> None:
+async def test_a_body_needs_a_length_and_must_not_be_compressed(client: httpx.AsyncClient) -> None:
     stream = await trio.open_tcp_stream(client.base_url.host, client.base_url.port or 0)
     async with stream:
         await stream.send_all(f"POST {TASKS} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
@@ -146,7 +146,7 @@ async def _chunks(content: bytes) -> AsyncIterator[bytes]:
         ("NONSENSE", "/health", "GET"),
     ],
 )
-async def test_a_wrong_method_is_told_the_right_ones(
+async def test_an_unsupported_method_is_answered_with_the_supported_ones(
     client: httpx.AsyncClient, method: str, path: str, allowed: str
 ) -> None:
     response = await client.request(method, path)
@@ -154,31 +154,31 @@ async def test_a_wrong_method_is_told_the_right_ones(
     assert f"allowed: {allowed}" in error_of(response)["message"]
 
 
-async def test_lease_is_a_verb_on_post_and_a_name_otherwise(client: httpx.AsyncClient) -> None:
+async def test_lease_is_a_verb_for_post_and_a_task_id_otherwise(client: httpx.AsyncClient) -> None:
     await insert(client, id="lease")
     assert (await client.get(f"{TASKS}/lease")).json()["id"] == "lease"
     assert (await client.delete(f"{TASKS}/lease")).status_code == 204
 
 
-async def test_a_head_is_a_get_without_its_body(client: httpx.AsyncClient) -> None:
+async def test_head_returns_no_body(client: httpx.AsyncClient) -> None:
     response = await client.head(TASKS)
     assert (response.status_code, response.content) == (200, b"")
     assert (await client.head("/nowhere")).status_code == 404
 
 
-async def test_a_fault_of_the_service_has_the_shape_too(
+async def test_an_internal_error_has_the_error_format(
     store: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with emulator(store) as client:
-        monkeypatch.setattr("emulator.queues.service.QueueService.queue", None)
+        monkeypatch.setattr("emulator.queues.queue_service.QueueService.queue", None)
         response = await client.get(TASKS)
         assert (response.status_code, error_of(response)["reason"]) == (500, "backendError")
         assert "NoneType" not in response.text
-    assert "a request failed: GET /taskqueue" in caplog.text
+    assert "request failed: GET /taskqueue" in caplog.text
 
 
-async def answers_to(store: str, path: str, messages: list[Message]) -> list[Message]:
-    """Return what the application sends for a request whose body comes in these messages, and then never ends."""
+async def replies_to(store: str, path: str, messages: list[Message]) -> list[Message]:
+    """Return what the application sends for a request whose body has these messages, and then never ends."""
     sent: list[Message] = []
 
     async def receive() -> Message:
@@ -198,28 +198,30 @@ async def answers_to(store: str, path: str, messages: list[Message]) -> list[Mes
 
 
 @pytest.mark.parametrize("path", [TASKS, f"{CLOUD}/tasks", "/", "/nowhere"])
-async def test_who_sends_too_slowly_is_told_so(store: str, autojump_clock: trio.testing.MockClock, path: str) -> None:
+async def test_a_body_that_arrives_too_slowly_is_refused(
+    store: str, autojump_clock: trio.testing.MockClock, path: str
+) -> None:
     part = {"type": "http.request", "body": b"{", "more_body": True}
-    start, body = await answers_to(store, path, [part, part])
+    start, body = await replies_to(store, path, [part, part])
     assert start["status"] == 408
     assert (b"connection", b"close") in start["headers"]
-    assert f"over {BODY_SECONDS} s" in json.loads(body["body"])["error"]["message"]
+    assert f"more than {BODY_SECONDS} s" in json.loads(body["body"])["error"]["message"]
     assert trio.current_time() >= BODY_SECONDS
 
 
-async def test_who_goes_away_while_sending_is_not_answered(store: str) -> None:
+async def test_a_client_that_disconnects_while_sending_gets_no_reply(store: str) -> None:
     part = {"type": "http.request", "body": b"{", "more_body": True}
-    assert await answers_to(store, TASKS, [part, {"type": "http.disconnect"}]) == []
+    assert await replies_to(store, TASKS, [part, {"type": "http.disconnect"}]) == []
 
 
-async def test_who_goes_away_while_waiting_leases_nothing(client: httpx.AsyncClient) -> None:
+async def test_a_client_that_disconnects_while_waiting_leases_nothing(client: httpx.AsyncClient) -> None:
     query = "numTasks=1&leaseSecs=60"
     stream = await trio.open_tcp_stream(client.base_url.host, client.base_url.port or 0)
     await stream.send_all(f"POST {TASKS}/lease?{query} HTTP/1.1\r\nHost: x\r\nPrefer: wait=60\r\n\r\n".encode())
     with trio.move_on_after(0.1):
         await stream.receive_some()
     await stream.aclose()
-    # The service hears of it before it reads the next request: both come by the same loop.
+    # The service notices this before it reads the next request, because one event loop handles both.
     await client.get("/health")
     await insert(client, id="one")
     assert [task["id"] for task in (await lease(client))["items"]] == ["one"]

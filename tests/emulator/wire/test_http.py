@@ -1,11 +1,10 @@
-"""The queue over HTTP, as its clients meet it: a real server on a free port."""
+"""The queue over HTTP from the perspective of a client: a real server on a free port."""
 
 from __future__ import annotations
 
 import base64
 import time
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,7 +15,7 @@ from tests.emulator.server.running import PAYLOAD, TASKS, emulator, error_of, in
 from tests.redis_server import free_port
 
 
-async def test_a_task_goes_through_its_whole_life(client: httpx.AsyncClient) -> None:
+async def test_the_life_cycle_of_a_task(client: httpx.AsyncClient) -> None:
     inserted = (await insert(client, id="one", tag="task")).json()
     assert inserted["kind"] == "taskqueues#task"
     assert inserted["retry_count"] == 0
@@ -44,9 +43,8 @@ async def test_an_empty_list_has_no_items(client: httpx.AsyncClient) -> None:
     assert empty.json() == {"kind": "taskqueue#tasks"}
 
 
-async def test_old_clients_get_the_shapes_they_know(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EMULATOR_LEGACY_SHAPES", "1")
-    async with emulator(f"sqlite:///{tmp_path / 'q.sqlite3'}") as client:
+async def test_legacy_shapes_list_items_even_when_empty(store: str) -> None:
+    async with emulator(store, legacy_shapes=True) as client:
         assert (await client.get(TASKS)).json() == {"kind": "taskqueue#tasks", "items": []}
 
 
@@ -57,7 +55,7 @@ async def test_a_list_has_no_payloads(client: httpx.AsyncClient) -> None:
     assert (await client.get(f"{TASKS}/one")).json()["payloadBase64"] == PAYLOAD
 
 
-async def test_the_queue_tells_its_figures(client: httpx.AsyncClient) -> None:
+async def test_a_queue_reports_its_statistics_on_request(client: httpx.AsyncClient) -> None:
     await insert(client)
     queue = TASKS.removesuffix("/tasks")
     assert "stats" not in (await client.get(queue)).json()
@@ -67,7 +65,7 @@ async def test_the_queue_tells_its_figures(client: httpx.AsyncClient) -> None:
     assert stats["leasedLastMinute"] == "0"
 
 
-async def test_the_discovery_document_names_this_host(client: httpx.AsyncClient) -> None:
+async def test_the_discovery_document_contains_this_host(client: httpx.AsyncClient) -> None:
     document = (await client.get("/api/taskqueue/v1beta2")).json()
     assert document["rootUrl"] == f"{client.base_url}/".replace("//", "/").replace(":/", "://", 1)
     assert document["servicePath"] == "taskqueue/v1beta2/projects/"
@@ -94,7 +92,7 @@ async def test_the_discovery_document_names_this_host(client: httpx.AsyncClient)
         ("PATCH", "/one", {"queueName": "print"}, "newLeaseSeconds"),
     ],
 )
-async def test_what_is_wrong_is_named(
+async def test_errors_name_the_invalid_value(
     client: httpx.AsyncClient, method: str, path: str, body: dict[str, Any] | None, location: str
 ) -> None:
     response = await client.request(method, TASKS + path, json=body)
@@ -105,7 +103,7 @@ async def test_what_is_wrong_is_named(
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"text"', b"\xff\xfe", b"[" * 100_000])
-async def test_a_body_that_is_no_object_is_refused(client: httpx.AsyncClient, body: bytes) -> None:
+async def test_a_body_that_is_not_a_json_object_is_refused(client: httpx.AsyncClient, body: bytes) -> None:
     response = await client.post(TASKS, content=body)
     assert (response.status_code, error_of(response)["reason"]) == (400, "parseError")
 
@@ -114,13 +112,13 @@ async def test_a_body_that_is_no_object_is_refused(client: httpx.AsyncClient, bo
     ("method", "path", "status"),
     [("GET", "/nowhere", 404), ("PUT", TASKS, 405), ("GET", f"{TASKS}/unknown", 404), ("GET", TASKS + "/a%2Fb", 400)],
 )
-async def test_errors_have_one_shape(client: httpx.AsyncClient, method: str, path: str, status: int) -> None:
+async def test_all_errors_have_the_same_format(client: httpx.AsyncClient, method: str, path: str, status: int) -> None:
     response = await client.request(method, path)
     assert response.status_code == status
     error_of(response)
 
 
-async def test_a_body_that_is_too_large_is_refused_and_the_connection_goes_on(client: httpx.AsyncClient) -> None:
+async def test_a_body_that_is_too_large_is_refused_without_closing_the_connection(client: httpx.AsyncClient) -> None:
     large = await client.post(TASKS, content=b"x" * 3_000_000)
     assert (large.status_code, error_of(large)["reason"]) == (413, "uploadTooLarge")
     over = await insert(client, payloadBase64=base64.b64encode(bytes(1024 * 1024 + 1)).decode())
@@ -128,34 +126,34 @@ async def test_a_body_that_is_too_large_is_refused_and_the_connection_goes_on(cl
     assert (await insert(client, payloadBase64=base64.b64encode(bytes(1024 * 1024)).decode())).status_code == 200
 
 
-async def test_both_alphabets_are_taken_and_given_back(client: httpx.AsyncClient) -> None:
+async def test_payloads_are_returned_in_the_alphabet_in_which_they_were_sent(client: httpx.AsyncClient) -> None:
     assert (await insert(client, id="url", payloadBase64="-_-_")).status_code == 200
     assert (await client.get(f"{TASKS}/url")).json()["payloadBase64"] == "-_-_"
 
 
-async def test_a_waiting_lease_is_answered_when_a_task_comes(client: httpx.AsyncClient) -> None:
-    answers: list[httpx.Response] = []
+async def test_a_waiting_lease_is_answered_when_a_task_is_inserted(client: httpx.AsyncClient) -> None:
+    replies: list[httpx.Response] = []
 
     async def wait() -> None:
         params = {"numTasks": 1, "leaseSecs": 60}
-        answers.append(await client.post(f"{TASKS}/lease", params=params, headers={"Prefer": "wait=20"}, timeout=30))
+        replies.append(await client.post(f"{TASKS}/lease", params=params, headers={"Prefer": "wait=20"}, timeout=30))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(wait)
         await trio.sleep(0.05)
         await insert(client, id="late")
-    assert answers[0].headers["Preference-Applied"] == "wait=20"
-    assert [item["id"] for item in answers[0].json()["items"]] == ["late"]
+    assert replies[0].headers["Preference-Applied"] == "wait=20"
+    assert [item["id"] for item in replies[0].json()["items"]] == ["late"]
 
 
-async def test_a_waiting_lease_ends_empty(client: httpx.AsyncClient) -> None:
+async def test_a_waiting_lease_times_out_without_tasks(client: httpx.AsyncClient) -> None:
     params = {"numTasks": 1, "leaseSecs": 60}
     response = await client.post(f"{TASKS}/lease", params=params, headers={"Prefer": "respond-async, wait=1"})
     assert response.json() == {"kind": "taskqueue#tasks"}
     assert response.headers["Preference-Applied"] == "wait=1"
 
 
-async def test_without_its_store_the_service_says_try_again() -> None:
+async def test_an_unreachable_store_is_reported_with_retry_after() -> None:
     async with emulator(f"redis://127.0.0.1:{free_port()}/0") as client:
         response = await insert(client)
         assert (response.status_code, error_of(response)["reason"]) == (503, "backendError")
@@ -163,7 +161,7 @@ async def test_without_its_store_the_service_says_try_again() -> None:
         assert (await client.get("/health")).status_code == 503
 
 
-async def test_rubbish_on_a_websocket_ends_only_its_own_connection(client: httpx.AsyncClient) -> None:
+async def test_garbage_on_a_websocket_ends_only_its_own_connection(client: httpx.AsyncClient) -> None:
     host, port = client.base_url.host, client.base_url.port or 0
     for _ in range(3):
         stream = await trio.open_tcp_stream(host, port)
@@ -189,31 +187,31 @@ async def test_rubbish_on_a_websocket_ends_only_its_own_connection(client: httpx
         ("hello\r\n\r\n", 400, "badRequest"),
     ],
 )
-async def test_what_is_framed_wrongly_is_told_too(
+async def test_invalid_framing_is_answered_with_an_error(
     client: httpx.AsyncClient, request_text: str, status: int, reason: str
 ) -> None:
     stream = await trio.open_tcp_stream(client.base_url.host, client.base_url.port or 0)
     async with stream:
         await stream.send_all(request_text.encode())
         await stream.send_eof()
-        answer = b"".join([part async for part in stream])
-    head, _, body = answer.partition(b"\r\n\r\n")
+        reply = b"".join([part async for part in stream])
+    head, _, body = reply.partition(b"\r\n\r\n")
     assert int(head[9:12]) == status
     response = httpx.Response(status, headers={"Content-Type": "application/json; charset=UTF-8"}, content=body)
     assert error_of(response)["reason"] == reason
 
 
-async def test_a_head_of_a_version_not_spoken_here_has_no_body(client: httpx.AsyncClient) -> None:
+async def test_head_with_an_unsupported_http_version_gets_no_body(client: httpx.AsyncClient) -> None:
     stream = await trio.open_tcp_stream(client.base_url.host, client.base_url.port or 0)
     async with stream:
         await stream.send_all(b"HEAD / HTTP/9.9\r\nHost: x\r\n\r\n")
-        answer = b"".join([part async for part in stream])
-    assert answer.startswith(b"HTTP/1.1 505 ")
-    assert answer.endswith(b"\r\n\r\n")
+        reply = b"".join([part async for part in stream])
+    assert reply.startswith(b"HTTP/1.1 505 ")
+    assert reply.endswith(b"\r\n\r\n")
 
 
 @pytest.mark.parametrize("path", [TASKS, "/nowhere", "/", "/static/queues.css"])
-async def test_every_reply_tells_its_date_once(client: httpx.AsyncClient, path: str) -> None:
+async def test_every_reply_has_one_date_header(client: httpx.AsyncClient, path: str) -> None:
     dates = (await client.get(path)).headers.get_list("Date")
     assert len(dates) == 1
     assert abs(parsedate_to_datetime(dates[0]).timestamp() - time.time()) < 60

@@ -13,7 +13,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from emulator.server.serving import EmulatorSettings, serve
+from emulator.server.serving import serve
+from emulator.settings import EmulatorSettings
 from render_trio.delivery.delivery import Delivery
 from render_trio.errors import QueueUnavailableError
 from render_trio.observation.metrics import Metrics

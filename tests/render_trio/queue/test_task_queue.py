@@ -11,7 +11,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from emulator.server.serving import EmulatorSettings, serve
+from emulator.server.serving import serve
+from emulator.settings import EmulatorSettings
 from render_trio.errors import LeaseLostError, QueueRefusedError, QueueUnavailableError
 from render_trio.queue.interface import MAX_RETRY_AFTER, REQUEST_SECONDS
 from render_trio.queue.task_queue import connection as queue_connection

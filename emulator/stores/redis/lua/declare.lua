@@ -1,6 +1,6 @@
--- ARGV µs that the clock was moved ahead → 'declared'; the queue's own copy of it never goes back
+-- ARGV offset of the clock (µs) → 'declared'. The queue's copy of the offset never decreases.
 if not state[1] or tonumber(ARGV[1]) > tonumber(state[1]) then
   redis.call('HSET', STATE, 'offset', ARGV[1])
-  tell()
+  notify()
 end
 return 'declared'

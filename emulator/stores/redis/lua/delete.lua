@@ -1,4 +1,4 @@
--- ARGV id, end of the lease or '', seconds of its tombstone → 'deleted'; or 'unknown', 'expired', 'conflict'
+-- ARGV id, end of the lease or '', lifetime of the tombstone (s) → 'deleted'; or 'unknown', 'expired', 'conflict'
 local id = ARGV[1]
 local task = read(id)
 if ARGV[2] ~= '' then
@@ -15,7 +15,7 @@ else
   return 'unknown'
 end
 redis.call('ZADD', TOMBS, whole(now + tonumber(ARGV[3]) * 1000000), id)
--- Each step takes away more old tombstones than it makes, so they never pile up.
+-- Each call removes more expired tombstones than it adds, so they don't accumulate.
 for _, old in ipairs(redis.call('ZRANGEBYSCORE', TOMBS, '-inf', whole(now), 'LIMIT', 0, 20)) do
   redis.call('ZREM', TOMBS, old)
 end

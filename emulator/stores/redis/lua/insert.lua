@@ -4,11 +4,11 @@ if not state[1] then return 'undeclared' end
 if redis.call('HEXISTS', RECORDS, id) == 1 or redis.call('HEXISTS', DEAD_RECORDS, id) == 1 then return 'exists' end
 local tomb = redis.call('ZSCORE', TOMBS, id)
 if tomb and tonumber(tomb) > now then return 'exists' end
--- The largest write first: when memory runs out, nothing has been done yet.
+-- The largest write comes first: if memory is exhausted, nothing has changed yet.
 redis.call('HSET', PAYLOADS, id, ARGV[2])
 local task = { id = id, eta = ARGV[4] == '' and now or tonumber(ARGV[4]), enqueued = whole(now), leases = 0, tag = ARGV[3] }
 write(task)
 redis.call('ZADD', ETA, whole(task.eta), id)
 redis.call('ZADD', TAGGED, 0, member(task.tag, task.eta, id))
-tell()
+notify()
 return reply(task)

@@ -4,6 +4,6 @@ if ARGV[1] == '1' then
   redis.call('HSET', STATE, 'paused', '1')
 else
   redis.call('HDEL', STATE, 'paused')
-  tell()
+  notify()
 end
 return 'done'

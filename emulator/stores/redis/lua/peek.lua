@@ -1,4 +1,4 @@
--- ARGV count, ETA and id where the last page ended or '' → the next tasks by ETA
+-- ARGV count, ETA and ID of the last task of the previous page or '' → the next tasks by ETA
 local count, eta, id = tonumber(ARGV[1]), ARGV[2], ARGV[3]
 local ids
 if eta == '' then
@@ -7,7 +7,7 @@ elseif redis.call('ZSCORE', ETA, id) and whole(tonumber(redis.call('ZSCORE', ETA
   local rank = redis.call('ZRANK', ETA, id)
   ids = redis.call('ZRANGE', ETA, rank + 1, rank + count)
 else
-  -- That task has moved or gone. Those of the same ETA come by id, as the members of a score do.
+  -- That task was moved or deleted. Tasks with the same ETA are ordered by ID, like members with the same score.
   ids = {}
   for _, found in ipairs(redis.call('ZRANGEBYSCORE', ETA, eta, eta)) do
     if found > id and #ids < count then ids[#ids + 1] = found end

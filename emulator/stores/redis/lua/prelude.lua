@@ -1,20 +1,20 @@
--- Shared by all transitions: the keys of one queue, the clock, how a task's record is kept.
--- KEYS 1 state    hash   offset: µs that the clock was moved ahead; paused: 1; awaited: 1 when a lease that waits found nothing
---      2 eta      zset   id by ETA (µs)
---      3 tagged   zset   all at score 0, member "tag \0 ETA(17 digits) \0 id": one tag's tasks in order of ETA
---      4 records  hash   id → "ETA|enqueued|leases so far|tag"
---      5 payloads hash   id → Base64
---      6 tombs    zset   deleted id by the end of its tombstone (µs)
---      7 leased   zset   "second|leases made in it" by second
---      8 dead     zset   id of a dead letter by the end of its last lease (µs)
---      9, 10             records and payloads of the dead letters
+-- Prepended to every script: the keys of one queue, the clock, and the format of task records.
+-- KEYS 1 state    hash   offset: µs by which the clock was advanced; paused: 1; awaited: 1 if an awaited lease found nothing
+--      2 eta      zset   ID by ETA (µs)
+--      3 tagged   zset   all with score 0, member "tag \0 ETA(17 digits) \0 id": the tasks of each tag by ETA
+--      4 records  hash   ID → "ETA|enqueued|number of leases|tag"
+--      5 payloads hash   ID → Base64
+--      6 tombs    zset   ID of a deleted task by the end of its tombstone (µs)
+--      7 leased   zset   "second|leases in that second" by second
+--      8 dead     zset   ID of a dead letter by the end of its last lease (µs)
+--      9, 10    hashes   records and payloads of the dead letters
 local STATE, ETA, TAGGED, RECORDS, PAYLOADS, TOMBS, LEASED, DEAD, DEAD_RECORDS, DEAD_PAYLOADS =
   KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local state = redis.call('HMGET', STATE, 'offset', 'paused', 'awaited')
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000000 + tonumber(clock[2]) + tonumber(state[1] or 0)
 
--- Microseconds fit a double, but tostring would round them.
+-- A double represents microseconds exactly, but tostring would round them.
 local function whole(number) return string.format('%.0f', number) end
 
 local function member(tag, eta, id) return tag .. '\0' .. string.format('%017.0f', eta) .. '\0' .. id end
@@ -31,8 +31,8 @@ local function write(task, records)
     whole(task.eta) .. '|' .. task.enqueued .. '|' .. whole(task.leases) .. '|' .. task.tag)
 end
 
--- Move a task to another ETA, in both indexes. Redis refuses the first write of a script that may need memory
--- when it has none left: this one begins by giving some back, so that a full queue can be worked off.
+-- Change the ETA of a task in both indexes. When memory is exhausted, Redis refuses a script if its first write may
+-- allocate memory. This one frees memory first, so a full queue can still be processed.
 local function move(task, eta)
   redis.call('ZREM', TAGGED, member(task.tag, task.eta, task.id))
   redis.call('ZADD', TAGGED, 0, member(task.tag, eta, task.id))
@@ -53,8 +53,9 @@ local function reply(task, leases, payloads)
   return { task.id, payload, task.tag, task.enqueued, whole(task.eta), whole(leases or task.leases) }
 end
 
--- Tell those who watch, if a lease that waits found nothing since they were last told. CHANNEL and NAME are the last arguments.
-local function tell()
+-- Notify the watchers if an awaited lease found nothing since the last notification. Channel and queue name are the last
+-- two arguments of every script.
+local function notify()
   if state[3] then
     redis.call('HDEL', STATE, 'awaited')
     redis.call('PUBLISH', ARGV[#ARGV - 1], ARGV[#ARGV])

@@ -1,4 +1,4 @@
--- ARGV 'live' or 'dead' or 'all' → how many tasks, or dead letters, were there. Redis frees the memory in the background.
+-- ARGV 'live' or 'dead' or 'all' → the number of deleted tasks and dead letters. Redis frees the memory in the background.
 local count = 0
 if ARGV[1] == 'live' or ARGV[1] == 'all' then
   count = redis.call('ZCARD', ETA)

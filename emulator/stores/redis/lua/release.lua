@@ -3,6 +3,6 @@ local task = read(ARGV[1])
 if not task then return 'unknown' end
 if task.eta > now then
   move(task, now)
-  tell()
+  notify()
 end
 return reply(task)

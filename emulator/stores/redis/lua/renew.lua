@@ -4,5 +4,5 @@ if not task then return 'unknown' end
 if ARGV[2] ~= '' and tonumber(ARGV[2]) ~= task.eta then return 'conflict' end
 if task.eta <= now then return 'expired' end
 move(task, now + tonumber(ARGV[3]) * 1000000)
-if ARGV[3] == '0' then tell() end
+if ARGV[3] == '0' then notify() end
 return reply(task)

@@ -1,4 +1,4 @@
--- ARGV id of a dead letter → the task, due now, not leased so far; or 'unknown'
+-- ARGV id of a dead letter → the task, due now, with a lease count of 0; or 'unknown'
 local id = ARGV[1]
 local task = read(id, DEAD_RECORDS)
 if not task then return 'unknown' end
@@ -11,5 +11,5 @@ redis.call('ZADD', TAGGED, 0, member(task.tag, now, id))
 redis.call('ZREM', DEAD, id)
 redis.call('HDEL', DEAD_RECORDS, id)
 redis.call('HDEL', DEAD_PAYLOADS, id)
-tell()
+notify()
 return reply(task)

@@ -1,4 +1,4 @@
--- → tasks, earliest ETA or '', leases in the last minute, leases in the last hour, dead letters, '1' when paused
+-- → tasks, earliest ETA or '', leases in the last minute, leases in the last hour, dead letters, '1' if paused
 local oldest = redis.call('ZRANGE', ETA, 0, 0, 'WITHSCORES')
 local second, minute, hour = math.floor(now / 1000000), 0, 0
 for _, past in ipairs(redis.call('ZRANGEBYSCORE', LEASED, '(' .. (second - 3600), '+inf')) do

@@ -11,8 +11,8 @@ import httpx
 import pytest
 import trio
 
-from emulator.server.serving import EmulatorSettings
 from emulator.server.serving import serve as serve_queue
+from emulator.settings import EmulatorSettings
 from render_trio.web.operations.bar_chart import HEIGHT, bar_chart
 from render_trio.web.operations.status_page import duration, span
 from tests.render_trio.web.operated import MAX_LISTENERS, Site, get, running

@@ -13,8 +13,8 @@ import msgspec
 import pytest
 import trio
 
-from emulator.server.serving import EmulatorSettings
 from emulator.server.serving import serve as serve_queue
+from emulator.settings import EmulatorSettings
 from render_trio.delivery.directory import DirectoryStore
 from render_trio.errors import InvalidTaskError, QueueUnavailableError
 from render_trio.queue.interface import FoundTask

@@ -1,0 +1,123 @@
+"""The service behind the verbs of both APIs: access checks, store calls off the event loop, waiting leases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import trio
+
+from emulator.permissions.access import Access, Need
+from emulator.queues import long_poll
+from emulator.stores.interface import (
+    SECOND,
+    LeaseConflictError,
+    LeaseExpiredError,
+    LeaseOrder,
+    NewTask,
+    QueueKey,
+    QueueStats,
+    Store,
+    Task,
+    TaskExistsError,
+    TaskUnknownError,
+)
+from emulator.wire import parameters
+from emulator.wire.calls import Call
+from emulator.wire.errors import ApiError, invalid
+
+LARGE_LEASE = 100  # tasks; larger leases run in a thread with any store
+STORE_THREADS = 32  # concurrent store calls; further calls wait for a thread
+T = TypeVar("T")
+
+
+class QueueService:
+    """The queues of one store. `legacy_shapes` selects the list format of older Task Queue clients."""
+
+    def __init__(self, store: Store, access: Access, *, legacy_shapes: bool = False) -> None:
+        self.store = store
+        self.access = access
+        self.legacy_shapes = legacy_shapes
+        self._limiter = trio.CapacityLimiter(STORE_THREADS)
+        self._waiters = long_poll.Waiters(store, self.call_store)
+
+    def queue(self, call: Call, project: str, name: str, need: Need) -> QueueKey:
+        """Return the queue with this name. Raises ApiError if it does not exist or the call lacks the permission."""
+        queue = parameters.queue_key(project, name)
+        self.access.check(call, need, queue)
+        return queue
+
+    def retry_limit(self, queue: QueueKey) -> int | None:
+        """Return how often a task of the queue can be leased, None for no limit."""
+        return self.access.rule(queue).retry_limit
+
+    def permits(self, call: Call, need: Need, queue: QueueKey) -> bool:
+        """Return whether the call has this permission on the queue."""
+        try:
+            self.access.check(call, need, queue)
+        except ApiError:
+            return False
+        return True
+
+    async def queues_of(self, project: str) -> list[QueueKey]:
+        """Return the queues of a project, sorted: those in the queue file or, without one, those used so far."""
+        if self.access.queues is not None:
+            return [QueueKey(project, name) for name in sorted(self.access.queues.rules)]
+        return [queue for queue in await self.call_store(self.store.queues) if queue.project == project]
+
+    async def all_stats(self) -> list[tuple[QueueKey, QueueStats]]:
+        """Return the queues used so far, with their statistics."""
+        return [
+            (queue, await self.call_store(self.store.stats, queue))
+            for queue in await self.call_store(self.store.queues)
+        ]
+
+    async def due(self, eta_us: int, location: str) -> int | None:
+        """Return the ETA for a new task, or None for now if `eta_us` is in the past.
+
+        A task with an ETA in the past would overtake older tasks. Raises ApiError if the ETA is too far in the
+        future; `location` names the field.
+        """
+        now = await self.call_store(self.store.now_us)
+        if eta_us > now + parameters.ETA_AHEAD_DAYS * 86_400 * SECOND:
+            allowed = f"a time within the next {parameters.ETA_AHEAD_DAYS} days"
+            raise invalid(location, eta_us, allowed, location_type="field")
+        return eta_us if eta_us > now else None
+
+    async def call_store(self, method: Callable[..., T], *arguments: object) -> T:
+        """Call a method of the store: inline if that is faster than switching to a thread, else in a thread.
+
+        Cancellation never abandons the thread, because the outcome of a change must be known. Raises ApiError if
+        the store refuses, StoreUnavailableError.
+        """
+        try:
+            if self.store.runs_inline and not _is_large(arguments):
+                return method(*arguments)
+            return await trio.to_thread.run_sync(method, *arguments, limiter=self._limiter)
+        except TaskUnknownError as error:
+            raise ApiError(404, str(error)) from None
+        except TaskExistsError as error:
+            raise ApiError(409, str(error)) from None
+        except LeaseExpiredError as error:
+            raise ApiError(400, str(error), "leaseExpired") from None
+        except LeaseConflictError as error:
+            raise ApiError(400, str(error), "leaseConflict", "leaseTimestamp", "field") from None
+
+    async def insert(self, queue: QueueKey, task: NewTask) -> Task:
+        """Insert a task and return it. Raises ApiError if its ID is in use."""
+        inserted = await self.call_store(self.store.insert, queue, task)
+        # The store notifies too, but a notification from Redis arrives through a subscription and another thread. With
+        # this call, a lease that waits in this process gets the task 0.14 ms sooner (10th percentile in
+        # tests/bench/queue.py, median of 8 runs of 200 waits: 1.84 instead of 1.98 ms). With SQLite, the difference is
+        # within the noise.
+        self._waiters.notify(queue)
+        return inserted
+
+    async def lease(self, queue: QueueKey, order: LeaseOrder, wait_seconds: int = 0) -> list[Task]:
+        """Lease tasks. If none is due, wait for one, for up to `wait_seconds`."""
+        return await self._waiters.lease(queue, order, wait_seconds)
+
+
+def _is_large(arguments: tuple[object, ...]) -> bool:
+    """Return whether a call with these arguments can take milliseconds."""
+    return any(isinstance(argument, LeaseOrder) and argument.count > LARGE_LEASE for argument in arguments)

@@ -1,0 +1,26 @@
+"""The settings of the queue service. Options of the command and their defaults derive from this class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from emulator.stores.interface import TOMBSTONE_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class EmulatorSettings:
+    """Where the service listens, where tasks are stored, and who has access.
+
+    Port 0 selects a free port. `tombstone_seconds` is how long the ID of a deleted task stays reserved (s).
+    `legacy_shapes` selects the list format of older clients: see "Legacy list format" in PROTOCOL.md.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 5052
+    store: str = "sqlite:///queue.sqlite3"
+    processes: int = 1
+    queue_file: str | None = None
+    token_file: str | None = None
+    tombstone_seconds: int = TOMBSTONE_SECONDS
+    test_verbs: bool = False
+    legacy_shapes: bool = False
