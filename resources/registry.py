@@ -64,7 +64,7 @@ class PluginError(ValueError):
     """A plug-in's value that can't be part of the catalogue."""
 
 
-_OWN = Origin("render-trio")
+OWN = Origin("render-trio")
 _resources: dict[str, Resource] = {}
 _origins: dict[str, Origin] = {}
 _problems: list[Problem] = []
@@ -210,7 +210,7 @@ def _register(resource: Resource, origin: Origin) -> None:
 
 def _load() -> None:
     for module in iter_modules(catalogue.__path__):
-        _register(import_module(f"{catalogue.__name__}.{module.name}").RESOURCE, _OWN)
+        _register(import_module(f"{catalogue.__name__}.{module.name}").RESOURCE, OWN)
     for point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda point: point.value):
         distribution = point.dist
         origin = Origin(distribution.name, distribution.version) if distribution is not None else Origin(point.name)

@@ -76,7 +76,7 @@ def visit(
         yield page
     finally:
         context.close()
-    assert problems == []
+    assert problems == [], problems
 
 
 def serious_violations(page: Page) -> list[str]:

@@ -19,10 +19,11 @@ from emulator.server import serving
 from emulator.settings import EmulatorSettings
 from emulator.stores.interface import StoreUnavailableError
 from render_trio.cli import output
+from render_trio.cli.authoring import new, preview
 from render_trio.cli.demo import Rendered
 from render_trio.cli.demo import run as run_demo
 from render_trio.cli.errors import report_errors
-from render_trio.cli.options import as_json, option_pairs, options_given, with_settings
+from render_trio.cli.options import add_plugins, as_json, option_pairs, options_given, with_settings
 from render_trio.observation.versions import __version__
 from render_trio.queue.producer import Received, submit, take_results, task_values
 from render_trio.queue.task_queue.client import TaskQueue
@@ -34,12 +35,23 @@ from render_trio.settings.settings import Settings
 from resources.parsing import find_resource
 from resources.registry import CATALOGUE
 
+LOGGING_COMMANDS = ("serve", "up", "emulator")  # they log what is wrong with plug-ins, if it concerns them
 FOLLOW_WAIT = 20  # s that the queue may hold each request of `results --follow`
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="render-trio")
-def main() -> None:
+@click.option(
+    "--plugins",
+    multiple=True,
+    metavar="FOLDER",
+    envvar="PLUGIN_DIRECTORY",
+    show_envvar=True,
+    type=click.Path(path_type=Path),
+    help="Add the resources of a folder: a plug-in package, or modules with a RESOURCE each. Can be repeated.",
+)
+@click.pass_context
+def main(context: click.Context, plugins: tuple[Path, ...]) -> None:
     """Draw printable classroom resources as PDFs: at once, or as a service that works through a task queue.
 
     \b
@@ -49,10 +61,13 @@ def main() -> None:
       render-trio resources grid               list the options of one
       render-trio render grid --out grid.pdf   draw one document
       render-trio up                           run a queue and a service
+      render-trio new "My Cards"               write a resource of your own
+      render-trio preview VIEW                 see it in a browser while you write it
 
     Exit codes: 0 for success, 1 for an error (the reason is on stderr), 2 for wrong usage. `serve` has more; see
     `render-trio serve --help`.
     """
+    add_plugins(plugins, report=context.invoked_subcommand not in LOGGING_COMMANDS)
 
 
 @main.command()
@@ -209,6 +224,10 @@ def resources(view: str | None, as_json: bool) -> None:
     """List the resources, or the options of one (VIEW)."""
     chosen = list(CATALOGUE.values()) if view is None else [find_resource(view)]
     output.show_resources(chosen, with_options=view is not None, as_json=as_json)
+
+
+main.add_command(new)
+main.add_command(preview)
 
 
 @main.command(name="submit")

@@ -11,8 +11,9 @@ import click
 from render_trio.errors import RenderTrioError, first_error
 from render_trio.settings.settings import SettingError
 from resources.parsing import RequestError
+from resources.registry import PluginError
 
-EXPECTED: tuple[type[Exception], ...] = (RenderTrioError, RequestError, SettingError)
+EXPECTED: tuple[type[Exception], ...] = (RenderTrioError, RequestError, SettingError, PluginError)
 
 Command = Callable[..., None]
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
 
 from render_trio.settings import settings
+from resources import registry
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -33,6 +35,21 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 def _help(setting: settings.Setting) -> str:
     text = f"{setting.help} Allowed: {setting.reader.allowed}.".replace("`", "")
     return f"{text}  [default: {setting.default or 'nothing'}]"
+
+
+def add_plugins(folders: Iterable[Path], *, report: bool) -> None:
+    """Add the resources of folders to the catalogue; with `report`, warn of plug-ins that are left out.
+
+    Raises click.BadParameter for a folder without a resource.
+    """
+    for folder in folders:
+        try:
+            registry.add_folder(folder)
+        except registry.PluginError as error:
+            raise click.BadParameter(str(error), param_hint="--plugins") from error
+    if report:
+        for problem in registry.problems():
+            click.echo(f"Warning: {problem}", err=True)
 
 
 def options_given(pairs: tuple[str, ...]) -> Mapping[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -57,6 +58,7 @@ def run(view: str, folders: list[Path], port: int, report: Callable[[str], None]
     The listening socket stays open while the process is replaced, so the browser waits instead of failing. Raises
     OSError if the port is taken.
     """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # raises SystemExit, so that the process is ended too
     places = watched(folders)
     with listening_socket(HOST, port) as listener:
         address = f"{address_of(listener, HOST)}/resources/{view.replace('_', '-')}"
@@ -77,11 +79,16 @@ def run(view: str, folders: list[Path], port: int, report: Callable[[str], None]
 
 @contextmanager
 def _running(command: list[str], descriptor: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a process that inherits the descriptor, and end it when the block is left."""
-    process = subprocess.Popen(command, pass_fds=[descriptor])
+    """Run a process that inherits the descriptor, and end it when the block is left.
+
+    If we are killed, it sees the end of its standard input.
+    """
+    process = subprocess.Popen(command, pass_fds=[descriptor], stdin=subprocess.PIPE)
     try:
         yield process
     finally:
+        assert process.stdin is not None
+        process.stdin.close()
         process.terminate()
         try:
             process.wait(END_SECONDS)

@@ -6,6 +6,7 @@ started again by render_trio/cli/preview.py for every change, so that no module 
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
 import sys
@@ -43,7 +44,7 @@ def problems_of(view: str, folders: list[Path]) -> list[Problem]:
             found.append((str(error), ""))
     found += [(str(problem), problem.details) for problem in problems()]
     if view not in CATALOGUE:
-        return [*found, (f"There is no resource {view!r}.", "")]
+        return found or [(f"There is no resource {view!r}.", "")]
     # The author's code may raise anything; the page shows it.
     try:
         render(view, **CATALOGUE[view].showcase)
@@ -53,7 +54,7 @@ def problems_of(view: str, folders: list[Path]) -> list[Problem]:
 
 
 async def run(view: str, listener: socket.socket, found: list[Problem]) -> None:
-    """Serve the pages until cancelled; the resource's own shows `found` instead, where there is something wrong."""
+    """Serve the pages until the parent exits. The resource's own page shows the problems that were found, if any."""
     settings, metrics = Settings(render_workers=1), Metrics()
     async with (
         composition.open_offload(settings, metrics) as offload,
@@ -75,7 +76,15 @@ async def run(view: str, listener: socket.socket, found: list[Problem]) -> None:
             return page_response(await render_template("preview_error.html", view=view, problems=found), 500)
 
         await nursery.start(serve, limit_requests(cast(Asgi, app), settings.web_body_limit), listener)
-        await trio.sleep_forever()
+        await _parent_exit()
+        nursery.cancel_scope.cancel()
+
+
+async def _parent_exit() -> None:
+    """Wait until the parent has exited, however it did: the other end of standard input is then closed."""
+    async with trio.lowlevel.FdStream(os.dup(sys.stdin.fileno())) as parent:
+        while await parent.receive_some():
+            pass
 
 
 def main() -> None:

@@ -42,6 +42,7 @@ from render_trio.web.server_sent_events import Listeners
 from render_trio.web.tasks import routes
 from render_trio.web.tasks.submissions import WebTasks
 from render_trio.worker.worker import Worker
+from resources import registry
 from resources.content import assets
 
 DRAIN_SHARE = 0.6  # of SHUTDOWN_SECONDS, for work in progress; the rest is for releasing leases and the web server
@@ -161,9 +162,11 @@ async def run(
     """Run the service until it is cancelled, or drain and return once `shutdown_requested` is set.
 
     Reports the web server's URL when it answers requests. Raises OSError if the service can't listen on HOST and
-    PORT, FatalError if it can't recover.
+    PORT, PluginError if PLUGIN_DIRECTORY has no resource, FatalError if it can't recover.
     """
     assets.use(settings.static_directory, settings.template_directory)
+    for folder in settings.plugin_directory:
+        registry.add_folder(folder)
     metrics = Metrics()
     try:
         listener = listening_socket(settings.host, settings.port)
@@ -203,6 +206,8 @@ def _log_start(settings: Settings, address: str) -> None:
         log.warning("check the settings", notice=notice)
     for notice in versions.warnings():
         log.warning("acceleration missing", notice=notice)
+    for problem in registry.problems():
+        log.warning("plug-in left out", plugin=problem.plugin, reason=problem.message)
     log.info(
         "started",
         address=address,

@@ -24,6 +24,7 @@ from render_trio.settings.values import (
     MIB,
     Reader,
     factor,
+    folders,
     host,
     inner_path,
     one_of,
@@ -197,6 +198,10 @@ class Settings:
     # Files.
     static_directory: Path | None = _setting("", path_of("folder"), "Static files to use instead of the packaged ones.")
     template_directory: Path | None = _setting("", path_of("folder"), "Templates to use instead of the packaged ones.")
+
+    plugin_directory: tuple[Path, ...] = _setting(
+        "", folders(), "Folders with resources of your own, added to those of installed plug-ins."
+    )
 
     # Supervision.
     restart_limit: int = _setting(

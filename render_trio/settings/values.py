@@ -6,6 +6,7 @@ operator, which ends with "allowed: " and the reader's `allowed`.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -212,6 +213,17 @@ def path_of(kind: str) -> Reader[Path | None]:
             raise ValueError(text) from error
 
     return Reader(f"the path or file:// URL of a {kind}, or nothing", read)
+
+
+def folders() -> Reader[tuple[Path, ...]]:
+    """Accept the paths of folders, separated as in PATH, or nothing."""
+    one = path_of("folder")
+
+    def read(text: str) -> tuple[Path, ...]:
+        paths = (one.read(part) for part in text.split(os.pathsep) if part)
+        return tuple(path for path in paths if path is not None)
+
+    return Reader(f"paths of folders, separated by {os.pathsep!r}, or nothing", read)
 
 
 def inner_path() -> Reader[str]:

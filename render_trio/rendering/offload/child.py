@@ -12,6 +12,7 @@ from pathlib import Path
 
 from render_trio.rendering.finisher import FinishedDocument
 from render_trio.rendering.pipeline import Produce
+from resources import registry
 from resources.content import assets
 from resources.request import Request
 
@@ -35,8 +36,11 @@ def _no_checkpoint() -> None:
     """Do nothing between pages: a process is killed instead."""
 
 
-def set_up(memory_limit: int, static: Path | None, templates: Path | None) -> bool:
-    """Prepare a drawing process: it ignores signals, its memory is bounded in bytes, and it dies with its parent."""
+def set_up(memory_limit: int, static: Path | None, templates: Path | None, plugins: tuple[Path, ...]) -> bool:
+    """Prepare a drawing process: it ignores signals, its memory is bounded in bytes, and it dies with its parent.
+
+    `plugins`: the folders whose resources its parent added to the catalogue.
+    """
     from render_trio.rendering.offload import fork_server
 
     fork_server.die_with_parent()
@@ -51,6 +55,8 @@ def set_up(memory_limit: int, static: Path | None, templates: Path | None) -> bo
         OOM_SCORE_FILE.write_text(OOM_SCORE)
     os.nice(NICENESS)
     assets.use(static, templates)
+    for folder in plugins:
+        registry.add_folder(folder)
     return True
 
 

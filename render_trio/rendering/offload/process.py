@@ -21,6 +21,7 @@ from render_trio.observation.observer import Observer
 from render_trio.rendering.finisher import FinishedDocument
 from render_trio.rendering.offload.child import EXIT_MEMORY, DrawingFailure, Retirement, attempt, ready, set_up
 from render_trio.rendering.pipeline import Produce, produce
+from resources import registry
 from resources.request import Request
 
 START_SECONDS = 60.0  # time limit for starting the first drawing process, for a busy machine
@@ -133,7 +134,7 @@ async def process_offload(
     _prevent_reimport_of_main()
     get_context("forkserver").set_forkserver_preload(PRELOADED)
     manager = trio_parallel.open_worker_context(
-        init=functools.partial(set_up, memory_limit, static, templates),
+        init=functools.partial(set_up, memory_limit, static, templates, registry.folders()),
         retire=Retirement(jobs_per_process, recycle_memory),
         grace_period=GRACE_SECONDS,
         worker_type=trio_parallel.WorkerType.FORKSERVER,

@@ -20,7 +20,6 @@ from render_trio.web.responses import REVALIDATED, EncodedBody, encode_body, enc
 from resources.registry import CATALOGUE
 
 PATH_PARAMETERS: dict[str, dict[str, Any]] = {
-    "slug": {"enum": sorted(resource.slug for resource in CATALOGUE.values())},
     "task_id": {"type": "string", "pattern": "^web-[0-9a-f]{32}$"},
     "name": {"type": "string"},
     "number": {"type": "integer", "minimum": 1},
@@ -95,9 +94,15 @@ def document(routes: list[Route]) -> dict[str, Any]:
     }
 
 
+def _path_schema(name: str) -> dict[str, Any]:
+    if name == "slug":
+        return {"enum": sorted(resource.slug for resource in CATALOGUE.values())}
+    return PATH_PARAMETERS[name]
+
+
 def _operation(method: str, path: str, operation: Operation) -> dict[str, Any]:
     parameters: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": PATH_PARAMETERS[name]}
+        {"name": name, "in": "path", "required": True, "schema": _path_schema(name)}
         for name in re.findall(r"\{(\w+)\}", path)
     ]
     if operation.query:

@@ -12,6 +12,7 @@ from render_trio.observation import versions
 from render_trio.supervision.health import Health
 from render_trio.web.openapi.operation import HTML, JSON, TEXT, describe
 from render_trio.web.responses import NOT_KEPT, json_response, wants_page
+from resources import registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,9 @@ def routes(probes: Probes) -> Blueprint:
     @part.get("/version")
     @describe("The versions that documents depend on", {200: {JSON: ""}})
     async def version() -> Response:
-        return json_response(versions.versions())
+        plugins = {origin.name: origin.version for origin in registry.ORIGINS.values() if origin != registry.OWN}
+        left_out = [problem.plugin for problem in registry.problems()]
+        return json_response(versions.versions() | {"plugins": plugins, "plugins_left_out": left_out})
 
     if probes.show_metrics:
 
