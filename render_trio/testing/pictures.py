@@ -57,7 +57,7 @@ def save_reference(picture: Image.Image, path: Path) -> None:
 def compare(picture: Image.Image, reference: Path, out: Path, update: str = f"{UPDATE}=1") -> None:
     """Compare a picture with a reference; where they differ, save both and their difference in `out`.
 
-    `update` says how to write the references anew. Raises AssertionError.
+    `update` says how to replace the references. Raises AssertionError.
     """
     assert reference.is_file(), f"{reference} is missing: run {update}, and view the picture"
     expected = Image.open(reference).convert("RGB")
@@ -72,7 +72,7 @@ def compare(picture: Image.Image, reference: Path, out: Path, update: str = f"{U
 def compare_pictures(view: str, folder: Path, **options: object) -> None:
     """Compare each page of a resource's document with its reference picture in `folder`.
 
-    With the environment variable UPDATE_PICTURES=1 the references are written anew: view them before you commit them.
+    With the environment variable UPDATE_PICTURES=1 the references are replaced: view them before you commit them.
     Pages that differ are saved beside the folder, in `<folder>-differences`. Raises AssertionError.
     """
     resource = resource_of(view)
