@@ -8,7 +8,8 @@ from typing import Literal
 from resources.content.text_sheets import Block
 from resources.drawing.box import Box
 from resources.drawing.lettering import MIN_TEXT_SIZE, does_not_fit, wrapped
-from resources.drawing.surface import LEADING, Surface
+from resources.drawing.surface import Surface
+from resources.drawing.writing import LEADING
 
 HEADING_SCALE = 1.35  # times the size of the body
 INDENT = 1.5  # em, of a list item
