@@ -8,6 +8,7 @@ import click
 
 from render_trio.cli.errors import report_errors
 from render_trio.cli.new import NewResourceError, write_entry, write_package
+from render_trio.cli.options import add_plugins, plugin_folders
 from render_trio.cli.preview import run
 from resources.registry import folders
 
@@ -33,7 +34,7 @@ def new(name: str, into: Path | None, catalogue: bool) -> None:
         click.echo(path)
     view = written[0].stem if catalogue else written[2].parent.name
     plugins = "" if catalogue else f" --plugins {written[0].parent}"
-    click.echo(f"Next: render-trio{plugins} preview {view}", err=True)
+    click.echo(f"Next: render-trio preview {view}{plugins}", err=True)
 
 
 @click.command()
@@ -45,11 +46,13 @@ def new(name: str, into: Path | None, catalogue: bool) -> None:
     type=click.IntRange(0, 65535),
     help="Port of the page; 0 chooses a free one.",
 )
+@plugin_folders
 @report_errors(OSError)
-def preview(view: str, port: int) -> None:
+def preview(view: str, port: int, plugins: tuple[Path, ...]) -> None:
     """Serve the page of a resource (VIEW), and draw it again whenever a file is saved, until Ctrl-C.
 
     The browser reloads the page by itself. If the resource can't be drawn, the page shows the traceback. No queue is
-    needed. For a resource in a folder of your own: render-trio --plugins FOLDER preview VIEW.
+    needed. For a resource in a folder of your own: render-trio preview VIEW --plugins FOLDER.
     """
+    add_plugins(plugins, report=False)
     run(view.replace("-", "_"), list(folders()), port, lambda line: click.echo(line, err=True))

@@ -37,6 +37,17 @@ def _help(setting: settings.Setting) -> str:
     return f"{text}  [default: {setting.default or 'nothing'}]"
 
 
+plugin_folders = click.option(
+    "--plugins",
+    multiple=True,
+    metavar="FOLDER",
+    envvar="PLUGIN_DIRECTORY",
+    show_envvar=True,
+    type=click.Path(path_type=Path),
+    help="Add the resources of a folder: a plug-in package, or modules with a RESOURCE each. Can be repeated.",
+)
+
+
 def add_plugins(folders: Iterable[Path], *, report: bool) -> None:
     """Add the resources of folders to the catalogue; with `report`, warn of plug-ins that are left out.
 

@@ -228,9 +228,9 @@ def test_ctrl_c_inside_a_nursery_aborts_the_command() -> None:
 
 def test_a_bug_shows_its_traceback(tmp_path: Path) -> None:
     program = (
-        "import sys; from render_trio.cli import commands\n"
+        "import sys; from render_trio.cli import commands, drawing\n"
         "def fail(*_, **__): raise ValueError('a bug')\n"
-        "commands.render_document = fail\n"
+        "drawing.render_document = fail\n"
         "commands.main(['render', 'grid', '--out', sys.argv[1]])"
     )
     command = [sys.executable, "-c", program, str(tmp_path / "x.pdf")]

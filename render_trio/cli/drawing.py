@@ -1,0 +1,46 @@
+"""The commands that need neither a queue nor a service: `render` and `resources`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from render_trio.cli import output
+from render_trio.cli.errors import report_errors
+from render_trio.cli.options import as_json, option_pairs, options_given
+from render_trio.rendering.pipeline import render as render_document
+from resources.parsing import find_resource
+from resources.registry import CATALOGUE
+
+
+@click.command()
+@click.argument("view")
+@option_pairs
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="PDF file to write; an existing file is replaced. Folders are created if necessary.",
+)
+@report_errors(OSError)
+def render(view: str, pairs: tuple[str, ...], out: Path) -> None:
+    """Draw one document to a file, without a queue or a service.
+
+    VIEW is a resource, such as binary-cards; `render-trio resources` lists them. Options that are not given have
+    their defaults.
+    """
+    document = render_document(view, **options_given(pairs))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(document.pdf)
+    click.echo(f"{out}: {output.count(document.pages, 'page')}, {len(document.pdf)} bytes", err=True)
+
+
+@click.command()
+@click.argument("view", required=False)
+@as_json
+@report_errors()
+def resources(view: str | None, as_json: bool) -> None:
+    """List the resources, or the options of one (VIEW)."""
+    chosen = list(CATALOGUE.values()) if view is None else [find_resource(view)]
+    output.show_resources(chosen, with_options=view is not None, as_json=as_json)

@@ -1,0 +1,147 @@
+"""The commands that run something until it is stopped: `demo`, `up` and `serve`."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+import trio
+
+from emulator.server import serving
+from emulator.settings import EmulatorSettings
+from emulator.stores.interface import StoreUnavailableError
+from render_trio.cli import output
+from render_trio.cli.demo import Rendered
+from render_trio.cli.demo import run as run_demo
+from render_trio.cli.errors import report_errors
+from render_trio.cli.options import as_json, with_settings
+from render_trio.queue.producer import Received
+from render_trio.service import logs, process
+from render_trio.service.shutdown import Signals
+from render_trio.settings import settings
+from render_trio.settings.settings import Settings
+from resources.registry import CATALOGUE
+
+
+@click.command()
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("out"),
+    show_default=True,
+    help="Folder for the PDFs. It is created if necessary.",
+)
+@click.option("--stay", is_flag=True, help="Keep queue and service running until Ctrl-C, to explore in a browser.")
+@as_json
+@report_errors(OSError, StoreUnavailableError)
+def demo(out: Path, stay: bool, as_json: bool) -> None:
+    """Draw every resource once, through a queue and a service.
+
+    Starts both on free ports, submits one task per resource, writes the PDFs to --out and stops. It needs no
+    configuration and ignores environment variables.
+    """
+    logs.configure("console", "warning")
+    out.mkdir(parents=True, exist_ok=True)  # reports an unusable folder before anything is started
+
+    def stayed(rendered: list[Rendered], address: str, queue_url: str) -> None:
+        bar.close()
+        output.show_rendered(_rows(rendered), as_json)
+        click.echo(_running(address, queue_url), err=as_json)
+
+    with ExitStack() as bar:
+        advance = bar.enter_context(output.progress(len(CATALOGUE), "Drawing"))
+        rendered = trio.run(run_demo, out, lambda _: advance(), stayed if stay else None)
+    if not stay:
+        output.show_rendered(_rows(rendered), as_json)
+    failed = [one.view for one in rendered if not one.received.result.success]
+    if failed:
+        raise click.ClickException(f"could not be drawn: {', '.join(sorted(failed))}")
+
+
+def _rows(rendered: list[Rendered]) -> list[tuple[str, Received, float]]:
+    return [(one.view, one.received, one.seconds) for one in sorted(rendered, key=lambda one: one.view)]
+
+
+def _running(address: str, queue_url: str) -> str:
+    return f"service: {address}\nqueue:   {queue_url}\nPress Ctrl-C to stop both."
+
+
+@click.command()
+@click.option(
+    "--port",
+    default=8080,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port of the service; 0 chooses a free one.",
+)
+@click.option(
+    "--queue-port",
+    default=5052,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port of the queue; 0 chooses a free one.",
+)
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("data"),
+    show_default=True,
+    help="Folder for tasks (queue.sqlite3) and large documents (documents/). It is created if necessary.",
+)
+@report_errors(OSError, StoreUnavailableError)
+def up(port: int, queue_port: int, data: Path) -> None:
+    """Run a queue and a service together, until Ctrl-C.
+
+    Tasks that are left are kept in --data for the next run. All other settings come from environment variables;
+    `render-trio serve --help` lists them. QUEUE_URL, PORT and DOCUMENT_STORE are ignored.
+    """
+    data.mkdir(parents=True, exist_ok=True)
+    store = f"sqlite:///{data / 'queue.sqlite3'}"
+    given = {"port": str(port), "document_store": str(data / "documents")}
+    chosen = settings.read(os.environ, given)
+    logs.configure("console", chosen.log_level)
+    with Signals() as signals:
+        legacy_shapes = os.environ.get("EMULATOR_LEGACY_SHAPES") == "1"
+        queue_settings = EmulatorSettings(port=queue_port, store=store, legacy_shapes=legacy_shapes)
+        trio.run(_run_both, chosen, queue_settings, signals)
+
+
+async def _run_both(chosen: Settings, queue_settings: EmulatorSettings, signals: Signals) -> None:
+    async with trio.open_nursery() as nursery:
+        queue_url = await nursery.start(serving.serve, queue_settings)
+        chosen = dataclasses.replace(chosen, queue_url=queue_url, api_discovery_url="")
+
+        async def run_service(task_status: trio.TaskStatus[str]) -> None:
+            await process.run_until_signal(chosen, signals, task_status=task_status)
+            nursery.cancel_scope.cancel()  # the queue stops last, because the service releases its leases to it
+
+        address = await nursery.start(run_service)
+        click.echo(_running(address, queue_url))
+
+
+@click.command()
+@report_errors(OSError)
+@with_settings
+def serve(chosen: Settings) -> None:
+    """Run the service: lease tasks from a queue, draw them, deliver the results, and serve web pages.
+
+    Every option can also be set by the environment variable of the same name: --task-count by TASK_COUNT. If both are
+    set, the option wins. Times are in seconds and sizes in bytes, unless they have a unit: 250 ms, 2 min, 680 KiB.
+
+    SIGTERM or Ctrl-C stops the service: it leases no more tasks, finishes those in progress within a time limit, and
+    releases the rest. A second signal makes it exit immediately.
+
+    \b
+    Exit codes:
+      0    stopped by a signal
+      1    could not start, or could not recover from a failure; the reason is logged
+      2    wrong usage
+      70   shutdown took longer than SHUTDOWN_SECONDS
+      130  exited immediately, after a second signal
+    """
+    code = process.main(chosen)
+    if code:
+        raise SystemExit(code)
