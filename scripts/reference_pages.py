@@ -17,11 +17,12 @@ from typing import Any
 import click
 import httpx
 import trio
+from structlog.testing import capture_logs
 
 from render_trio import errors
 from render_trio.cli.commands import main
 from render_trio.observation.metrics import Metrics
-from render_trio.service import logs, service
+from render_trio.service import service
 from render_trio.settings import settings
 from resources import drawing
 from resources.drawing.document import Document
@@ -92,8 +93,8 @@ def openapi() -> dict[str, Any]:
             nursery.cancel_scope.cancel()
         return document
 
-    logs.configure("json", "error")
-    return trio.run(fetch)
+    with capture_logs():  # tests call this too: logging must stay as it is
+        return trio.run(fetch)
 
 
 # -- resources
@@ -173,19 +174,18 @@ def _help(command: click.Command) -> str:
 
 
 def _options(command: click.Command, context: click.Context) -> str:
+    parameters = [one for one in command.get_params(context) if isinstance(one, click.Option)]
     of_settings = {setting.field for setting in settings.TABLE}
-    rows, skipped = [], 0
-    for parameter in command.get_params(context):
+    if not of_settings <= {one.name for one in parameters}:
+        of_settings = set()
+    rows = []
+    for parameter in parameters:
         record = parameter.get_help_record(context)
-        if parameter.name in of_settings and len(of_settings & {one.name for one in command.params}) == len(
-            of_settings
-        ):
-            skipped += 1
-        elif record is not None and parameter.name != "help":
+        if record is not None and parameter.name not in of_settings and "--help" not in parameter.opts:
             rows.append((f"`{record[0]}`", _prose(record[1])))
     text = table(("option", "meaning"), rows) if rows else ""
-    if skipped:
-        text = f"It has one option for each of the {skipped} [settings](settings.md).\n\n{text}"
+    if of_settings:
+        text = f"It has one option for each of the {len(of_settings)} [settings](settings.md).\n\n{text}"
     return text
 
 
@@ -251,7 +251,7 @@ def _signature(value: Callable[..., Any]) -> str:
         if one.name != "self"
     ]
     shown = str(signature.replace(parameters=parameters))
-    return re.sub(r"(: |-> )'([^']*)'", r"\1\2", shown)  # annotations are text
+    return re.sub(r"(: |-> )'([^']*)'", r"\1\2", shown)  # annotations are kept as text
 
 
 def _signature_block(name: str, value: Any) -> str:

@@ -26,7 +26,6 @@ from tests.test_architecture import LAYERS
 REFERENCE = ROOT / "docs" / "reference"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-LEVELS = ("debug", "info", "warning", "error", "exception")
 
 
 def reference(name: str) -> str:
@@ -104,19 +103,19 @@ def test_every_exit_code_is_documented() -> None:
     assert {int(row[0]) for row in rows(reference("exit-codes"))} == codes | {usage}
 
 
-def test_every_log_event_is_documented() -> None:
-    events = {
-        str(node.args[0].value)
-        for node in program()
-        if isinstance(node.func, ast.Attribute)
-        and node.func.attr in LEVELS
-        and isinstance(node.func.value, ast.Name)
-        and node.func.value.id == "log"
-        and node.args
-        and isinstance(node.args[0], ast.Constant)
+def test_every_log_event_is_documented_with_its_level_and_fields() -> None:
+    events: dict[str, tuple[str, set[str]]] = {"log lines dropped": ("", {"lines"})}  # written without a logger
+    for node in program():
+        if isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) == "log" and node.args:
+            assert isinstance(node.args[0], ast.Constant), f"an event is not a constant: {ast.unparse(node)}"
+            level, fields = events.setdefault(str(node.args[0].value), (node.func.attr, set()))
+            fields |= {str(keyword.arg) for keyword in node.keywords}
+            assert level == node.func.attr
+    documented = {
+        event.strip("`"): (level, set(re.findall(r"`(\w+)`", fields)))
+        for event, level, fields, _ in rows(reference("log-events"))
     }
-    written_by_hand = {"log lines dropped"}  # when the log itself can't be written
-    assert {row[0].strip("`") for row in rows(reference("log-events"))} == events | written_by_hand
+    assert documented == events
 
 
 def test_every_route_for_operators_is_documented() -> None:
