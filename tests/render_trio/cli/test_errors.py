@@ -14,7 +14,7 @@ import pytest
 import trio
 from click.testing import CliRunner, Result
 
-from render_trio.cli import commands
+from render_trio.cli import drawing
 from render_trio.cli.commands import main
 from render_trio.cli.errors import report_errors
 from render_trio.errors import QueueRefusedError
@@ -191,7 +191,7 @@ def test_a_bug_is_not_reported_as_one_line(bug: Exception, monkeypatch: pytest.M
     def fail(*arguments: object, **options: object) -> None:
         raise bug
 
-    monkeypatch.setattr(commands, "render_document", fail)
+    monkeypatch.setattr(drawing, "render_document", fail)
     result = invoke("render", "grid", "--out", "x.pdf")
     assert result.exception is bug or (isinstance(bug, ExceptionGroup) and isinstance(result.exception, ExceptionGroup))
     assert not isinstance(result.exception, SystemExit)
