@@ -1,4 +1,4 @@
-"""What all tests share: a Redis server, requests made short."""
+"""Fixtures for all tests, and the durations of the suites."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 import redis
 
+from tests.durations import pytest_runtest_logreport, pytest_terminal_summary
 from tests.redis_server import RedisServer
+
+__all__ = ["pytest_runtest_logreport", "pytest_terminal_summary"]
 
 ROOT = Path(__file__).parent.parent
 
