@@ -122,7 +122,7 @@ def test_the_pre_emption_hook_harms_no_stranger(tmp_path: Path) -> None:
         (tmp_path / "pid").write_text(f"{stranger.pid}\n")
         hook = [str(ROOT / "scripts" / "shutdown-script.sh"), str(tmp_path / "pid")]
         ended = subprocess.run(hook, check=False, capture_output=True, text=True)
-        assert (ended.returncode, "left over" in ended.stderr) == (0, True)
+        assert (ended.returncode, "stale" in ended.stderr) == (0, True)
         assert stranger.poll() is None
         stranger.kill()
 
