@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -10,9 +11,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from resources.registry import CATALOGUE
 from tests.conftest import ROOT
+from tests.scripts.lock_files import TEST, pins
 
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 
@@ -42,15 +46,22 @@ def clone(tmp_path: Path) -> Path:
     return folder
 
 
+def installed(python: Path) -> dict[str, Version]:
+    """Return what an environment contains, without what it was made with and our own package."""
+    command = [str(python), "-m", "pip", "list", "--format", "json"]
+    listed = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    found = {str(canonicalize_name(each["name"])): Version(each["version"]) for each in listed}
+    return {name: version for name, version in found.items() if name not in ("pip", "setuptools", "render-trio")}
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_two_commands_work_in_a_fresh_clone(version: str, clone: Path) -> None:
     python = interpreter(version)
     if python is None:
         pytest.skip(f"there is no Python {version}")
-    # pip's resolver may use no version but the locked one: hashes are required of everything that it downloads.
-    kept = ("PATH", "HOME", "LANG", "PIP_CERT", "PIP_FIND_LINKS", "SSL_CERT_FILE", "SSL_CERT_DIR")
-    environment = {name: value for name, value in os.environ.items() if name in kept} | {"PYTHON": python}
+    ours = ("COVERAGE", "PYTEST", "RENDER", "VENV", "VIRTUAL_ENV")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)} | {"PYTHON": python}
     for command in (
         ["./scripts/demo"],
         ["./scripts/test", "tests/scripts", "tests/resources", "tests/test_no_rust.py"],
@@ -59,3 +70,5 @@ def test_the_two_commands_work_in_a_fresh_clone(version: str, clone: Path) -> No
         assert ended.returncode == 0, ended.stdout + ended.stderr
     assert len(list((clone / "out").glob("*.pdf"))) == len(CATALOGUE)
     assert re.search(r"^=+ .*\d+ passed.* =+$", ended.stdout, re.MULTILINE)
+    for name, version_installed in installed(clone / ".venv" / "bin" / "python").items():
+        assert version_installed in {pin.version for pin in pins(TEST)[name]}, name
