@@ -1,14 +1,21 @@
-# The render service and the queue: one image, two commands (serve, emulator).
+# One image with two commands: serve (the render service) and emulator (the queue).
 FROM python:3.11-slim AS build
 WORKDIR /src
+# Wheels only: the image has no compiler.
+ENV PIP_NO_CACHE_DIR=1 PIP_ONLY_BINARY=:all: PYTHON=/venv/bin/python
+RUN python3 -m venv /venv
+# The dependencies are a layer of their own, which is rebuilt only when the lock file changes.
+COPY requirements.lock ./
+COPY scripts/pip-install.sh scripts/
+RUN scripts/pip-install.sh requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY render_trio render_trio
 COPY emulator emulator
 COPY resources resources
 COPY templates templates
 COPY static static
-# Wheels only: no compiler is here, and none is left behind.
-RUN python3 -m venv /venv && /venv/bin/pip install --no-cache-dir --only-binary :all: --no-binary render-trio .
+# The build backend is in the lock file too.
+RUN /venv/bin/pip install --no-deps --no-build-isolation --no-binary render-trio .
 
 FROM python:3.11-slim
 COPY --from=build /venv /venv

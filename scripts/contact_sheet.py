@@ -23,7 +23,7 @@ def first_page(view: str) -> Image.Image:
     request, _ = task_values(view, options)
     pdf = pypdfium2.PdfDocument(produce(request, lambda: None).pdf)
     page = pdf[0]
-    picture = page.render(scale=3 * CELL / max(page.get_size())).to_pil()
+    picture: Image.Image = page.render(scale=3 * CELL / max(page.get_size())).to_pil()
     pdf.close()
     picture.thumbnail((CELL, CELL), Image.Resampling.LANCZOS)
     return picture

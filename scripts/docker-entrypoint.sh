@@ -1,6 +1,6 @@
 #!/bin/sh
-# The container's first process: `serve` (default), `emulator`, or any command of render-trio.
-# exec, so that the container's signals reach the service itself.
+# The first process of the container: serve (default), emulator, or any other command of render-trio.
+# exec: the container's signals must reach the service.
 set -eu
 if [ "$#" -eq 0 ]; then
   set -- serve

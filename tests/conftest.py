@@ -1,4 +1,4 @@
-"""Fixtures for all tests: a shared Redis server."""
+"""Fixtures for all tests: a shared Redis server. Also the durations of the suites."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 import redis
 
+from tests.durations import pytest_runtest_logreport, pytest_terminal_summary
 from tests.redis_server import RedisServer
+
+__all__ = ["pytest_runtest_logreport", "pytest_terminal_summary"]
 
 ROOT = Path(__file__).parent.parent
 collect_ignore = ["plugin"]  # a package of its own, whose tests need it installed: tests/acceptance/test_plugin.py

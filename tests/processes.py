@@ -34,9 +34,13 @@ class Running:
         return self.process.wait(seconds)
 
 
+# COVERAGE_PROCESS_CONFIG: coverage measures child processes too.
+INHERITED = ("PATH", "HOME", "LANG", "VIRTUAL_ENV", "COVERAGE_PROCESS_CONFIG")
+
+
 def environment(**settings: str | int) -> dict[str, str]:
     """Return an environment with these settings, and none of those of the test run."""
-    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "VIRTUAL_ENV")}
+    kept = {name: value for name, value in os.environ.items() if name in INHERITED}
     return kept | {name: str(value) for name, value in settings.items()}
 
 

@@ -124,7 +124,7 @@ def test_the_pre_emption_hook_signals_no_other_process(tmp_path: Path) -> None:
         hook = [str(ROOT / "scripts" / "shutdown-script.sh"), str(tmp_path / "pid")]
         ended = subprocess.run(hook, check=False, capture_output=True, text=True)
         assert ended.returncode == 0, ended.stderr
-        assert re.search("left over|stale", ended.stderr)
+        assert "stale" in ended.stderr
         assert other.poll() is None
         other.kill()
 
