@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.checkout import copy_checkout
 from tests.conftest import ROOT
 
 ENTRYPOINT = ROOT / "scripts" / "docker-entrypoint.sh"
@@ -22,15 +23,7 @@ ENTRYPOINT = ROOT / "scripts" / "docker-entrypoint.sh"
 def unpacked_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the wheel from the files in git, and unpack it as an installer does."""
     folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
-    source.mkdir()
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, check=True
-    ).stdout
-    for name in listed.decode().split("\0"):
-        if name and (ROOT / name).is_file():
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            (source / name).write_bytes((ROOT / name).read_bytes())
+    source = copy_checkout(folder / "source")
     command = [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(source)]
     subprocess.run(command, check=True, capture_output=True)
     (wheel,) = folder.glob("*.whl")

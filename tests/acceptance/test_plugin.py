@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.checkout import copy_checkout
 from tests.conftest import ROOT
 from tests.processes import Running, environment, queue, render_trio, start_service
 
@@ -103,13 +104,7 @@ def build_wheel(source: Path, folder: Path) -> Path:
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A new environment: the locked dependencies, our wheel and the plug-in's, installed by pip. Returns its bin."""
     folder = tmp_path_factory.mktemp("fresh")
-    tracked = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, check=True, text=True
-    ).stdout.split("\0")
-    for name in filter(None, tracked):
-        if (ROOT / name).is_file():
-            (folder / "source" / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / "source" / name)
+    source = copy_checkout(folder / "source")
     subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
     python = folder / "venv" / "bin" / "python"
     installed = subprocess.run(
@@ -120,8 +115,8 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text=True,
     )
     assert installed.returncode == 0, installed.stderr
-    for name, source in (("ours", folder / "source"), ("plugin", folder / "source" / "tests" / "plugin")):
-        wheel = build_wheel(source, folder / name)
+    for name, project in (("ours", source), ("plugin", source / "tests" / "plugin")):
+        wheel = build_wheel(project, folder / name)
         subprocess.run([str(python), "-m", "pip", "install", "--quiet", "--no-deps", str(wheel)], check=True)
     return python.parent
 

@@ -15,10 +15,11 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from resources.registry import CATALOGUE
-from tests.conftest import ROOT
+from tests.checkout import copy_checkout
 from tests.scripts.lock_files import TEST, pins
 
-VERSIONS = ("3.11", "3.12", "3.13", "3.14")
+REQUIRED = ("3.11", "3.12", "3.13")
+OPTIONAL = ("3.14",)  # tested where it is installed
 
 
 def interpreter(version: str) -> str | None:
@@ -33,14 +34,7 @@ def interpreter(version: str) -> str | None:
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """A repository of its own with the files that git tracks, or would track, here."""
-    folder = tmp_path / "clone"
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, check=True
-    ).stdout
-    for name in listed.decode().split("\0"):
-        if name and (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
+    folder = copy_checkout(tmp_path / "clone")
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
     subprocess.run(["git", "add", "--all"], cwd=folder, check=True)
     return folder
@@ -55,11 +49,10 @@ def installed(python: Path) -> dict[str, Version]:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", [*REQUIRED, *filter(interpreter, OPTIONAL)])
 def test_the_two_commands_work_in_a_fresh_clone(version: str, clone: Path) -> None:
     python = interpreter(version)
-    if python is None:
-        pytest.skip(f"there is no Python {version}")
+    assert python is not None, f"Python {version} is missing: install it, for example with pyenv install {version}"
     ours = ("COVERAGE", "PYTEST", "RENDER", "VENV", "VIRTUAL_ENV")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)} | {"PYTHON": python}
     for command in (
