@@ -17,8 +17,8 @@ from emulator.stores.opening import open_store
 from tests.processes import queue
 from tests.redis_server import RedisServer
 
-# Run the long version after changing how a store writes: RENDER_TRIO_LONG_TESTS=1.
-INSERTS = 10_000 if os.environ.get("RENDER_TRIO_LONG_TESTS") == "1" else 1_500
+# Run the long version after changing how a store writes: LONG_TESTS=1.
+INSERTS = 10_000 if os.environ.get("LONG_TESTS") == "1" else 1_500
 CLIENTS = 4
 TASKS = "/taskqueue/v1beta2/projects/p/taskqueues/kept/tasks"
 KEY = QueueKey("p", "kept")

@@ -16,8 +16,8 @@ from emulator.stores.interface import SECOND, LeaseOrder, NewTask, QueueKey, Sto
 from emulator.stores.opening import open_store
 from tests.contracts.store_model import REFUSALS, ModelTask, Moment, StoreModel
 
-# After changing a store operation, run the long version: RENDER_TRIO_LONG_TESTS=1.
-EXAMPLES = 400 if os.environ.get("RENDER_TRIO_LONG_TESTS") == "1" else 20
+# After changing a store operation, run the long version: LONG_TESTS=1.
+EXAMPLES = 400 if os.environ.get("LONG_TESTS") == "1" else 20
 STEPS = 40
 QUEUE = QueueKey("project", "machine")
 ELAPSED = 9 * SECOND  # limit for one example, because times in the model are multiples of ten seconds
