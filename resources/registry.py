@@ -158,7 +158,17 @@ def _recorded(plugin: str) -> Iterator[None]:
     except PluginError as error:
         _problems.append(Problem(plugin, str(error)))
     except Exception as error:
-        _problems.append(Problem(plugin, f"{type(error).__name__}: {error}", traceback.format_exc()))
+        _problems.append(Problem(plugin, f"{type(error).__name__}: {error}", _traceback_of(error)))
+
+
+def _traceback_of(error: Exception) -> str:
+    """Return the traceback of an exception without the frames of the import system and of this module."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename != __file__ and "importlib" not in frame.filename
+    ]
+    return "".join([*traceback.format_list(frames), *traceback.format_exception_only(error)])
 
 
 def _several(found: object) -> Iterable[object]:

@@ -98,6 +98,8 @@ def test_a_broken_plug_in_is_reported_by_name_and_left_out(text: str, message: s
     (problem,) = problems()
     assert str(problem).startswith(f"plug-in {tmp_path.name} (broken): ")
     assert message in problem.message
+    assert "importlib" not in problem.details
+    assert "registry.py" not in problem.details
     assert dict(CATALOGUE) == before | {"whole": CATALOGUE["whole"]}
 
 
