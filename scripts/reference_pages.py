@@ -26,6 +26,7 @@ from render_trio.service import service
 from render_trio.settings import settings
 from resources import drawing
 from resources.drawing.document import Document
+from resources.drawing.text_sheet import set_sheet
 from resources.options import Option
 from resources.registry import CATALOGUE, ORIGINS
 from resources.resource import Resource
@@ -223,13 +224,18 @@ def vocabulary() -> str:
     for described in (drawing.Surface, Document, drawing.Box, drawing.Path, drawing.Stroke):
         parts.append(f"## {described.__name__}\n\n{_docstring(described.__doc__)}")
         parts += [f"- {item}" for item in _members(described)]
+    parts.append(f"## Text sheets\n\n- **`set_sheet{_signature(set_sheet)}`**: {_inline(set_sheet.__doc__)}")
     parts.append("## Colours\n\n" + table(("name", "value"), _constants(str)))
     parts.append("## Strokes\n\n" + table(("name", "colour", "width, mm", "dashes and gaps, mm"), _strokes()))
     return "\n\n".join(parts)
 
 
 def _members(described: type) -> Iterator[str]:
-    for name, value in vars(described).items():
+    """Yield what a class offers, with what it inherits: an author doesn't care which class defines it."""
+    members: dict[str, Any] = {}
+    for ancestor in described.__mro__[:-1]:
+        members = {**members, **{name: value for name, value in vars(ancestor).items() if name not in members}}
+    for name, value in members.items():
         if name.startswith("_"):
             continue
         if isinstance(value, property):
