@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from importlib.util import find_spec
@@ -287,7 +288,11 @@ def _docstring(text: str | None) -> str:
         if paragraph.startswith(">>>"):
             parts.append(f"```pycon\n{paragraph}\n```")
         elif paragraph.startswith("    "):
-            parts.append(f"```text\n{inspect.cleandoc(paragraph)}\n```")
+            example = textwrap.dedent(paragraph)
+            if parts and parts[-1].startswith("```text"):  # an empty line within the example
+                parts[-1] = f"{parts[-1][:-3]}\n{example}\n```"
+            else:
+                parts.append(f"```text\n{example}\n```")
         else:
             parts.append("\n".join(_listed(paragraph)))
     return "\n\n".join(parts)

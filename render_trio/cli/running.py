@@ -96,7 +96,8 @@ def up(port: int, queue_port: int, data: Path) -> None:
     """Run a queue and a service together, until Ctrl-C.
 
     Tasks that are left are kept in --data for the next run. All other settings come from environment variables;
-    `render-trio serve --help` lists them. QUEUE_URL, PORT and DOCUMENT_STORE are ignored.
+    `render-trio serve --help` lists them. QUEUE_URL, PORT, DOCUMENT_STORE and LOG_FORMAT are
+    ignored.
     """
     data.mkdir(parents=True, exist_ok=True)
     store = f"sqlite:///{data / 'queue.sqlite3'}"

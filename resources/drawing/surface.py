@@ -45,8 +45,12 @@ class Surface(Writing):
     translate, language, ink_saver: those of the document. Pass texts through `translate` before drawing them.
 
     Colours are "#rrggbb"; a method raises ValueError for any other notation. Where a method takes `fill` and `stroke`,
-    None leaves it out. The size of text is the height of an em in mm (1 mm = 2.83 pt). Methods that write or measure
-    text raise MissingCharacterError for a character that no font of the role has.
+    None leaves it out.
+
+    The size of text is the height of an em in mm (1 mm = 2.83 pt). `role` is the kind of text: hand (friendly, for
+    headings and numbers), body, strong (bold body) or plain. `align` is left, centre or right. `text`, `heading` and
+    `paragraph` make a text that is too large smaller, down to 1.6 mm, and raise TextDoesNotFitError if that is not
+    enough. Methods that write or measure text raise MissingCharacterError for a character that no font of the role has.
     """
 
     __slots__ = ("ink_saver",)
