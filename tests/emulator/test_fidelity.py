@@ -139,7 +139,7 @@ async def test_a_deletion_can_require_a_lease(client: httpx.AsyncClient) -> None
     (task,) = (await lease(client))["items"]
     other = str(int(task["leaseTimestamp"]) + 1)
     refused = await client.delete(f"{TASKS}/one", headers={"If-Match": f'"{other}"'})
-    assert (refused.status_code, error_of(refused)["errors"][0]["reason"]) == (412, "conditionNotMet")
+    assert (refused.status_code, error_of(refused)["reason"]) == (412, "conditionNotMet")
     assert (await client.delete(f"{TASKS}/one", headers={"If-Match": task["leaseTimestamp"]})).status_code == 400
     assert (await client.get(f"{TASKS}/one")).status_code == 200
     deleted = await client.delete(f"{TASKS}/one", headers={"If-Match": f'"{task["leaseTimestamp"]}"'})
