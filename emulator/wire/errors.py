@@ -24,6 +24,7 @@ REASONS = {
     411: "required",
     413: "uploadTooLarge",
     414: "uriTooLong",
+    415: "unsupportedMediaType",
     429: "rateLimitExceeded",
     431: "headersTooLarge",
 }
@@ -40,6 +41,7 @@ STATUSES = {
     411: "INVALID_ARGUMENT",
     413: "INVALID_ARGUMENT",
     414: "INVALID_ARGUMENT",
+    415: "INVALID_ARGUMENT",
     429: "RESOURCE_EXHAUSTED",
     431: "INVALID_ARGUMENT",
     503: "UNAVAILABLE",
