@@ -59,12 +59,13 @@ async def _read(receive: Receive, max_bytes: int) -> bytes:
 
 
 def uncompressed(body: bytes, encoding: str, max_bytes: int) -> bytes:
-    """Return the body without its Content-Encoding. Never decompresses more than `max_bytes` + 1 bytes.
+    """Return the body without its Content-Encoding, which means nothing if there is no body.
 
-    Raises ApiError: 400 if the data is damaged, 413 if it is too large, 415 for an encoding other than gzip.
+    Never decompresses more than `max_bytes` + 1 bytes. Raises ApiError: 400 if the data is damaged, 413 if it is too
+    large, 415 for an encoding other than gzip.
     """
     encoding = encoding.strip().lower()
-    if encoding in ("", "identity"):
+    if not body or encoding in ("", "identity"):
         return body
     if encoding not in GZIP:
         message = f"Content-Encoding is {shown(encoding)}; allowed: gzip, identity"

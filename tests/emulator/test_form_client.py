@@ -1,7 +1,7 @@
 """The requests of AppScale's test suite: JSON and forms with the content type of a form, and integers with a fraction.
 
-Its HTTP library sends every body as `application/x-www-form-urlencoded` unless another type is set. Two of its expectations
-are not met, on purpose: a delete returns 204, and the standard Base64 alphabet is accepted.
+Its HTTP library sends every body as `application/x-www-form-urlencoded` unless another type is set. Two of its
+expectations are not met, on purpose: a delete returns 204, and the standard Base64 alphabet is accepted.
 """
 
 from __future__ import annotations

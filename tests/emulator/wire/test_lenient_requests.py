@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import gzip
 import json
 import zlib
@@ -10,10 +12,13 @@ from typing import Any
 import httpx
 import pytest
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
 
 from emulator.wire.batches import BATCH_BYTES
 from emulator.wire.bodies import GZIP_MEMBERS
-from emulator.wire.parameters import BODY_BYTES, whole_number
+from emulator.wire.errors import ApiError
+from emulator.wire.parameters import BODY_BYTES, payload_of, whole_number
 from tests.emulator.server.running import CLOUD, PAYLOAD, TASKS, error_of, insert
 
 FORM = {"numTasks": "10", "leaseSecs": "60"}
@@ -160,6 +165,23 @@ async def test_a_payload_that_no_decoder_reads_is_refused(client: httpx.AsyncCli
     assert (refused.status_code, error_of(refused)["location"]) == (400, "payloadBase64")
 
 
+@given(st.text("ABCDgwxyz019+/-_=\n ", max_size=24))
+def test_whatever_payload_is_accepted_can_be_decoded_strictly(text: str) -> None:
+    try:
+        stored = payload_of(text, "payload")
+    except ApiError:
+        return
+    digits = stored.rstrip("=").replace("-", "+").replace("_", "/")
+    content = binascii.a2b_base64(digits + "=" * (-len(digits) % 4), strict_mode=True)
+    assert base64.b64encode(content).decode().rstrip("=") == digits  # the unused bits are 0
+    assert len(stored) - len(digits) in (0, -len(digits) % 4)
+    assert not (set("+/") & set(stored) and set("-_") & set(stored))
+    # The bytes are those that a lenient decoder returns for the text that was sent.
+    sent = "".join(text.split()).rstrip("=").replace("-", "+").replace("_", "/")
+    assert content == base64.b64decode(sent + "=" * (-len(sent) % 4))
+    assert payload_of(stored, "payload") == stored
+
+
 BODY = json.dumps({"id": "one", "payloadBase64": PAYLOAD}).encode()
 
 
@@ -168,6 +190,12 @@ async def test_a_body_may_be_compressed_with_gzip(client: httpx.AsyncClient, enc
     content = gzip.compress(BODY[:5]) + gzip.compress(BODY[5:]) if "gzip" in encoding.lower() else BODY
     response = await client.post(TASKS, content=content, headers={"Content-Encoding": encoding})
     assert response.json()["id"] == "one"
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br"])
+async def test_an_encoding_without_a_body_means_nothing(client: httpx.AsyncClient, encoding: str) -> None:
+    assert (await client.get(TASKS, headers={"Content-Encoding": encoding})).status_code == 200
+    assert (await client.post(f"{TASKS}/lease", params=FORM, headers={"Content-Encoding": encoding})).status_code == 200
 
 
 @pytest.mark.parametrize("encoding", ["deflate", "br", "gzip, gzip", "zstd", "é"])
@@ -181,7 +209,7 @@ async def test_other_encodings_are_refused(client: httpx.AsyncClient, path: str,
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{}", gzip.compress(BODY)[:-9], gzip.compress(BODY) + b"{}", zlib.compress(BODY), gzip.compress(b"") * 11],
+    [b"{}", gzip.compress(BODY)[:-9], gzip.compress(BODY) + b"{}", zlib.compress(BODY), gzip.compress(b"") * 11],
 )
 async def test_damaged_gzip_data_is_refused(client: httpx.AsyncClient, content: bytes) -> None:
     assert GZIP_MEMBERS < 11
