@@ -17,6 +17,7 @@ import trio
 from googleapiclient.errors import HttpError
 
 from emulator.wire.parameters import LEASE_REPLY_BYTES
+from render_trio.queue.task_queue.client import TaskQueue
 from tests.emulator.server.running import PAYLOAD, emulator
 from tests.emulator.test_published_client import build
 from tests.redis_server import RedisServer
@@ -157,6 +158,23 @@ async def test_a_complete_task_can_be_sent_back(store: str) -> None:
         for reply in (task, updated.json(), (await client.get(f"{TASKS}/{task['id']}")).json()):
             assert reply.keys() == complete
             assert isinstance(reply["leaseTimestamp"], int)
+
+
+async def test_the_render_service_works_with_the_legacy_formats(store: str) -> None:
+    async with emulator(store, legacy_shapes=True) as client:
+        queue = TaskQueue(str(client.base_url), READ, QUEUE, timeout=20)
+        await queue.insert("one", PAYLOAD, "task")
+        (task,) = (await queue.lease(10, 60)).tasks
+        assert (task.id, task.payload, task.retry_count) == ("one", PAYLOAD, 0)
+        renewed = await queue.renew(task, 120)
+        assert renewed.lease_us > task.lease_us
+        found = await queue.get("one")
+        assert found is not None
+        assert found.tag == "task"
+        assert (await queue.stats()).total == 1
+        await queue.delete("one")
+        assert (await queue.lease(10, 60)).tasks == ()
+        await queue.aclose()
 
 
 async def test_a_list_with_payloads_has_a_limited_size(store: str) -> None:
