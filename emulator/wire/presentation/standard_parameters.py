@@ -14,18 +14,19 @@ from emulator.wire.parameters import flag
 
 FORMATS = {"json": False, "json;enum-encoding=name": False, "json;enum-encoding=int": True}
 ERROR_FORMATS: Mapping[str, ErrorStyle] = {"1": by_reason, "2": by_status}
+_JSONP = "JSONP lets pages of other sites read replies; omit it, and send the request without a browser"
+# Ignoring these would execute another request than the client intended, or expose replies. Those with `$` are
+# instructions for Google's gateways; without `$`, their names mean nothing.
 REFUSED = {
-    "callback": "JSONP lets pages of other sites read replies; send the request without a browser, and omit callback",
-    "httpMethod": "send the method itself, or a POST with the header X-HTTP-Method-Override",
-    "httpHeaders": "send the headers themselves",
-    "req": "send the body as the body",
-    "ct": "send the body as the body, with the header Content-Type",
+    "callback": _JSONP,
+    "$callback": _JSONP,
+    "$httpMethod": "send the method itself, or a POST with the header X-HTTP-Method-Override",
+    "$httpHeaders": "send the headers themselves",
+    "$req": "send the body as the body",
+    "$ct": "send the body as the body, with the header Content-Type",
 }
-ALLOWED_NAMES = ("alt", "fields", "prettyPrint", "pp", "xgafv", ".xgafv")
-# `httpMethod` and the others that a gateway interprets exist only with `$`; without it, they mean nothing.
-_NAMES = frozenset(
-    [*ALLOWED_NAMES, *(f"${name}" for name in ALLOWED_NAMES), "callback", *(f"${name}" for name in REFUSED)]
-)
+_READ = ("alt", "fields", "prettyPrint", "pp", "xgafv", ".xgafv")
+_NAMES = frozenset([*REFUSED, *_READ, *(f"${name}" for name in _READ)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +49,9 @@ def presentation(query: Mapping[str, str]) -> Presentation:
     """Return the presentation that the query requests. Raises ApiError."""
     if _NAMES.isdisjoint(query):
         return DEFAULT
-    for name, advice in REFUSED.items():
-        for written in ("callback", "$callback") if name == "callback" else (f"${name}",):
-            if written in query:
-                raise ApiError(400, f"{written} is not supported: {advice}", "invalidParameter", written)
+    for name in query:
+        if name in REFUSED:
+            raise ApiError(400, f"{name} is not supported: {REFUSED[name]}", "invalidParameter", name)
     wanted = _value(query, "alt", "json").lower().replace(" ", "")
     if wanted not in FORMATS:
         raise invalid("alt", _value(query, "alt", "json"), ", ".join(FORMATS))

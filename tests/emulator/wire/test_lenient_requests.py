@@ -192,6 +192,14 @@ async def test_a_body_may_be_compressed_with_gzip(client: httpx.AsyncClient, enc
     assert response.json()["id"] == "one"
 
 
+async def test_the_form_of_a_page_may_be_compressed(client: httpx.AsyncClient) -> None:
+    await insert(client, id="one")
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/x-www-form-urlencoded"}
+    content = gzip.compress(b"verb=purge&sure=yes")
+    assert (await client.post("/queues/shop/print", content=content, headers=headers)).status_code == 303
+    assert (await client.get(TASKS)).json() == {"kind": "taskqueues#tasks"}
+
+
 @pytest.mark.parametrize("encoding", ["gzip", "br"])
 async def test_an_encoding_without_a_body_means_nothing(client: httpx.AsyncClient, encoding: str) -> None:
     assert (await client.get(TASKS, headers={"Content-Encoding": encoding})).status_code == 200
