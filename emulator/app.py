@@ -41,4 +41,8 @@ def create_app(
     routes.add(discovery.discovery_routes(loaded))
     routes.add(batches.routes(dispatcher.answer))
     routes.add(operations.routes(service))
-    return asgi_app(dispatcher, cast(Asgi, create_pages(service)), lambda call: access.check(call, Need.MANAGE))
+    return asgi_app(
+        dispatcher,
+        cast(Asgi, create_pages(service, [api.document for api in loaded])),
+        lambda call: access.check(call, Need.MANAGE),
+    )

@@ -189,7 +189,7 @@ def _lease_order(query: Mapping[str, str], retry_limit: int | None) -> LeaseOrde
 
 def _check_queue_name(body: Mapping[str, Any], queue: QueueKey, *, is_required: bool = False) -> None:
     """Raise ApiError if queueName in the body, in short or full form, is not the queue in the path."""
-    name = body.get("queueName")
+    name = body.get("queueName") or None  # an empty name counts as missing
     if name is None and not is_required:
         return
     allowed = f"{queue.name!r}, the queue in the path"

@@ -1,4 +1,6 @@
-"""The web pages: queues, tasks, dead letters, and forms to operate on them. They work without JavaScript.
+"""The web pages: queues, tasks, dead letters, and forms to operate on them; and the APIs' methods, to try them.
+
+They work without JavaScript; only sending a request from the page Try it needs it.
 
 Viewing a page leases nothing. Changes are made by POSTing a form. wire/asgi.py has already checked that the caller
 may see the pages, and has refused forms sent by a page of another site.
@@ -6,9 +8,10 @@ may see the pages, and has refused forms sent by a page of another site.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from quart import Response, redirect, render_template, request
 from quart_trio import QuartTrio
@@ -16,6 +19,7 @@ from werkzeug.exceptions import HTTPException
 
 from emulator.pages.operations import waited_seconds
 from emulator.pages.task_rows import duration, task_row
+from emulator.pages.try_it import ApiMethods, Document, Method, api_methods
 from emulator.queues.queue_service import QueueService
 from emulator.stores.interface import SECOND, QueueKey, StoreUnavailableError
 from emulator.wire import parameters
@@ -25,9 +29,10 @@ from emulator.wire.paging import page_start, page_token
 FOLDER = Path(__file__).parent
 PAGE_TASKS = 25
 PAGE_DEAD_LETTERS = 25
+POLICY = "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+SCRIPTED_POLICY = f"{POLICY}; script-src 'self'; connect-src 'self'"  # of the one page with a script
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; "
-    "base-uri 'none'",
+    "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",  # without a referrer, the Origin header of a form would be null
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -35,8 +40,8 @@ HEADERS = {
 }
 
 
-def create_pages(service: QueueService) -> QuartTrio:
-    """Return the application that serves the pages."""
+def create_pages(service: QueueService, documents: Sequence[Document] = ()) -> QuartTrio:
+    """Return the application that serves the pages; `documents` are the discovery documents for the page Try it."""
     app = QuartTrio(
         "emulator",
         static_folder=str(FOLDER / "static"),
@@ -64,8 +69,38 @@ def create_pages(service: QueueService) -> QuartTrio:
         await _act(service, key, form.get("verb", ""), form.get("task", ""), sure=form.get("sure") == "yes")
         return redirect(f"/queues/{key.project}/{key.name}" if form.get("back") != "queues" else "/", 303)
 
+    _add_try_it(app, api_methods(documents))
     _add_headers_and_error_pages(app)
     return app
+
+
+def _add_try_it(app: QuartTrio, apis: list[ApiMethods]) -> None:
+    known = {method.id: method for api in apis for group in api.groups for method in group.methods}
+
+    async def page(method: Method | None) -> Response:
+        """Return the page; `project` and `queue` in its query are filled in."""
+        project, queue = request.args.get("project", ""), request.args.get("queue", "")
+        given = {
+            "project": project,
+            "projectsId": project,
+            "taskqueue": queue,
+            "queuesId": queue,
+            "locationsId": "here",
+        }
+        query = f"?{urlencode({'project': project, 'queue': queue})}" if project or queue else ""
+        root = request.host_url.rstrip("/")
+        content = await render_template("try_it.html", apis=apis, method=method, given=given, query=query, root=root)
+        return Response(content, headers={"Content-Security-Policy": SCRIPTED_POLICY})
+
+    @app.get("/try")
+    async def methods() -> Response:
+        return await page(None)
+
+    @app.get("/try/<method_id>")
+    async def method(method_id: str) -> Response:
+        if method_id not in known:
+            raise ApiError(404, f"method {method_id[:80]} does not exist; the page /try lists all methods")
+        return await page(known[method_id])
 
 
 async def _show_queue(service: QueueService, key: QueueKey) -> str:
@@ -117,7 +152,8 @@ def _add_headers_and_error_pages(app: QuartTrio) -> None:
 
     @app.after_request
     async def secure(response: Response) -> Response:
-        response.headers.update(HEADERS)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
         return response
 
     async def page(status: int, message: str) -> tuple[str, int]:

@@ -24,7 +24,7 @@ from emulator.wire.parameters import BODY_BYTES
 TARGET_CHARACTERS = 16 * 1024
 HEAD_BYTES = 24 * 1024
 FORM_BYTES = 16 * 1024  # the forms of the pages send a few words
-PAGE_PATHS = re.compile(r"/|/queues/.*|/static/.*", re.ASCII)
+PAGE_PATHS = re.compile(r"/|/queues/.*|/try(/.*)?|/static/.*", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,255}(:[0-9]{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:[0-9]{1,5})?", re.ASCII)
 
 

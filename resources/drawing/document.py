@@ -9,6 +9,7 @@ import io
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 from reportlab.pdfgen.canvas import Canvas
@@ -17,7 +18,7 @@ from resources.content import artwork, text_sheets
 from resources.content.text_sheets import Block
 from resources.drawing import fonts
 from resources.drawing.box import Box
-from resources.drawing.frame import frame
+from resources.drawing.frame import Frame, frame
 from resources.drawing.ink import Ink
 from resources.drawing.lettering import Typesetter
 from resources.drawing.paper import MARGIN_LEFT, MARGIN_TOP, POINTS_PER_MM, Flip, Paper
@@ -39,7 +40,6 @@ class Document:
     language, translate: the document's language (a BCP 47 tag), and the function that translates a text into it.
     pages, has_backs, varies: so far, how many pages were drawn, whether any is a back page, and whether a copy has
     used random numbers.
-    warnings: what could not be drawn as the request asked.
     """
 
     def __init__(
@@ -80,12 +80,7 @@ class Document:
         self._canvas.setProducer(PRODUCER)
         self.typesetter = Typesetter(font_set, self._canvas)
         self._symbols: dict[str, Symbol] = {}
-        self._page_frame = frame(request, paper, self.translate)
-        self.warnings: tuple[RequestWarning, ...] = self._page_frame.warnings
-        left, top, right, bottom = (length * POINTS_PER_MM for length in self._page_frame.link_area)
-        height = self.paper.height * POINTS_PER_MM
         self._link = request.link
-        self._link_corners = (left, height - bottom, right, height - top)
         self._random: random.Random | None = None
         self._copy = 0
         self.varies = False
@@ -102,6 +97,21 @@ class Document:
         if self._random is None:
             self._random = random.Random(f"{self.request.seed}:{self._copy}")
         return self._random
+
+    @cached_property
+    def _page_frame(self) -> Frame:
+        return frame(self.request, self.paper, self.translate)
+
+    @cached_property
+    def _link_corners(self) -> tuple[float, float, float, float]:
+        left, top, right, bottom = (length * POINTS_PER_MM for length in self._page_frame.link_area)
+        height = self.paper.height * POINTS_PER_MM
+        return left, height - bottom, right, height - top
+
+    @property
+    def warnings(self) -> tuple[RequestWarning, ...]:
+        """What can't be drawn as the request asked."""
+        return self._page_frame.warnings
 
     @contextmanager
     def page(self, *, back: bool = False) -> Iterator[Surface]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import re
 from dataclasses import dataclass, field
@@ -63,7 +64,10 @@ class Sender:
         self._connection.endheaders(sent.body)
         reply = self._connection.getresponse()
         streams = reply.headers.get_content_type() == STREAM and reply.status == 200
-        answer = Answer(reply.status, reply.headers, b"" if streams else reply.read())
+        body = b"" if streams else reply.read()
+        if reply.headers["Content-Encoding"] == "gzip" and body:
+            body = gzip.decompress(body)
+        answer = Answer(reply.status, reply.headers, body)
         if streams:
             self._connection.close()
         return answer
