@@ -13,12 +13,26 @@ from dataclasses import dataclass, field
 
 Value = str | int | bool
 
+MAX_DECIMAL_BITS = 1000  # of an integer that is written in decimal
 SHOWN_CHARACTERS = 40  # of a wrong value: enough to recognise it, too little to flood a log
+
+
+def decimal(number: float) -> str:
+    """Return a number as text. Python refuses to write integers of over 4,300 digits; those are in hexadecimal."""
+    return hex(number) if isinstance(number, int) and number.bit_length() > MAX_DECIMAL_BITS else str(number)
 
 
 def shortened(value: object) -> str:
     """Return `value` as an error message shows it: quoted, at most 40 characters of it."""
-    text = repr(value[: SHOWN_CHARACTERS + 1]) if isinstance(value, str) else repr(value)
+    if isinstance(value, str):
+        text = repr(value[: SHOWN_CHARACTERS + 1])
+    elif isinstance(value, int | float):
+        text = decimal(value)
+    else:
+        try:
+            text = repr(value)
+        except ValueError:  # such an integer inside a list or an object
+            text = f"a {type(value).__name__}"
     return text if len(text) <= SHOWN_CHARACTERS + 2 else f"{text[:SHOWN_CHARACTERS]}…"
 
 
@@ -33,11 +47,16 @@ class OptionError(ValueError):
 
 
 def _text_of(value: object) -> str | None:
-    """Return a value from outside as text: yes/no for booleans, digits for numbers. None if it can't be one."""
+    """Return a value from outside as text: yes/no for booleans, digits for numbers. None if it can't be one.
+
+    JSON has one type of number, so a whole number may have been written as 2.0.
+    """
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        value = int(value)
     if isinstance(value, int):
-        return str(value)
+        return decimal(value)
     if isinstance(value, str) and len(value) <= SHOWN_CHARACTERS:
         return {"true": "yes", "false": "no"}.get(value.strip().lower(), value.strip())
     return None

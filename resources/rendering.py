@@ -9,7 +9,7 @@ from resources.drawing import fonts
 from resources.drawing.document import Document
 from resources.drawing.paper import Flip
 from resources.registry import CATALOGUE
-from resources.request import Request
+from resources.request import Request, RequestWarning
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class Drawn:
     size: width and height of a page, pt.
     flip: the edge over which the paper is turned, or None if there are no back pages.
     varies: whether another seed gives another document.
+    warnings: what could not be drawn as the request asked.
     """
 
     pdf: bytes
@@ -34,6 +35,7 @@ class Drawn:
     size: tuple[float, float]
     flip: Flip | None
     varies: bool = False
+    warnings: tuple[RequestWarning, ...] = ()
 
 
 def render(request: Request, checkpoint: Callable[[], None]) -> Drawn:
@@ -63,4 +65,5 @@ def render(request: Request, checkpoint: Callable[[], None]) -> Drawn:
             size=paper.points,
             flip=resource.flip if document.has_backs else None,
             varies=document.varies,
+            warnings=document.warnings,
         )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
 
 from resources.options import Choices
 
@@ -14,11 +17,33 @@ RESERVED_KEYS = frozenset(
         *("v", "q", "new_numbers", "download"),  # of the web's own addresses and forms
     }
 )
+FILENAME_BYTES = 255  # what ext4, APFS and NTFS allow
+SUFFIX = ".pdf"
+# Windows opens a device instead of a file with one of these names, whatever its suffix.
+DEVICE_NAMES = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|\s*$)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestWarning:
+    """A difference between a document and what its task asked for: a code for programs, a message for people.
+
+    field: the key of the task, or "" if it concerns no single one.
+
+    Codes: unknown_option (a key was ignored), ignored (a value can't be used), undrawable (characters were replaced),
+    not_shaped (letters that should be joined are drawn side by side), truncated (a text was cut off).
+    """
+
+    code: str
+    field: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The document to draw, every value checked. Equal requests give equal bytes."""
+    """The document to draw, every value checked. Equal requests give equal bytes.
+
+    `url` is an http(s) address or any other text. `filename` is the file name that a producer chose, or "".
+    """
 
     view: str
     name: str
@@ -30,3 +55,67 @@ class Request:
     ink_saver: bool
     language: str
     choices: Choices
+    filename: str = ""
+
+    @property
+    def link(self) -> str:
+        """The address that `url` links to, in ASCII; "" if it is some other text."""
+        return _link(self.url)
+
+    def task_values(self) -> dict[str, object]:
+        """Return the keys and values of a task for this document, with its seed, so that it is drawn the same again."""
+        values: dict[str, object] = {
+            "resource_slug": self.view.replace("_", "-"),
+            "resource_name": self.name,
+            "resource_view": self.view,
+            "url": self.url,
+            "header_text": self.header_text,
+            "copies": self.copies,
+            "paper_size": self.paper_size,
+            "ink_saver": self.ink_saver,
+            "language": self.language,
+            **dict(self.choices),
+        }
+        return values | {key: value for key, value in (("seed", self.seed), ("filename", self.filename)) if value}
+
+
+def safe_filename(text: str, *, keep: str = "") -> str:
+    """Return a file name that every common file system accepts, made from any text: at most FILENAME_BYTES of UTF-8.
+
+    `text` is cut where it is too long, `keep` is not: it follows the text, and the suffix `.pdf` follows both. The
+    result contains no separator, control or format character, doesn't begin with a dot or a dash, and is no device of
+    Windows. Returns "" if nothing of the text and of `keep` remains.
+    """
+    space = FILENAME_BYTES - len(SUFFIX)
+    stem, tail = _harmless(text).lstrip(" .-~"), _cut(_harmless(keep), space)
+    if not tail and stem.lower().endswith(SUFFIX):
+        stem = stem[: -len(SUFFIX)]
+    if DEVICE_NAMES.match(stem):
+        stem = f"_{stem}"
+    name = (_cut(stem, space - len(tail.encode())) + tail).strip(" .")
+    return f"{name}{SUFFIX}" if name else ""
+
+
+def _cut(text: str, size: int) -> str:
+    """Return at most `size` bytes (UTF-8) of the text, cut between two characters."""
+    encoded = text.encode()
+    return text if len(encoded) <= size else encoded[:size].decode(errors="ignore").rstrip(" .")
+
+
+def _harmless(text: str) -> str:
+    """Return the text composed, without invisible characters, with a space for each that a file system rejects."""
+    visible = "".join(
+        character for character in text if unicodedata.category(character) not in ("Cf", "Cs", "Zl", "Zp")
+    )
+    return unicodedata.normalize("NFC", re.sub(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|]', " ", visible))
+
+
+def _link(url: str) -> str:
+    if not re.match(r"https?://[^/\s]", url, re.IGNORECASE):
+        return ""
+    try:
+        host = urlsplit(url).hostname or ""
+        url = url if host.isascii() else url.replace(host, host.encode("idna").decode(), 1)
+    except (UnicodeError, ValueError):
+        pass  # percent-encoded below; a viewer reports what it can't open
+    return quote(url, safe="!#$%&'()*+,/:;=?@[]~")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from resources.drawing.document import Document
 from resources.drawing.paper import PAPERS, Flip, Orientation, Paper
 from resources.options import Choices, Option, Value
-from resources.request import Request
+from resources.request import Request, safe_filename
 
 
 def _accept_all(choices: Choices) -> None:
@@ -57,8 +56,12 @@ class Resource:
         return f"{request.name} ({self.subtitle(request.choices, request.paper_size)})"
 
     def filename(self, request: Request) -> str:
-        """Return the document's file name: `{title}.pdf`, safe on every file system."""
-        return re.sub(r'[/\\:*?"<>|]', " ", self.title(request)) + ".pdf"
+        """Return the document's file name, safe on every file system: the producer's own, or `{title}.pdf`.
+
+        Where the title is too long, the name is cut, and not the subtitle, which distinguishes the variants.
+        """
+        own = safe_filename(request.filename)
+        return own or safe_filename(request.name, keep=f" ({self.subtitle(request.choices, request.paper_size)})")
 
     def page_count(self, request: Request) -> int:
         """Return the number of pages of the whole document, all copies."""

@@ -13,7 +13,7 @@ from emulator.queues.queue_service import QueueService
 from emulator.stores.interface import SECOND, LeaseOrder, NewTask, QueueKey, Task
 from emulator.wire import parameters
 from emulator.wire.calls import NO_CONTENT, Call, Reply, Verb
-from emulator.wire.errors import ApiError, by_reason, invalid, required
+from emulator.wire.errors import LEASE_REASONS, ApiError, by_reason, invalid, required
 
 ERRORS = by_reason
 MAX_LISTED = 100
@@ -135,9 +135,15 @@ class TaskQueueApi:
         return Reply(value=task_resource(task, queue.name))
 
     async def delete_task(self, call: Call) -> Reply:
-        """Delete a task, even if it is leased."""
-        queue = self._queue(call)
-        await self._service.call_store(self._store.delete, queue, parameters.task_name(call.parameters["task"]))
+        """Delete a task, even if it is leased; with If-Match, only if its current lease ends then."""
+        queue, task_id = self._queue(call), parameters.task_name(call.parameters["task"])
+        lease_us = _required_lease(call.headers.get("if-match"))
+        try:
+            await self._service.call_store(self._store.delete, queue, task_id, lease_us)
+        except ApiError as error:
+            if error.reason in LEASE_REASONS:
+                raise ApiError(412, error.message, "conditionNotMet", "If-Match", "header") from None
+            raise
         return NO_CONTENT
 
 
@@ -182,6 +188,15 @@ def _lease_timestamp(body: Mapping[str, Any]) -> int | None:
     if not isinstance(value, bool) and re.fullmatch(r"[0-9]{1,18}", str(value), re.ASCII):
         return int(value)
     raise invalid("leaseTimestamp", value, "microseconds since the epoch, as digits", location_type="field")
+
+
+def _required_lease(etag: str | None) -> int | None:
+    """Return the leaseTimestamp in an If-Match header, or None if any will do. Raises ApiError."""
+    if etag is None or etag == "*":
+        return None
+    if found := re.fullmatch(r'"([0-9]{1,18})"', etag, re.ASCII):
+        return int(found[1])
+    raise invalid("If-Match", etag, "a leaseTimestamp in quotation marks, or *", location_type="header")
 
 
 def _new_task(body: Mapping[str, Any], queue: QueueKey, default_id: str, eta_us: int | None) -> NewTask:

@@ -31,7 +31,7 @@ TITLES: tuple[tuple[str, Literal["left", "right"]], ...] = (
 )
 
 
-# The common options that are plain text; resources/parsing.py checks them.
+# The common options that are plain text; resources/parsing/ checks them.
 TEXT_OPTIONS = f"""\
 Every document also has these, all optional:
   header_text  text at the top of each page

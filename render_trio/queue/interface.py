@@ -69,7 +69,17 @@ class Queue(LeaseQueue, Protocol):
         ...
 
     async def insert(self, task_id: str, payload: str, tag: str) -> None:
-        """Insert a task. Idempotent: an existing task is not an error. Raises QueueError."""
+        """Insert a task. If its insertion was repeated because a response was lost, it is inserted once.
+
+        Raises QueueRefusedError if the ID belongs to another task, QueueError.
+        """
+        ...
+
+    async def settle(self, task: LeasedTask, result: str, tag: str) -> None:
+        """Insert the result of the task, an encoded payload, then delete the task. Raises QueueError.
+
+        Repeating it has no further effect: after a kill between the two steps, the next attempt does both again.
+        """
         ...
 
     async def delete(self, task_id: str) -> None:

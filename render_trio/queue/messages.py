@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
+import json
 from typing import Any
 
 import msgspec
 
 from render_trio.errors import InvalidTaskError
-from resources.parsing import RequestError, parse_request
-from resources.request import Request
+from resources.options import shortened
+from resources.parsing import RequestError, parse_request, read_task
+from resources.request import Request, RequestWarning
 
 TASK_KIND = "task#render"
 TASK_TAG = "task"
 RESULT_TAG = "result"
 DOCUMENT_KIND = "result#document"
 LINK_KIND = "result#link"
-# A task with every field at its limit takes less than 4 KiB; a longer payload is rejected without decoding it.
+# A task with every field at its limit takes less than 16 KiB; a longer payload is rejected without decoding it.
 TASK_BYTES = 64 * 1024
 TAG_CHARACTERS = 500
-TASK_ID_CHARACTERS = 500
 
 
 class LeasedTask(msgspec.Struct, frozen=True):
@@ -35,11 +35,12 @@ class LeasedTask(msgspec.Struct, frozen=True):
 
 
 class RenderTask(msgspec.Struct, frozen=True):
-    """A request for a document, with every value validated."""
+    """A request for a document, with every value validated, and what in the task has no effect."""
 
     id: str
     request: Request
     reply_tag: str
+    warnings: tuple[RequestWarning, ...] = ()
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -50,7 +51,15 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class DocumentResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A document in Base64 inside the result or, if `success` is false, the reason why there is none."""
+    """A document in Base64 inside the result or, if `success` is false, the reason why there is none.
+
+    enqueue_timestamp: the task's, in microseconds since the epoch as text: which submission of the ID this answers.
+    fingerprint: the version of the resource that drew the document.
+    warnings: how the document differs from what the task asked for.
+    request: the task as it was understood, with the seed that was used: submitting it again draws the same document.
+
+    Version 0.1.0 had none of these four keys.
+    """
 
     kind: str = DOCUMENT_KIND
     success: bool
@@ -60,10 +69,14 @@ class DocumentResult(msgspec.Struct, frozen=True, kw_only=True):
     pages: int | msgspec.UnsetType = msgspec.UNSET
     sha256: str | msgspec.UnsetType = msgspec.UNSET
     error: Failure | msgspec.UnsetType = msgspec.UNSET
+    enqueue_timestamp: str | msgspec.UnsetType = msgspec.UNSET
+    fingerprint: str | msgspec.UnsetType = msgspec.UNSET
+    warnings: tuple[RequestWarning, ...] | msgspec.UnsetType = msgspec.UNSET
+    request: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
 
 
 class LinkResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The address of a stored document."""
+    """The address of a stored document. The last four keys are those of DocumentResult."""
 
     kind: str = LINK_KIND
     success: bool = True
@@ -72,40 +85,52 @@ class LinkResult(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     pages: int
     sha256: str
+    enqueue_timestamp: str | msgspec.UnsetType = msgspec.UNSET
+    fingerprint: str | msgspec.UnsetType = msgspec.UNSET
+    warnings: tuple[RequestWarning, ...] | msgspec.UnsetType = msgspec.UNSET
+    request: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
 
 
 Result = DocumentResult | LinkResult
 
 
-def result_id(task_id: str) -> str:
-    """Return the ID of a task's result: derived from the task's ID alone, so inserting the result twice is harmless."""
-    plain = f"{task_id}-result"
-    return plain if len(plain) <= TASK_ID_CHARACTERS else f"{hashlib.sha256(task_id.encode()).hexdigest()}-result"
-
-
 def decode(leased: LeasedTask) -> RenderTask:
-    """Return the validated task. Raises InvalidTaskError, whose code and message are sent to the producer."""
-    return _render_task(leased.id, _object(leased.payload))
+    """Return the task, read tolerantly: its producer may be older or newer than this service.
+
+    Raises InvalidTaskError, whose code and message are sent to the producer.
+    """
+    values = _object(leased.payload)
+    tag = _common_keys(values)
+    try:
+        request, warnings = read_task(values, default_seed=leased.id)
+    except RequestError as error:
+        raise InvalidTaskError(error.code, str(error), error.field) from error
+    return RenderTask(leased.id, request, tag, warnings)
 
 
 def checked_task(body: bytes) -> dict[str, Any]:
-    """Return the values of a task that is given as JSON. Raises InvalidTaskError as `decode` does."""
+    """Return the values of a task that is given as JSON, every one checked: the caller can correct it at once.
+
+    Raises InvalidTaskError.
+    """
     if len(body) > TASK_BYTES:
         raise InvalidTaskError("too_large", f"the task has {len(body)} bytes; allowed: at most {TASK_BYTES}")
     values = _json_object(body)
-    _render_task("", dict(values))
+    remaining = dict(values)
+    _common_keys(remaining)
+    try:
+        parse_request(remaining, default_seed="")
+    except RequestError as error:
+        raise InvalidTaskError(error.code, str(error), error.field) from error
     return values
 
 
-def _render_task(task_id: str, values: dict[str, Any]) -> RenderTask:
+def _common_keys(values: dict[str, Any]) -> str:
+    """Remove the keys that do not describe the document, and return the reply tag. Raises InvalidTaskError."""
     kind = values.pop("kind", None)
     if kind != TASK_KIND:
-        raise InvalidTaskError("unknown_kind", f"kind is {_shortened(kind)}; allowed: {TASK_KIND!r}", "kind")
-    tag = _reply_tag(values.pop("reply_tag", None))
-    try:
-        return RenderTask(task_id, parse_request(values, default_seed=task_id), tag)
-    except RequestError as error:
-        raise InvalidTaskError(error.code, str(error), error.field) from error
+        raise InvalidTaskError("unknown_kind", f"kind is {shortened(kind)}; allowed: {TASK_KIND!r}", "kind")
+    return _reply_tag(values.pop("reply_tag", None))
 
 
 def reply_tag_of(leased: LeasedTask) -> str:
@@ -121,19 +146,41 @@ def encode_task(values: dict[str, Any]) -> str:
     return base64.b64encode(msgspec.json.encode({"kind": TASK_KIND} | values)).decode()
 
 
-def success(task_id: str, *, filename: str, pdf: bytes, pages: int, sha256: str, url: str | None) -> Result:
-    """Return the result of a finished document: a link to `url`, or the PDF itself if `url` is None."""
+def success(
+    task: RenderTask,
+    enqueued_us: int,
+    *,
+    filename: str,
+    pdf: bytes,
+    pages: int,
+    sha256: str,
+    fingerprint: str,
+    warnings: tuple[RequestWarning, ...],
+    url: str | None,
+) -> Result:
+    """Return the result of a finished document: a link to `url`, or the PDF itself if `url` is None.
+
+    `enqueued_us` is the time of the task's insertion; `warnings` are those of the drawing.
+    """
+    common: dict[str, Any] = {
+        "task_id": task.id,
+        "enqueue_timestamp": str(enqueued_us),
+        "filename": filename,
+        "pages": pages,
+        "sha256": sha256,
+        "fingerprint": fingerprint,
+        "warnings": (*task.warnings, *warnings),
+        "request": task.request.task_values(),
+    }
     if url is not None:
-        return LinkResult(task_id=task_id, filename=filename, url=url, pages=pages, sha256=sha256)
-    document = base64.b64encode(pdf).decode()
-    return DocumentResult(
-        success=True, task_id=task_id, filename=filename, document=document, pages=pages, sha256=sha256
-    )
+        return LinkResult(url=url, **common)
+    return DocumentResult(success=True, document=base64.b64encode(pdf).decode(), **common)
 
 
-def failure(task_id: str, code: str, message: str) -> DocumentResult:
+def failure(task_id: str, code: str, message: str, enqueued_us: int | None = None) -> DocumentResult:
     """Return the result of a task that failed."""
-    return DocumentResult(success=False, task_id=task_id, error=Failure(code, message))
+    enqueued = msgspec.UNSET if enqueued_us is None else str(enqueued_us)
+    return DocumentResult(success=False, task_id=task_id, enqueue_timestamp=enqueued, error=Failure(code, message))
 
 
 def encode_result(result: Result) -> str:
@@ -158,16 +205,25 @@ def _object(payload: str) -> dict[str, Any]:
         raw = base64.b64decode(unpadded + "=" * (-len(unpadded) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidTaskError("not_base64", f"the payload is not Base64: {error}") from error
-    return _json_object(raw)
+    return _json_object(raw, tolerant=True)
 
 
-def _json_object(raw: bytes) -> dict[str, Any]:
+def _json_object(raw: bytes, *, tolerant: bool = False) -> dict[str, Any]:
+    """Return the JSON object.
+
+    `tolerant`: accept also what Python's json module accepts: NaN, numbers of any size, lone surrogates, UTF-16.
+    """
     try:
         values = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidTaskError("not_json", f"the payload is not JSON: {error}") from error
+        try:
+            values = json.loads(raw) if tolerant else error
+        except (ValueError, RecursionError):
+            values = error
+        if values is error:
+            raise InvalidTaskError("not_json", f"the payload is not JSON: {error}") from error
     if not isinstance(values, dict):
-        raise InvalidTaskError("not_an_object", f"the payload is {_shortened(values)}; allowed: a JSON object")
+        raise InvalidTaskError("not_an_object", f"the payload is {shortened(values)}; allowed: a JSON object")
     return values
 
 
@@ -182,9 +238,4 @@ def _reply_tag(tag: object) -> str:
             raise InvalidTaskError("invalid_option", message, "reply_tag")
         return tag
     allowed = f"printable text of at most {TAG_CHARACTERS} characters"
-    raise InvalidTaskError("invalid_option", f"reply_tag is {_shortened(tag)}; allowed: {allowed}", "reply_tag")
-
-
-def _shortened(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 42 else f"{text[:40]}…"
+    raise InvalidTaskError("invalid_option", f"reply_tag is {shortened(tag)}; allowed: {allowed}", "reply_tag")

@@ -9,7 +9,6 @@ from typing import Any, Protocol
 from render_trio.errors import InvalidTaskError
 from render_trio.queue.messages import TASK_TAG, LeasedTask, decode, encode_task
 from resources.parsing import RequestError, parse_request
-from resources.registry import CATALOGUE
 from resources.request import Request
 
 
@@ -21,27 +20,13 @@ class TaskSink(Protocol):
         ...
 
 
-def task_values(view: str, options: Mapping[str, object]) -> tuple[Request, dict[str, Any]]:
+def task_values(view: str, options: Mapping[str, object]) -> tuple[Request, dict[str, object]]:
     """Return the request and the keys of its task; missing options have their defaults. Raises RequestError."""
     request = parse_request({**options, "resource_view": view}, default_seed="", fill_defaults=True)
-    values: dict[str, Any] = {
-        "resource_slug": CATALOGUE[request.view].slug,
-        "resource_name": request.name,
-        "resource_view": request.view,
-        "url": request.url,
-        "header_text": request.header_text,
-        "copies": request.copies,
-        "paper_size": request.paper_size,
-        "ink_saver": request.ink_saver,
-        "language": request.language,
-        **dict(request.choices),
-    }
-    if request.seed:
-        values["seed"] = request.seed
-    return request, values
+    return request, request.task_values()
 
 
-def checked_values(view: str, reply_tag: str | None, options: Mapping[str, object]) -> dict[str, Any]:
+def checked_values(view: str, reply_tag: str | None, options: Mapping[str, object]) -> dict[str, object]:
     """Return the values of a task whose result is to have `reply_tag`. Raises RequestError for a value not allowed."""
     _, values = task_values(view, options)
     if reply_tag is not None:

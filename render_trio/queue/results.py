@@ -26,6 +26,7 @@ from render_trio.queue.messages import Failure, LeasedTask, LinkResult
 from render_trio.queue.messages import Result as WireResult
 from render_trio.queue.reading import read
 from render_trio.queue.saving import clean_name, save
+from resources.request import RequestWarning
 
 RESULT_COUNT = 20  # results leased at a time
 # A result is handed over with at least half of this left, so half must suffice to fetch a linked document.
@@ -114,7 +115,7 @@ class Received:
     pages: int | None = None
     sha256: str | None = None
     fingerprint: str | None = None
-    warnings: tuple[Any, ...] = ()
+    warnings: tuple[RequestWarning, ...] = ()
     request: dict[str, Any] | None = None
     error: Failure | None = None
     payload: str = field(default="", repr=False)
@@ -258,5 +259,5 @@ def _complete(result: WireResult, document: bytes | None, leased: LeasedTask) ->
 
 def _optional(result: WireResult, key: str) -> Any:
     """Return a value that results of older services don't have, or None."""
-    value = getattr(result, key, msgspec.UNSET)
+    value = getattr(result, key)
     return None if value is msgspec.UNSET else value

@@ -12,6 +12,7 @@ from pikepdf import Array, Dictionary, Name, ObjectStreamMode, Pdf
 from render_trio.observation.versions import __version__
 from render_trio.rendering.metadata import describe
 from resources.rendering import Drawn
+from resources.request import RequestWarning
 
 SIZE_TOLERANCE = 0.01  # pt; media boxes are written with five decimals
 DUPLEX = {"long-edge": Name.DuplexFlipLongEdge, "short-edge": Name.DuplexFlipShortEdge}
@@ -23,13 +24,17 @@ class FinishedDocumentError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FinishedDocument:
-    """A PDF ready for delivery. `varies`: another seed gives another document."""
+    """A PDF ready for delivery.
+
+    varies: another seed gives another document. warnings: what could not be drawn as the request asked.
+    """
 
     filename: str
     pdf: bytes
     pages: int
     sha256: str
     varies: bool = False
+    warnings: tuple[RequestWarning, ...] = ()
 
 
 def finish(drawn: Drawn) -> FinishedDocument:
@@ -65,6 +70,7 @@ def finish(drawn: Drawn) -> FinishedDocument:
         pages=drawn.pages * drawn.repeats,
         sha256=hashlib.sha256(finished).hexdigest(),
         varies=drawn.varies,
+        warnings=drawn.warnings,
     )
 
 

@@ -48,7 +48,7 @@ def render(view: str, /, **options: object) -> FinishedDocument:
     >>> render_trio.render("grid", copies=0)
     Traceback (most recent call last):
         ...
-    resources.parsing.RequestError: copies is 0; allowed: a whole number from 1 to 50
+    resources.parsing.errors.RequestError: copies is 0; allowed: a whole number from 1 to 50
     """
     request = parse_request({**options, "resource_view": view}, default_seed="", fill_defaults=True)
     try:

@@ -28,6 +28,7 @@ from render_trio.observation.observer import Observer
 from render_trio.queue import messages
 from render_trio.queue.interface import Queue
 from render_trio.queue.messages import Result
+from render_trio.rendering.fingerprint import fingerprint
 from render_trio.rendering.finisher import FinishedDocument
 from render_trio.worker.leases import Lease, Leases
 from render_trio.worker.limits import LEASE_MARGIN, Limits
@@ -108,11 +109,14 @@ class TaskRunner:
             with stage("deliver"):
                 url = await self._deliver(document.pdf, document.sha256)
             result = messages.success(
-                task.id,
+                task,
+                lease.task.enqueued_us,
                 filename=document.filename,
                 pdf=document.pdf,
                 pages=document.pages,
                 sha256=document.sha256,
+                fingerprint=fingerprint(task.request.view),
+                warnings=document.warnings,
                 url=url,
             )
             self._leases.confirm(lease)
@@ -154,11 +158,10 @@ class TaskRunner:
         """Settle the task with a failure result."""
         self._observer.failure(lease.task.id, code, message, outcome)
         self._leases.confirm(lease)
-        await self._settle(lease, messages.failure(lease.task.id, code, message), messages.reply_tag_of(lease.task))
+        result = messages.failure(lease.task.id, code, message, lease.task.enqueued_us)
+        await self._settle(lease, result, messages.reply_tag_of(lease.task))
         log.warning("failure result delivered", code=code, error=message)
         return outcome
 
     async def _settle(self, lease: Lease, result: Result, tag: str) -> None:
-        """Insert the result, then delete the task. After a kill between the two, the next attempt does both again."""
-        await self._queue.insert(messages.result_id(lease.task.id), messages.encode_result(result), tag)
-        await self._queue.delete(lease.task.id)
+        await self._queue.settle(lease.task, messages.encode_result(result), tag)

@@ -17,14 +17,14 @@ from resources.content import artwork, text_sheets
 from resources.content.text_sheets import Block
 from resources.drawing import fonts
 from resources.drawing.box import Box
-from resources.drawing.frame import draw_frame, link_area
+from resources.drawing.frame import frame
 from resources.drawing.ink import Ink
 from resources.drawing.lettering import Typesetter
 from resources.drawing.paper import MARGIN_LEFT, MARGIN_TOP, POINTS_PER_MM, Flip, Paper
 from resources.drawing.surface import Surface
 from resources.drawing.symbol import Symbol
 from resources.language import Translate, translator
-from resources.request import Request
+from resources.request import Request, RequestWarning
 
 PRODUCER = "render-trio"
 
@@ -39,6 +39,7 @@ class Document:
     language, translate: the document's language (a BCP 47 tag), and the function that translates a text into it.
     pages, has_backs, varies: so far, how many pages were drawn, whether any is a back page, and whether a copy has
     used random numbers.
+    warnings: what could not be drawn as the request asked.
     """
 
     def __init__(
@@ -79,8 +80,11 @@ class Document:
         self._canvas.setProducer(PRODUCER)
         self.typesetter = Typesetter(font_set, self._canvas)
         self._symbols: dict[str, Symbol] = {}
-        left, top, right, bottom = (length * POINTS_PER_MM for length in link_area(paper, request.url))
+        self._page_frame = frame(request, paper, self.translate)
+        self.warnings: tuple[RequestWarning, ...] = self._page_frame.warnings
+        left, top, right, bottom = (length * POINTS_PER_MM for length in self._page_frame.link_area)
         height = self.paper.height * POINTS_PER_MM
+        self._link = request.link
         self._link_corners = (left, height - bottom, right, height - top)
         self._random: random.Random | None = None
         self._copy = 0
@@ -116,8 +120,8 @@ class Document:
         with ink.saved_state():
             ink.transform(1, 0, 0, 1, MARGIN_LEFT, MARGIN_TOP)
             yield Surface(self, ink, self.paper.content_width, self.paper.content_height)
-        if self.request.url:
-            self._canvas.linkURL(self.request.url, self._link_corners, relative=0, thickness=0)
+        if self._link:
+            self._canvas.linkURL(self._link, self._link_corners, relative=0, thickness=0)
         self._emit(ink)
         self._canvas.showPage()
 
@@ -165,10 +169,7 @@ class Document:
         return text_sheets.load(name, self.language, self._folder, **values)
 
     def _frame(self) -> Symbol:
-        def draw(surface: Surface) -> None:
-            draw_frame(surface, self.request, self.paper)
-
-        return self.symbol("frame", self.paper.width, self.paper.height, draw)
+        return self.symbol("frame", self.paper.width, self.paper.height, self._page_frame.draw)
 
     def _define(self, key: str, symbol: Symbol, ink: Ink) -> Symbol:
         # A bounding box 1 mm larger on each side: half of the width of an outline on the edge is outside.

@@ -131,3 +131,17 @@ async def test_legacy_lists_have_one_kind_and_always_items(store: str) -> None:
         await insert(client)
         listed = (await client.get(TASKS)).json()
         assert (listed["kind"], len(listed["items"])) == ("taskqueue#tasks", 1)
+
+
+async def test_a_deletion_can_require_a_lease(client: httpx.AsyncClient) -> None:
+    """A task that was leased again, or submitted again under its ID, must not be deleted by mistake."""
+    await insert(client, id="one")
+    (task,) = (await lease(client))["items"]
+    other = str(int(task["leaseTimestamp"]) + 1)
+    refused = await client.delete(f"{TASKS}/one", headers={"If-Match": f'"{other}"'})
+    assert (refused.status_code, error_of(refused)["reason"]) == (412, "conditionNotMet")
+    assert (await client.delete(f"{TASKS}/one", headers={"If-Match": task["leaseTimestamp"]})).status_code == 400
+    assert (await client.get(f"{TASKS}/one")).status_code == 200
+    deleted = await client.delete(f"{TASKS}/one", headers={"If-Match": f'"{task["leaseTimestamp"]}"'})
+    assert deleted.status_code == 204
+    assert (await client.delete(f"{TASKS}/one", headers={"If-Match": "*"})).status_code == 404

@@ -68,10 +68,10 @@ def compare(expected: Any, found: Any, kept: dict[str, str], place: str) -> None
 async def replay(client: httpx.AsyncClient, example: str, kept: dict[str, str]) -> None:
     """Send the request of an example and compare the reply."""
     request, status, reply = re.fullmatch(r"(.*)\n\n(\d{3})\n(.*)", example, re.DOTALL).groups()  # type: ignore[union-attr]
+    for name, value in kept.items():
+        request = request.replace(name, value)
     head, _, body = request.partition("\n\n")
     (method, path), *lines = [head.splitlines()[0].split(" "), *head.splitlines()[1:]]
-    for name, value in kept.items():
-        body = body.replace(name, value)
     headers = dict(line.split(": ", 1) for line in lines)
     response = await client.request(method, path, content=body.encode() or None, headers=headers)
     assert response.status_code == int(status), (example, response.text)

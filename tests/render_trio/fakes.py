@@ -75,11 +75,12 @@ class FakeQueue:
         self._step("release")
         self._move(task, seconds)
 
-    async def insert(self, task_id: str, payload: str, tag: str) -> None:
+    async def settle(self, task: LeasedTask, result: str, tag: str) -> None:
         await trio.lowlevel.checkpoint()
         self._step("insert")
-        self.results.setdefault(task_id, decode_result(payload))
-        self.result_tags[task_id] = tag
+        self.results.setdefault(task.id, decode_result(result))
+        self.result_tags[task.id] = tag
+        await self.delete(task.id)
 
     async def delete(self, task_id: str) -> None:
         await trio.lowlevel.checkpoint()

@@ -1,109 +1,94 @@
-"""Parsing: values from outside become a request, or an error that names the field and the allowed values."""
+"""A request's own rules: safe file names, and the address that its url links to."""
 
 from __future__ import annotations
 
-import pickle
-from typing import Any
+import dataclasses
+import unicodedata
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from resources.parsing import RequestError, parse_request
+from resources.parsing import parse_request
 from resources.registry import CATALOGUE
-
-VALID: dict[str, Any] = {
-    "resource_slug": "binary-cards",
-    "resource_name": "Binary Cards",
-    "resource_view": "binary_cards",
-    "url": "https://example.org/resources/binary-cards",
-    "header_text": "Room Four",
-    "copies": 1,
-    "paper_size": "a4",
-    "display_numbers": True,
-    "black_back": False,
-}
+from resources.request import DEVICE_NAMES, FILENAME_BYTES, Request, safe_filename
 
 
-def parsed(**changes: Any) -> Any:
-    values = {name: value for name, value in (VALID | changes).items() if value is not ...}
-    return parse_request(values, default_seed="task-1")
+def request(**changes: str) -> Request:
+    parsed = parse_request({"resource_view": "binary_cards"}, default_seed="", fill_defaults=True)
+    return dataclasses.replace(parsed, **changes)  # type: ignore[arg-type]
 
 
-def test_the_file_name_names_the_variant() -> None:
-    assert CATALOGUE["binary_cards"].filename(parsed()) == "Binary Cards (with numbers - without black back - a4).pdf"
+def filename(**changes: str) -> str:
+    return CATALOGUE["binary_cards"].filename(request(**changes))
 
 
-def test_booleans_and_numbers_are_accepted_as_text() -> None:
-    assert parsed(display_numbers="yes", black_back="no", copies="3") == parsed(copies=3)
-    assert parsed(display_numbers="True", black_back="FALSE").choices == parsed().choices
+def test_characters_that_file_systems_reject_are_removed() -> None:
+    assert filename(name='What? "Cards": <1*2>') == "What   Cards    1 2  (with numbers - without black back - a4).pdf"
 
 
-def test_optional_keys_have_defaults() -> None:
-    request = parsed(header_text=..., copies=..., url=..., resource_name=..., resource_slug=...)
-    assert (request.header_text, request.copies, request.name, request.url) == ("", 1, "Binary Cards", "")
-    assert request.seed == "task-1"
-
-
-def test_requests_and_errors_can_be_pickled() -> None:
-    request = parsed()
-    assert pickle.loads(pickle.dumps(request)) == request
-    error = RequestError("invalid_option", "copies is 0", "copies")
-    copy = pickle.loads(pickle.dumps(error))
-    assert (copy.code, str(copy), copy.field) == (error.code, str(error), error.field)
+@pytest.mark.parametrize("letter", ["a", "é", "विद्यालय", "🎈"])
+def test_a_long_name_is_cut_so_that_the_variant_remains(letter: str) -> None:
+    """File systems allow 255 bytes; 100 Devanagari letters have 300."""
+    name = filename(name=letter * 100)
+    assert len(name.encode()) <= FILENAME_BYTES
+    assert name.startswith(letter[0])
+    assert name.endswith(" (with numbers - without black back - a4).pdf")
 
 
 @pytest.mark.parametrize(
-    ("changes", "code", "message"),
+    ("text", "expected"),
     [
-        ({"resource_view": "nothing"}, "unknown_resource", "resource_view is 'nothing'; allowed: arrows, "),
-        ({"resource_view": 7}, "unknown_resource", "resource_view is 7"),
-        ({"resource_view": ...}, "missing_option", "resource_view is missing"),
-        ({"paper_size": ...}, "missing_option", "paper_size is missing; allowed: a4, letter"),
-        ({"display_numbers": ...}, "missing_option", "display_numbers is missing; allowed: yes, no"),
-        ({"display_numbers": "maybe"}, "invalid_option", "display_numbers is 'maybe'; allowed: yes, no"),
-        ({"display_numbers": 1}, "invalid_option", "display_numbers is 1"),
-        ({"paper_size": "a3"}, "invalid_option", "paper_size is 'a3'; allowed: a4, letter"),
-        ({"copies": 0}, "invalid_option", "copies is 0; allowed: a whole number from 1 to 50"),
-        ({"copies": 51}, "invalid_option", "copies is 51"),
-        ({"copies": True}, "invalid_option", "copies is True"),
-        ({"copies": 1.5}, "invalid_option", "copies is 1.5"),
-        ({"copies": "٣"}, "invalid_option", "copies is"),
-        ({"header_text": "x" * 10_000_000}, "invalid_option", "allowed: text of at most 200 characters"),
-        ({"header_text": "a\x00b"}, "invalid_option", "U+0000"),
-        ({"header_text": "a\u202eb"}, "invalid_option", "U+202E"),
-        ({"header_text": "snow ☃"}, "invalid_option", "☃ (U+2603)"),
-        ({"header_text": {"a": 1}}, "invalid_option", "header_text is {'a': 1}"),
-        ({"resource_name": "../../etc/passwd"}, "invalid_option", "a name without /"),
-        ({"resource_name": "a\\b"}, "invalid_option", "a name without /"),
-        ({"resource_name": "..."}, "invalid_option", "a name without /"),
-        ({"url": "javascript:alert(1)"}, "invalid_option", "an http or https address"),
-        ({"url": "https://example.org/ä b"}, "invalid_option", "an http or https address"),
-        ({"seed": []}, "invalid_option", "seed is []"),
-        ({"seed": 10**5000}, "invalid_option", "at most 200 bits"),
-        ({"language": "tlh"}, "invalid_option", "language is 'tlh'; allowed: en"),
-        ({"colour": "red"}, "unknown_option", "unknown option 'colour'; options of binary_cards: display_numbers"),
-        ({"x" * 1000: 1}, "unknown_option", "…"),
+        ("../../etc/passwd", "etc passwd.pdf"),
+        ("Cards.PDF", "Cards.pdf"),
+        ("-rf", "rf.pdf"),
+        ("~root", "root.pdf"),
+        ("nul.txt", "_nul.txt.pdf"),
+        ("a\u202egpj.exe", "agpj.exe.pdf"),
+        ("trailing. . ", "trailing.pdf"),
+        ("O\u0304", "Ō.pdf"),
+        (" . ", ""),
+        ("", ""),
     ],
 )
-def test_an_error_names_the_field_and_the_allowed_values(changes: dict[str, Any], code: str, message: str) -> None:
-    with pytest.raises(RequestError) as caught:
-        parsed(**changes)
-    assert caught.value.code == code
-    assert message in str(caught.value)
-    assert len(str(caught.value)) < 600
+def test_any_text_becomes_a_harmless_file_name(text: str, expected: str) -> None:
+    assert safe_filename(text) == expected
 
 
-@pytest.mark.parametrize("language", ["en", "en-NZ", "EN", ""])
-def test_every_variant_of_english_is_accepted(language: str) -> None:
-    assert parsed(language=language).language == "en"
+@given(st.text(), st.text(max_size=300))
+def test_no_text_makes_a_file_name_that_a_file_system_rejects(text: str, keep: str) -> None:
+    name = safe_filename(text, keep=keep)
+    assert len(name.encode()) <= FILENAME_BYTES
+    assert name == "" or name.endswith(".pdf")
+    assert not set(name) & set('/\\:*?"<>|')
+    assert not any(unicodedata.category(character) in ("Cc", "Cf", "Cs") for character in name)
+    assert name[:1] not in (".", "-", " ", "~")
+    assert not DEVICE_NAMES.match(name)
 
 
-def test_characters_that_file_systems_reject_are_removed_from_file_names() -> None:
-    assert (
-        CATALOGUE["binary_cards"]
-        .filename(parsed(resource_name='What? "Cards": <1*2>'))
-        .startswith("What   Cards    1 2  (")
-    )
+@pytest.mark.parametrize(
+    ("url", "link"),
+    [
+        ("https://example.org/a?b=c#d", "https://example.org/a?b=c#d"),
+        ("HTTP://example.org", "HTTP://example.org"),
+        ("https://example.org/ēnā ‘x’", "https://example.org/%C4%93n%C4%81%20%E2%80%98x%E2%80%99"),
+        ("https://example.org/%E2%82%AC", "https://example.org/%E2%82%AC"),
+        ("https://bücher.example/x", "https://xn--bcher-kva.example/x"),
+        ('https://example.org/(a)\\"<>', "https://example.org/(a)%5C%22%3C%3E"),
+        ("resources/binary-cards.html", ""),
+        ("/en/resources/", ""),
+        ("example.org/resources", ""),
+        ("javascript:alert(1)", ""),
+        ("https://", ""),
+        ("https:///etc", ""),
+        ("", ""),
+    ],
+)
+def test_only_http_addresses_become_links(url: str, link: str) -> None:
+    assert request(url=url).link == link
 
 
-def test_white_space_is_collapsed() -> None:
-    assert parsed(header_text="  Room\n\tFour ").header_text == "Room Four"
+@given(st.text())
+def test_every_link_is_ascii_without_spaces(text: str) -> None:
+    link = request(url=f"https://{text}").link
+    assert link == "" or (link.isascii() and link.isprintable() and " " not in link)

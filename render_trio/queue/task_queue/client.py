@@ -1,6 +1,7 @@
 """The queue client: the operations of the Task Queue REST API v1beta2, each as one method.
 
-An operation is repeated only where repeating is harmless. Inserting or deleting twice has the same effect as once.
+An operation is repeated only where repeating is harmless. An insertion that was repeated finds its ID taken; the client
+then reads the entry to find out whether it is the one that it inserted.
 A renewal whose response was lost has already moved the end of the lease, so the repetition is refused; the client
 then reads the task to find out whether the lease is still ours. A lease request whose response was lost is not
 repeated: the protocol has no request IDs, so there is no way to find out which tasks were leased. They become
@@ -13,11 +14,21 @@ from typing import Any
 
 import httpx
 import msgspec
+import trio
 
-from render_trio.errors import LeaseLostError, QueueUnavailableError, TaskExistsError
+from render_trio.errors import LeaseLostError, QueueRefusedError, QueueUnavailableError, TaskExistsError
+from render_trio.queue.identity import former_result_id, is_result_of, result_ids
 from render_trio.queue.interface import FoundTask, LeasedBatch, QueueStats
 from render_trio.queue.messages import TASK_TAG, LeasedTask
-from render_trio.queue.task_queue.connection import QueueConnection, describe, is_error, object_of
+from render_trio.queue.task_queue.connection import (
+    ATTEMPTS,
+    INITIAL_BACKOFF,
+    QueueConnection,
+    describe,
+    is_error,
+    object_of,
+    was_repeated,
+)
 from render_trio.queue.task_queue.transport import Transport
 
 SERVICE_PATH = "/taskqueue/v1beta2/projects/"
@@ -73,11 +84,81 @@ class TaskQueue:
         return LeasedBatch(tuple(_leased_task(item) for item in items), waited)
 
     async def insert(self, task_id: str, payload: str, tag: str) -> None:
-        """Insert a task. Idempotent: an existing task is not an error. Raises QueueError."""
+        """Insert a task whose ID was never used before, once, even if a response is lost and the request repeated.
+
+        Raises QueueRefusedError if the ID belongs to another task, QueueUnavailableError.
+        """
+        response = await self._post(task_id, payload, tag)
+        if response.is_success:
+            return
+        found = await self._find(task_id)
+        if found is None and was_repeated(response):
+            return  # inserted by the attempt whose response was lost, and completed since
+        if found is None or (found.task.payload, found.tag) != (payload, tag):
+            raise QueueRefusedError(f"the ID {task_id} belongs to another task; use an ID that was never used before")
+
+    async def _post(self, task_id: str, payload: str, tag: str) -> httpx.Response:
+        """Return the response to an insertion: success, or 409 if the ID is taken."""
         body = {"id": task_id, "queueName": self._queue, "payloadBase64": payload, "tag": tag}
-        await self._connection.request(
+        return await self._connection.request(
             "POST", "/tasks", lambda response: _is_task(response, task_id) or is_error(response, 409), body=body
         )
+
+    async def settle(self, task: LeasedTask, result: str, tag: str) -> None:
+        """Insert the result of the task, an encoded payload, then delete the task. Raises QueueError.
+
+        Repeating it has no further effect: after a kill between the two steps, the next attempt does both again.
+        """
+        if not await self._has_former_result(task):
+            await self._insert_result(task, result, tag)
+        await self._delete_submission(task)
+
+    async def _has_former_result(self, task: LeasedTask) -> bool:
+        """Return whether a worker of version 0.1.0 inserted a result, but was killed before it deleted the task."""
+        if task.retry_count == 0:
+            return False
+        found = await self._find(former_result_id(task.id))
+        return found is not None and is_result_of(task, found)
+
+    async def _insert_result(self, task: LeasedTask, result: str, tag: str) -> None:
+        for result_id in result_ids(task):
+            response = await self._post(result_id, result, tag)
+            if response.is_success:
+                return
+            found = await self._find(result_id)
+            if found is not None and is_result_of(task, found):
+                return
+            # An ID that is reserved, but has no task: an earlier attempt inserted the result, and it was fetched.
+            if found is None and (task.retry_count > 0 or was_repeated(response)):
+                return
+        raise QueueRefusedError(f"every ID for the result of task {task.id} belongs to another task")
+
+    async def _delete_submission(self, task: LeasedTask) -> None:
+        """Delete the task, but not one that was submitted under its ID since. Raises QueueError.
+
+        The end of the lease identifies it (If-Match); a service that ignores this header deletes the task, which is
+        leased by us. The deletion is not simply repeated if its response was lost: the ID may be in use again by then.
+        """
+        headers = {"If-Match": f'"{task.lease_us}"'}
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                response = await self._connection.request(
+                    "DELETE",
+                    f"/tasks/{task.id}",
+                    lambda response: _is_empty(response) or is_error(response, 404, 412),
+                    headers=headers,
+                    repeat=False,
+                )
+                if response.status_code != 412:
+                    return
+            except QueueUnavailableError as error:
+                if attempt == ATTEMPTS:
+                    raise
+                await trio.sleep(error.pause or INITIAL_BACKOFF * 2**attempt)
+            found = await self._find(task.id)
+            if found is None or found.task.enqueued_us != task.enqueued_us:
+                return
+            headers = {}
 
     async def renew(self, task: LeasedTask, seconds: int) -> LeasedTask:
         """Return the task with a lease that ends `seconds` from now. Raises LeaseLostError, QueueError."""
@@ -131,13 +212,10 @@ class TaskQueue:
         If the ID exists, it may be this very task, inserted by an attempt whose response was lost, or another one.
         Raises TaskExistsError in the second case, and if that can't be determined; QueueError.
         """
-        body = {"id": task_id, "queueName": self._queue, "payloadBase64": payload, "tag": tag}
-        response = await self._connection.request(
-            "POST", "/tasks", lambda response: _is_task(response, task_id) or is_error(response, 409), body=body
-        )
+        response = await self._post(task_id, payload, tag)
         if response.is_success:
             return
-        found = await self.get(task_id, repeat=True)
+        found = await self._find(task_id)
         if found is None:
             if not generated:
                 raise TaskExistsError(
@@ -147,8 +225,11 @@ class TaskQueue:
         elif (found.task.payload, found.tag) != (payload, tag):
             raise TaskExistsError(f"the ID {task_id!r} is taken by a task with other content; use another ID")
 
-    async def get(self, task_id: str, *, repeat: bool = False) -> FoundTask | None:
+    async def get(self, task_id: str) -> FoundTask | None:
         """Return the task without leasing it, or None if it doesn't exist. Raises QueueError."""
+        return await self._find(task_id, repeat=False)
+
+    async def _find(self, task_id: str, *, repeat: bool = True) -> FoundTask | None:
         response = await self._connection.request(
             "GET",
             f"/tasks/{task_id}",

@@ -79,7 +79,9 @@ class QueueConnection:
         repeat: bool = True,
         extra_time: float = 0,
     ) -> httpx.Response:
-        """Return the first response that `accepts` approves. `extra_time`: s that the queue may hold the request.
+        """Return the first response that `accepts` approves; see `was_repeated`.
+
+        `extra_time`: s that the queue may hold the request.
 
         Raises QueueUnavailableError, QueueRefusedError.
         """
@@ -104,6 +106,7 @@ class QueueConnection:
                 await self._reset(fault)
             else:
                 if accepts(response):
+                    response.extensions["attempt"] = attempt
                     return response
                 reason, pause = describe(response), _retry_after(response)
                 if not (response.is_success or _is_busy(response)):
@@ -170,6 +173,11 @@ def error_of(response: httpx.Response) -> dict[str, Any]:
 def is_error(response: httpx.Response, *codes: int) -> bool:
     """Return whether the queue itself, not a proxy in front of it, answered with one of these error codes."""
     return response.status_code in codes and bool(error_of(response))
+
+
+def was_repeated(response: httpx.Response) -> bool:
+    """Return whether the request was sent more than once: an earlier attempt may have had its effect, too."""
+    return int(response.extensions["attempt"]) > 1
 
 
 def describe(response: httpx.Response) -> str:

@@ -22,6 +22,7 @@ import trio
 
 from render_trio.errors import QueueError, QueueUnavailableError
 from render_trio.queue import messages
+from render_trio.queue.identity import web_result_id
 from render_trio.queue.interface import FoundTask, LeasedBatch
 from render_trio.queue.messages import DocumentResult, Failure, LinkResult, Result
 
@@ -144,7 +145,7 @@ class WebTasks:
         if found is not None:
             leased = found.task.retry_count > 0 and found.task.lease_us > time.time() * 1e6
             return TaskView(task_id, "rendering" if leased else "queued")
-        kept = await self._call(lambda: self._queue.get(messages.result_id(task_id)))
+        kept = await self._call(lambda: self._queue.get(web_result_id(task_id)))
         return None if kept is None else _decoded(task_id, kept.task.payload)
 
     async def _call(self, operation: Callable[[], Awaitable[T]]) -> T:

@@ -18,7 +18,7 @@ from emulator.settings import EmulatorSettings
 from render_trio.delivery.delivery import Delivery
 from render_trio.errors import QueueUnavailableError
 from render_trio.observation.metrics import Metrics
-from render_trio.queue.messages import encode_task
+from render_trio.queue.messages import decode_result, encode_task
 from render_trio.queue.task_queue import transport
 from render_trio.queue.task_queue.client import TaskQueue
 from render_trio.worker.limits import Limits
@@ -133,14 +133,14 @@ class Network:
         self._numbers = itertools.count()
 
     async def result(self) -> str:
-        """Insert a task, and return the ID of the next result once its task is settled."""
+        """Insert a task, and return the ID of the task that the next result answers, once that task is settled."""
         name = f"task-{next(self._numbers)}"
         await self.direct.insert(name, encode_task(TASK), "task")
         (result,) = (await self.direct.lease(1, 60, tag="result", wait=60)).tasks
         await self.direct.delete(result.id)
         while (await self._http.get(f"/{name}")).status_code != 404:  # noqa: ASYNC110 - real time
             await trio.sleep(0.01)
-        return result.id
+        return decode_result(result.payload).task_id
 
     async def unreachable(self, times: int) -> None:
         """Wait until the worker has found the queue unreachable `times` more times."""
@@ -189,13 +189,13 @@ async def test_the_worker_recovers_from_one_fault_of_real_connections_after_anot
     ]
     async with network(tmp_path) as net:
         for number, fault in enumerate(faults):
-            assert await net.result() == f"task-{number}-result"
+            assert await net.result() == f"task-{number}"
             net.between.behave(fault)
             await net.unreachable(2)
             net.between.behave(Behaviour())
-        assert await net.result() == f"task-{len(faults)}-result"
+        assert await net.result() == f"task-{len(faults)}"
         net.between.behave(Behaviour("delay", seconds=0.1))
-        assert await net.result() == f"task-{len(faults) + 1}-result"
+        assert await net.result() == f"task-{len(faults) + 1}"
 
 
 async def test_a_poisoned_pool_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

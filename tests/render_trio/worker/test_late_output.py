@@ -66,7 +66,7 @@ async def test_late_output_is_never_delivered(released_first: bool) -> None:
             await release_first_attempt()
             await trio.testing.wait_all_tasks_blocked(0.05)
         nursery.cancel_scope.cancel()
-    result = queue.results["one-result"]
+    result = queue.results["one"]
     assert isinstance(result, DocumentResult)
     assert result.sha256 == hashlib.sha256(LATER).hexdigest()
     assert queue.log.count("insert") == 1

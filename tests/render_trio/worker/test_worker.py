@@ -55,7 +55,7 @@ class Bench:
             await self.worker.run(self.heartbeat)
 
     def result(self, task_id: str) -> DocumentResult:
-        result = self.queue.results[f"{task_id}-result"]
+        result = self.queue.results[task_id]
         assert isinstance(result, DocumentResult)
         return result
 
@@ -68,7 +68,7 @@ async def test_the_result_is_inserted_before_the_task_is_deleted(autojump_clock:
     assert result.success
     assert result.pages == 8
     assert result.filename == "Binary Cards (with numbers - without black back - a4).pdf"
-    assert bench.queue.result_tags == {"one-result": "mine"}
+    assert bench.queue.result_tags == {"one": "mine"}
     assert bench.queue.tasks == {}
     assert bench.queue.log.index("insert") < bench.queue.log.index("delete")
     assert bench.heartbeat.progressed[:2] == ["polled", "finished"]
@@ -105,9 +105,8 @@ async def test_a_payload_that_can_not_be_decoded_fails_at_once(
     [
         ({"resource_view": "nothing"}, "unknown_resource"),
         ({"copies": 51}, "invalid_option"),
-        ({"resource_name": "../x"}, "invalid_option"),
-        ({"colour": "red"}, "unknown_option"),
-        ({"paper_size": None}, "invalid_option"),
+        ({"paper_size": "a5"}, "invalid_option"),
+        ({"paper_size": None}, "missing_option"),
         ({"reply_tag": "task"}, "invalid_option"),
         ({"reply_tag": 3}, "invalid_option"),
     ],
@@ -119,7 +118,7 @@ async def test_a_task_that_can_never_succeed_fails_at_once(
     bench.queue.add("bad", TASK | changes)
     await bench.run_for(5)
     assert bench.result("bad").error.code == code  # type: ignore[union-attr]
-    assert bench.queue.result_tags == {"bad-result": "result"}
+    assert bench.queue.result_tags == {"bad": "result"}
     assert bench.queue.tasks == {}
 
 
@@ -242,7 +241,7 @@ async def test_a_queue_failure_at_any_step_loses_nothing(step: str, autojump_clo
     await bench.run_for(200)
     assert bench.result("one").success
     assert bench.queue.tasks == {}
-    assert list(bench.queue.results) == ["one-result"]
+    assert list(bench.queue.results) == ["one"]
 
 
 async def test_a_failure_result_that_can_not_be_inserted_is_inserted_when_the_lease_has_expired(
@@ -267,7 +266,7 @@ async def test_a_cancellation_at_any_moment_loses_nothing_and_produces_no_second
         bench.queue.add("two")
         await bench.run_for(hundredths / 100)
         await Bench(queue=bench.queue).run_for(300)
-        assert sorted(bench.queue.results) == ["one-result", "two-result"]
+        assert sorted(bench.queue.results) == ["one", "two"]
         assert bench.queue.tasks == {}
 
 
@@ -279,7 +278,7 @@ async def test_a_stopping_worker_finishes_its_task_and_releases_the_others(autoj
         nursery.start_soon(bench.worker.run, bench.heartbeat)
         await trio.sleep(1)
         bench.stopping.set()
-    assert list(bench.queue.results) == ["one-result"]
+    assert list(bench.queue.results) == ["one"]
     assert bench.queue.free() == ["two", "three"]
 
 

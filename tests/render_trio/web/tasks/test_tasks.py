@@ -17,6 +17,7 @@ from emulator.server.serving import serve as serve_queue
 from emulator.settings import EmulatorSettings
 from render_trio.delivery.directory import DirectoryStore
 from render_trio.errors import InvalidTaskError, QueueUnavailableError
+from render_trio.queue.identity import web_result_id
 from render_trio.queue.interface import FoundTask
 from render_trio.queue.messages import (
     TASK_BYTES,
@@ -28,7 +29,6 @@ from render_trio.queue.messages import (
     decode,
     encode_result,
     failure,
-    result_id,
 )
 from render_trio.queue.producer import task_values
 from tests.render_trio.web.operated import Site, get, running
@@ -72,7 +72,7 @@ async def lease(site: Site) -> LeasedTask:
 
 async def settle(site: Site, task_id: str, result: Result, tag: str = "web-result") -> None:
     """Finish a task as a worker does."""
-    await site.queue.insert(result_id(task_id), encode_result(result), tag)
+    await site.queue.insert(web_result_id(task_id), encode_result(result), tag)
     await site.queue.delete(task_id)
 
 
@@ -290,7 +290,7 @@ async def test_results_are_deleted_after_the_time_for_which_they_are_kept(site: 
     assert await site.web_tasks.sweep() == 0
     assert await state(site, task_id) == "done", "leased by the sweep, and still visible"
     assert await site.web_tasks.sweep() == 0, "only due when its lease has expired"
-    found = await site.queue.get(result_id(task_id))
+    found = await site.queue.get(web_result_id(task_id))
     assert found is not None
     assert found.task.lease_us - found.task.enqueued_us >= kept * 1_000_000
     site.web_tasks._keep = 0
