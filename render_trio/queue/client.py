@@ -8,7 +8,6 @@ created, because `render_trio.render` needs no HTTP client.
 from __future__ import annotations
 
 import logging
-import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -151,7 +150,7 @@ class _Producer:
             transport=transport,
         )
         self._links: _Links = Links(new_transport(), folder)
-        self._streams: weakref.WeakSet[ResultStream] = weakref.WeakSet()
+        self._open_streams: set[ResultStream] = set()
 
     def _stream(
         self,
@@ -161,7 +160,7 @@ class _Producer:
         batch: int,
         on_unavailable: Callable[[Unavailable], None] | None,
     ) -> ResultStream:
-        stream = ResultStream(
+        return ResultStream(
             self._queue,
             self._links,
             self._clock,
@@ -170,12 +169,11 @@ class _Producer:
             wait=wait,
             lease_seconds=lease_seconds,
             count=batch,
+            open_streams=self._open_streams,
         )
-        self._streams.add(stream)
-        return stream
 
     async def _close(self) -> None:
-        for stream in list(self._streams):
+        for stream in list(self._open_streams):
             await stream.release_rest()
         await self._queue.aclose()
         await self._links.aclose()

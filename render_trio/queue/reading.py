@@ -20,6 +20,7 @@ from render_trio.queue.messages import DOCUMENT_KIND, LINK_KIND, DocumentResult,
 MAX_PAYLOAD_CHARACTERS = 32 * 1024 * 1024  # of Base64; render-trio's own queue allows tasks of 1 MiB
 KINDS = (DOCUMENT_KIND, LINK_KIND)
 PDF_HEADER = b"%PDF-"
+MAX_PAGES = 1_000_000
 DIGEST = re.compile(r"[0-9a-f]{64}")
 SHOWN = 60  # characters of an invalid value in a message
 
@@ -43,6 +44,9 @@ def read(payload: str) -> tuple[Result, bytes | None]:
         raise BrokenResultError(f"the result is incomplete or has a value of another type: {error}", known) from None
     if not result.task_id:
         raise BrokenResultError("task_id is empty; allowed: the ID of a task")
+    if result.pages is not msgspec.UNSET and not 1 <= result.pages <= MAX_PAGES:
+        raise BrokenResultError(f"pages is a number outside of the allowed range, 1 to {MAX_PAGES}", known)
+    _check_request(result.request, known)
     if not isinstance(result, LinkResult):
         return result, _inline(result)
     if not result.success:
@@ -51,6 +55,16 @@ def read(payload: str) -> tuple[Result, bytes | None]:
         message = f"sha256 is {_shortened(result.sha256)}; allowed: 64 hexadecimal digits in lower case"
         raise BrokenResultError(message, known)
     return result, None
+
+
+def _check_request(request: dict[str, Any] | msgspec.UnsetType, task_id: str) -> None:
+    """Raise BrokenResultError unless the request can be recorded, to be submitted again."""
+    if request is msgspec.UNSET:
+        return
+    try:
+        msgspec.json.format(msgspec.json.encode(request))
+    except (OverflowError, ValueError, RecursionError) as error:
+        raise BrokenResultError(f"request can't be submitted again: {error}", task_id) from None
 
 
 def _inline(result: DocumentResult) -> bytes | None:

@@ -161,8 +161,12 @@ class ResultStream:
         wait: float | None,
         lease_seconds: int,
         count: int = RESULT_COUNT,
+        open_streams: set[ResultStream] | None = None,
     ) -> None:
-        """`wait`: s without a result after which `next` returns None; None: never."""
+        """`wait`: s without a result after which `next` returns None; None: never.
+
+        `open_streams`: has this stream while it holds leases, so that they can be released if its user drops it.
+        """
         self.wait = wait
         self._queue = queue
         self._links = links
@@ -171,6 +175,7 @@ class ResultStream:
         self._tag = tag
         self._lease_seconds = lease_seconds
         self._count = count
+        self._open_streams = set() if open_streams is None else open_streams
         self._leased: deque[tuple[LeasedTask, float]] = deque()  # each with the time when its lease ends
 
     async def next(self) -> Received | None:
@@ -179,6 +184,8 @@ class ResultStream:
             while self._leased:
                 received = await self._received(*self._leased[0])
                 self._leased.popleft()  # not before: if this is cancelled meanwhile, `release_rest` releases it
+                if not self._leased:
+                    self._open_streams.discard(self)
                 if received is not None:
                     return received
             if not await self._lease():
@@ -191,6 +198,12 @@ class ResultStream:
                 await self._queue.release(self._leased.popleft()[0])
         except QueueError:
             self._leased.clear()  # their leases end soon
+        self._open_streams.discard(self)
+
+    @property
+    def expired(self) -> bool:
+        """Whether all leases have ended."""
+        return all(ends < self._clock.now() for _, ends in self._leased)
 
     async def _lease(self) -> bool:
         """Lease results, and return whether there are any. Raises QueueError."""
@@ -203,9 +216,13 @@ class ResultStream:
             # or a long poll only makes it appear shorter.
             begun = max(begun, self._clock.now() - self._lease_seconds / 4) if batch.waited else begun
             self._leased.extend((task, begun + self._lease_seconds) for task in batch.tasks)
+            if batch.tasks:
+                self._open_streams -= {stream for stream in self._open_streams if stream.expired}
+                self._open_streams.add(self)
+                return True
             left = deadline - self._clock.now()
-            if batch.tasks or left <= 0:
-                return bool(batch.tasks)
+            if left <= 0:
+                return False
             if not batch.waited:
                 await self._clock.sleep(min(POLL_INTERVAL, left))
 

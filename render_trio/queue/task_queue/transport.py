@@ -68,14 +68,17 @@ class LoopTransport:
         await anyio.sleep(seconds)
 
     async def send(self, request: httpx.Request, *, seconds: float, limit: int) -> httpx.Response:
+        parts = _Parts(limit)
         try:
-            with anyio.fail_after(max(0.0, seconds)):
+            with anyio.fail_after(max(0.0, seconds)) as scope:
                 response = await self._client.send(request, stream=True)
                 try:
-                    parts = _Parts(limit)
                     async with aclosing(cast(AsyncGenerator[bytes, None], response.aiter_bytes())) as received:
                         async for part in received:
-                            parts.add(part)
+                            if not parts.add(part):
+                                # Cancelling the next read also closes httpx's inner generators. Leaving the loop
+                                # would leave them to the garbage collector.
+                                scope.cancel()
                 finally:
                     await response.aclose()
         except TimeoutError:
@@ -112,7 +115,8 @@ class BlockingTransport:
         with closing(response), closing(cast(Generator[bytes, None, None], response.iter_bytes())) as received:
             parts = _Parts(limit)
             for part in received:
-                parts.add(part)
+                if not parts.add(part):
+                    break
                 if time.monotonic() > deadline:
                     raise _too_slow(seconds)
         return parts.response(response)
@@ -163,15 +167,17 @@ class _Parts:
         self._size = 0
         self._parts: list[bytes] = []
 
-    def add(self, part: bytes) -> None:
-        """Add a part. Raises httpx.RemoteProtocolError beyond the limit."""
+    def add(self, part: bytes) -> bool:
+        """Add a part, and return whether the limit still allows more."""
         self._size += len(part)
-        if self._size > self._limit:
-            raise httpx.RemoteProtocolError(f"a response of more than {self._limit} bytes")
-        self._parts.append(part)
+        if self._size <= self._limit:
+            self._parts.append(part)
+        return self._size <= self._limit
 
     def response(self, streamed: httpx.Response) -> httpx.Response:
-        """Return the response with its whole body."""
+        """Return the response with its whole body. Raises httpx.RemoteProtocolError if it exceeds the limit."""
+        if self._size > self._limit:
+            raise httpx.RemoteProtocolError(f"a response of more than {self._limit} bytes")
         kept = {name: value for name, value in streamed.headers.items() if name != "content-encoding"}
         return httpx.Response(
             streamed.status_code, headers=kept, content=b"".join(self._parts), request=streamed.request

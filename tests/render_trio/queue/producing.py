@@ -23,11 +23,11 @@ def pdf(text: str) -> bytes:
     return PDF + text.encode()
 
 
-def document_result(document: bytes = PDF, **keys: Any) -> dict[str, Any]:
+def document_result(content: bytes = PDF, /, **keys: Any) -> dict[str, Any]:
     """Return a result with its document inside; `keys` add to its keys or replace them."""
-    encoded = base64.b64encode(document).decode()
+    encoded = base64.b64encode(content).decode()
     result = {"kind": "result#document", "success": True, "task_id": "one", "filename": "Grid (a4).pdf"}
-    return result | {"document": encoded, "pages": 1, "sha256": hashlib.sha256(document).hexdigest()} | keys
+    return result | {"document": encoded, "pages": 1, "sha256": hashlib.sha256(content).hexdigest()} | keys
 
 
 def link_result(url: str, document: bytes = PDF, **keys: Any) -> dict[str, Any]:
@@ -63,15 +63,15 @@ class Inbox:
         items: list[dict[str, Any]] = found.get("items", [])
         return items
 
+    def task(self, task_id: str) -> dict[str, Any]:
+        """Return the values of a task."""
+        item = httpx.get(f"{self.tasks}/{task_id}", trust_env=False).raise_for_status().json()
+        values: dict[str, Any] = json.loads(base64.b64decode(item["payloadBase64"]))
+        return values
+
     def ids(self) -> list[str]:
         """Return the IDs of everything in the queue."""
         return sorted(item["id"] for item in self.items())
-
-
-def task_in(item: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of a task in a queue."""
-    values: dict[str, Any] = json.loads(base64.b64decode(item["payloadBase64"]))
-    return values
 
 
 class Web:
