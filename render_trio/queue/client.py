@@ -194,7 +194,7 @@ class Client(_Producer):
     a `with` statement.
 
     >>> from render_trio import Client
-    >>> with Client("http://127.0.0.1:5052") as client:  # doctest: +SKIP
+    >>> with Client("http://127.0.0.1:5052") as client:
     ...     task_id = client.submit("binary-cards", header_text="Room Four")
     ...     for result in client.results(wait=20):
     ...         if result.success:
