@@ -33,6 +33,8 @@ def render(view: str, pairs: tuple[str, ...], out: Path) -> None:
     document = render_document(view, **options_given(pairs))
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(document.pdf)
+    for warning in document.warnings:
+        click.echo(f"Warning: {warning.message}", err=True)
     click.echo(f"{out}: {output.count(document.pages, 'page')}, {len(document.pdf)} bytes", err=True)
 
 

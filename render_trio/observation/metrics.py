@@ -47,6 +47,9 @@ class Metrics(Observer):
             registry=registry,
         )
         self._in_flight = Gauge("render_in_flight", "Tasks in progress.", registry=registry)
+        self._untagged = Gauge(
+            "render_untagged_tasks", "Tasks without a tag in the queue, which are never leased.", registry=registry
+        )
 
     def leased(self, tasks: int) -> None:
         self._leases.inc(tasks)
@@ -82,6 +85,10 @@ class Metrics(Observer):
     def ordered(self, kind: str, outcome: str) -> None:
         """A request for a document or an image ended: `kept` (from the cache), `drawn`, `failed` or `refused`."""
         self._orders.labels(kind, outcome).inc()
+
+    def untagged(self, tasks: int) -> None:
+        """`tasks` of the first tasks in the queue have no tag."""
+        self._untagged.set(tasks)
 
     def in_flight(self, change: int) -> None:
         self._in_flight.inc(change)

@@ -26,11 +26,12 @@ def render(view: str, /, **options: object) -> FinishedDocument:
     """Draw one document in this thread, without a queue or a running service.
 
     `view` names a resource of the catalogue, with underscores or hyphens. `options` are the resource's own and the
-    common ones (`header_text`, `url`, `copies`, `paper_size`, `seed`, `language`, `ink_saver`), as in a task; an
-    option that is missing has its default. `render-trio resources VIEW` lists them.
+    common ones (`header_text`, `url`, `copies`, `paper_size`, `seed`, `language`, `ink_saver`, `filename`), as
+    in a task; an option that is missing has its default. `render-trio resources VIEW` lists them.
 
     The document has the PDF (`pdf`, bytes), a proposed file name (`filename`), the number of pages of all copies
-    (`pages`), and the SHA-256 of the PDF in hexadecimal (`sha256`). Lengths inside the PDF are in points (1/72 inch).
+    (`pages`), the SHA-256 of the PDF in hexadecimal (`sha256`), and the texts that don't fit on the page (`warnings`).
+    Lengths inside the PDF are in points (1/72 inch).
     The same view, options and version yield the same bytes.
 
     Raises RequestError if the view, an option or its value is not allowed, and RenderFailedError if the check of the

@@ -41,6 +41,7 @@ from render_trio.web.server.server import address_of, listening_socket
 from render_trio.web.server_sent_events import Listeners
 from render_trio.web.tasks import routes
 from render_trio.web.tasks.submissions import WebTasks
+from render_trio.worker.stray_tasks import watch_stray_tasks
 from render_trio.worker.worker import Worker
 from resources import registry
 from resources.content import assets
@@ -189,6 +190,7 @@ async def run(
                 web.start_soon(web_side.run)
                 await serving.wait()
                 web.start_soon(web_tasks.sweep_for_ever)
+                web.start_soon(watch_stray_tasks, queue, metrics.untagged)
                 address = address_of(listener, settings.host)
                 _log_start(settings, address)
                 task_status.started(address)

@@ -241,6 +241,13 @@ class TaskQueue:
         item = object_of(response) or {}
         return FoundTask(_leased_task(item), str(item.get("tag", "")))
 
+    async def tags(self) -> dict[str, str]:
+        """Return the tags of the first tasks, by their ID; "" for a task without one. Raises QueueError."""
+        query = {"fields": "kind,items(id,tag)"}
+        response = await self._connection.request("GET", "/tasks", _is_task_list, query=query, repeat=False)
+        items = (object_of(response) or {}).get("items", [])
+        return {str(item.get("id", "")): str(item.get("tag", "")) for item in items if isinstance(item, dict)}
+
     async def stats(self) -> QueueStats:
         """Return the statistics of the queue. Raises QueueError."""
         response = await self._connection.request("GET", "", _has_stats, query={"getStats": "true"}, repeat=False)

@@ -22,6 +22,7 @@ from resources.parsing import (
     URL_CHARACTERS,
 )
 from resources.registry import CATALOGUE
+from resources.request import FILENAME_BYTES
 from resources.resource import Resource
 
 Schema = dict[str, Any]
@@ -48,6 +49,11 @@ TEXTS: dict[str, Schema] = {
         "type": ["string", "null"],
         "maxLength": NAME_CHARACTERS,
         "description": "A title to print instead of the resource's own name.",
+    },
+    "filename": {
+        "type": ["string", "null"],
+        "maxLength": FILENAME_BYTES,
+        "description": "The document's file name. Default: its title.",
     },
 }
 
