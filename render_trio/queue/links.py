@@ -24,7 +24,8 @@ FETCH_SECONDS = 60.0  # for a document, with all redirects
 RESPONSE_SECONDS = 20.0  # for a part of a response
 MAX_REDIRECTS = 5
 MAX_DOCUMENT_BYTES = 256 * 1024 * 1024
-NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # opening a named pipe must not block
+# Opening a named pipe must not block; Windows must not translate line ends.
+OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -112,7 +113,7 @@ class Links:
             )
         path = self._folder / name
         try:
-            descriptor = os.open(path, os.O_RDONLY | NO_WAIT)
+            descriptor = os.open(path, OPEN_FLAGS)
             with os.fdopen(descriptor, "rb") as file:
                 found = os.fstat(file.fileno())
                 if not stat.S_ISREG(found.st_mode):
