@@ -212,8 +212,8 @@ class ResultStream:
             begun = self._clock.now()
             hold = int(max(0, min(HOLD_SECONDS, deadline - begun)))
             batch = await self._queue.lease(self._count, self._lease_seconds, tag=self._tag, wait=hold, repeat=True)
-            # Counted from the request, so a lease is never believed to last longer than it does; a repeated request
-            # or a long poll only makes it appear shorter.
+            # Counted from the request, so that the lease is not believed to last longer than it does. Of a request that
+            # was held, only the end counts: a quarter of the lease is more than a response needs.
             begun = max(begun, self._clock.now() - self._lease_seconds / 4) if batch.waited else begun
             self._leased.extend((task, begun + self._lease_seconds) for task in batch.tasks)
             if batch.tasks:

@@ -44,7 +44,7 @@ class Transport(Protocol):
         ...
 
     async def replace_pool(self) -> None:
-        """Discard all connections, those in use too."""
+        """Discard all connections, those in use too, if cancelled requests can have left some of them unusable."""
         ...
 
     async def aclose(self) -> None:
@@ -97,10 +97,7 @@ class BlockingTransport:
     """Requests that block the calling thread. Several threads may share it."""
 
     def __init__(self) -> None:
-        self._client = self._new_client()
-
-    def _new_client(self) -> httpx.Client:
-        return httpx.Client(limits=_limits(), trust_env=False)
+        self._client = httpx.Client(limits=_limits(), trust_env=False)
 
     def now(self) -> float:
         return time.monotonic()
@@ -122,8 +119,7 @@ class BlockingTransport:
         return parts.response(response)
 
     async def replace_pool(self) -> None:
-        discarded, self._client = self._client, self._new_client()
-        discarded.close()
+        return  # other threads use it, and without cancellation nothing can poison it
 
     async def aclose(self) -> None:
         self._client.close()

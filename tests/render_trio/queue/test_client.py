@@ -9,6 +9,7 @@ import logging
 import socket
 import threading
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from render_trio import AsyncClient, Client, QueueError, RequestError, TaskExist
 from render_trio.errors import QueueUnavailableError
 from render_trio.queue import results as queue_results
 from render_trio.queue.results import Unavailable
+from render_trio.queue.task_queue.transport import CONNECTIONS
 from tests.proxy import SWALLOW, Behaviour, proxy
 from tests.render_trio.queue.producing import PDF, Inbox, Web, document_result, link_result, pdf
 
@@ -154,6 +156,13 @@ def test_a_token_is_sent_to_the_queue_but_not_to_other_servers(inbox: Inbox, web
     with client_of(inbox, token="secret") as client:
         assert next(client.results()).document == PDF
     assert all("authorization" not in headers for _, headers in web.requests)
+
+
+def test_threads_share_a_client(inbox: Inbox) -> None:
+    """More of them than the client has connections."""
+    with client_of(inbox) as client, ThreadPoolExecutor(CONNECTIONS * 2) as pool:
+        ids = list(pool.map(lambda _: client.submit("grid"), range(CONNECTIONS * 4)))
+        assert sorted(ids) == inbox.ids()
 
 
 # -- fetching
