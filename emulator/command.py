@@ -55,7 +55,7 @@ OPTIONS = (
         is_flag=True,
         envvar="EMULATOR_LEGACY_SHAPES",
         show_envvar=True,
-        help="Use the list format of older Task Queue clients.",
+        help="Use the reply formats of older Task Queue clients.",
     ),
 )
 

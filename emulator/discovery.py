@@ -22,7 +22,7 @@ import msgspec
 
 from emulator.queues.queue_service import QueueService
 from emulator.wire.calls import Call, Reply, Route, Verb
-from emulator.wire.errors import ApiError, ErrorStyle
+from emulator.wire.errors import ApiError, ErrorStyle, required
 
 API_PACKAGE = "emulator.api_data"
 
@@ -75,6 +75,7 @@ def _load(service: QueueService, package: str, path: Path) -> Api:
             method["httpMethod"],
             f"/{document['servicePath']}{method.get('flatPath', method['path'])}",
             verbs[method_id],
+            query_as_form=method["httpMethod"] == "POST" and "request" not in method,
         )
         for method_id, method in described.items()
     )
@@ -82,8 +83,16 @@ def _load(service: QueueService, package: str, path: Path) -> Api:
 
 
 def discovery_routes(apis: list[Api]) -> list[Route]:
-    """Return the routes of the discovery service, at its current path and at its older one, /api/."""
+    """Return the routes of the discovery service: its current path, the older /api/, and /$discovery/rest.
+
+    On Google's servers, the host of /$discovery/rest identifies the API. Here, its version does.
+    """
     known = {(api.name, api.version): api for api in apis}
+    by_version = {api.version: api for api in apis}
+
+    def document(call: Call, api: Api) -> Reply:
+        base = {"rootUrl": call.root, "baseUrl": call.root + api.document["servicePath"]}
+        return Reply(value={**api.document, **base})
 
     async def describe(call: Call) -> Reply:
         name, version = call.parameters["api"], call.parameters["version"]
@@ -91,8 +100,16 @@ def discovery_routes(apis: list[Api]) -> list[Route]:
         if api is None:
             available = ", ".join(f"{n}/{v}" for n, v in known)
             raise ApiError(404, f"API {name[:60]}/{version[:60]} does not exist; available: {available}")
-        base = {"rootUrl": call.root, "baseUrl": call.root + api.document["servicePath"]}
-        return Reply(value={**api.document, **base})
+        return document(call, api)
+
+    async def describe_version(call: Call) -> Reply:
+        available = ", ".join(by_version)
+        version = call.query.get("version")
+        if not version:
+            raise required("version", available)
+        if version not in by_version:
+            raise ApiError(404, f"version {version[:60]} does not exist; available: {available}")
+        return document(call, by_version[version])
 
     async def directory(call: Call) -> Reply:
         items = [
@@ -114,5 +131,6 @@ def discovery_routes(apis: list[Api]) -> list[Route]:
     return [
         Route("", "GET", "/api/{api}/{version}", describe),
         Route("", "GET", "/discovery/v1/apis/{api}/{version}/rest", describe),
+        Route("", "GET", "/$discovery/rest", describe_version),
         Route("", "GET", "/discovery/v1/apis", directory),
     ]

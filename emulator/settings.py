@@ -12,7 +12,7 @@ class EmulatorSettings:
     """Where the service listens, where tasks are stored, and who has access.
 
     Port 0 selects a free port. `tombstone_seconds` is how long the ID of a deleted task stays reserved (s).
-    `legacy_shapes` selects the list format of older clients: see "Legacy list format" in PROTOCOL.md.
+    `legacy_shapes` selects the reply formats of older clients: see "Legacy format" in PROTOCOL.md.
     """
 
     host: str = "127.0.0.1"

@@ -63,7 +63,7 @@ class Tasks:
     async def create(self, call: Call) -> Reply:
         """Create a task."""
         queue, queue_name = queue_of(self._service, call, Need.INSERT)
-        body = parameters.body_object(call)
+        body = values.body_of(call)
         full = wants_full(body)
         fields = values.object_of(body, "task", "task", "a task with a pullMessage")
         message = values.object_of(fields, "pullMessage", "task.pullMessage", "an object with payload and tag")
@@ -72,7 +72,7 @@ class Tasks:
         eta = None if eta is None else await self._service.due(eta, "task.scheduleTime")
         payload = message.get("payload") or ""
         if payload:
-            parameters.check_payload(payload, "task.pullMessage.payload")
+            payload = parameters.payload_of(payload, "task.pullMessage.payload")
         new = NewTask(task_id, payload, parameters.tag(message.get("tag"), "task.pullMessage.tag"), eta)
         task = await self._service.insert(queue, new)
         return Reply(value=task_resource(task, queue_name, full=full))
@@ -80,16 +80,17 @@ class Tasks:
     async def get(self, call: Call) -> Reply:
         """Return a task without leasing it."""
         queue, queue_name = queue_of(self._service, call, Need.USE)
-        full = wants_full(call.query)
+        full = wants_full(values.message_of(call.query))
         task = await self._service.call_store(self._store.get, queue, _id(call))
         return Reply(value=task_resource(task, queue_name, full=full))
 
     async def list(self, call: Call) -> Reply:
         """Return a page of tasks, including leased ones."""
         queue, queue_name = queue_of(self._service, call, Need.USE)
-        full = wants_full(call.query)
-        size = values.integer_of(call.query, "pageSize", 0, PAGE_TASKS, PAGE_TASKS) or PAGE_TASKS
-        start = page_start(call.query.get("pageToken"))
+        query = values.message_of(call.query)
+        full = wants_full(query)
+        size = values.integer_of(query, "pageSize", 0, PAGE_TASKS, PAGE_TASKS) or PAGE_TASKS
+        start = page_start(query.get("pageToken"))
         tasks = await self._service.call_store(self._store.peek, queue, size + 1, start)
         body: dict[str, Any] = {}
         if tasks:
@@ -101,7 +102,7 @@ class Tasks:
     async def lease(self, call: Call) -> Reply:
         """Lease due tasks. If none is due and the client sent `Prefer: wait=N`, wait for one."""
         queue, queue_name = queue_of(self._service, call, Need.USE)
-        body = parameters.body_object(call)
+        body = values.body_of(call)
         full = wants_full(body)
         count = values.integer_of(body, "maxTasks", 1, parameters.MAX_TASKS)
         order = LeaseOrder(
@@ -128,19 +129,19 @@ class Tasks:
     async def acknowledge(self, call: Call) -> Reply:
         """Delete a task that the caller holds."""
         queue, _ = queue_of(self._service, call, Need.USE)
-        lease_us = _schedule_time(parameters.body_object(call))
+        lease_us = _schedule_time(values.body_of(call))
         await self._fenced(call, self._store.delete, queue, _id(call), lease_us)
         return Reply(value={})
 
     async def renew_lease(self, call: Call) -> Reply:
         """Renew the lease that the caller holds."""
-        body = parameters.body_object(call)
+        body = values.body_of(call)
         seconds = values.duration_of(body, "leaseDuration", parameters.MAX_LEASE_SECONDS)
         return await self._renew(call, body, seconds)
 
     async def cancel_lease(self, call: Call) -> Reply:
         """Release a task that the caller holds."""
-        return await self._renew(call, parameters.body_object(call), 0)
+        return await self._renew(call, values.body_of(call), 0)
 
     async def _renew(self, call: Call, body: dict[str, Any], seconds: int) -> Reply:
         queue, queue_name = queue_of(self._service, call, Need.USE)

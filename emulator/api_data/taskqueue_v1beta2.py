@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -17,19 +16,7 @@ from emulator.wire.errors import LEASE_REASONS, ApiError, by_reason, invalid, re
 
 ERRORS = by_reason
 MAX_LISTED = 100
-
-
-def task_resource(task: Task, queue_name: str, *, payload: bool = True) -> dict[str, Any]:
-    """Return the Task resource; int64 values are strings."""
-    resource: dict[str, Any] = {"kind": "taskqueues#task", "id": task.id, "queueName": queue_name}
-    if payload:
-        resource["payloadBase64"] = task.payload
-    resource["enqueueTimestamp"] = str(task.enqueued_us)
-    resource["leaseTimestamp"] = str(task.eta_us)
-    resource["retry_count"] = task.retry_count
-    if task.tag is not None:
-        resource["tag"] = task.tag
-    return resource
+PAYLOAD_ALLOWED = "Base64 of 1 byte to 1 MiB"
 
 
 def verbs(service: QueueService) -> Mapping[str, Verb]:
@@ -48,7 +35,7 @@ def verbs(service: QueueService) -> Mapping[str, Verb]:
 
 
 class TaskQueueApi:
-    """The verbs. `legacy` selects the list format of older clients."""
+    """The verbs. `legacy` selects the format of replies that older clients need."""
 
     def __init__(self, service: QueueService, *, legacy: bool) -> None:
         self._service = service
@@ -57,6 +44,22 @@ class TaskQueueApi:
 
     def _queue(self, call: Call, need: Need = Need.USE) -> QueueKey:
         return self._service.queue(call, call.parameters["project"], call.parameters["taskqueue"], need)
+
+    def _int64(self, number: int) -> str | int:
+        """Return an int64 as in Google's service, a string, or as in the legacy format."""
+        return number if self._legacy else str(number)
+
+    def _resource(self, task: Task, queue_name: str, *, payload: bool = True) -> dict[str, Any]:
+        """Return the Task resource. In the legacy format it is always complete."""
+        resource: dict[str, Any] = {"kind": "taskqueues#task", "id": task.id, "queueName": queue_name}
+        if payload or self._legacy:
+            resource["payloadBase64"] = task.payload
+        resource["enqueueTimestamp"] = self._int64(task.enqueued_us)
+        resource["leaseTimestamp"] = self._int64(task.eta_us)
+        resource["retry_count"] = task.retry_count
+        if task.tag is not None or self._legacy:
+            resource["tag"] = task.tag or ""
+        return resource
 
     def _listed(self, kind: str, items: list[dict[str, Any]]) -> Reply:
         """Return a list in the format of Google's service, which omits empty `items`, or in the legacy format."""
@@ -76,17 +79,19 @@ class TaskQueueApi:
             stats = await self._service.call_store(self._store.stats, queue)
             resource["stats"] = {
                 "totalTasks": stats.total,
-                "oldestTask": str((stats.oldest_us or 0) // SECOND),
-                "leasedLastMinute": str(stats.leased_last_minute),
-                "leasedLastHour": str(stats.leased_last_hour),
+                "oldestTask": self._int64((stats.oldest_us or 0) // SECOND),
+                "leasedLastMinute": self._int64(stats.leased_last_minute),
+                "leasedLastHour": self._int64(stats.leased_last_hour),
             }
         return Reply(value=resource)
 
     async def list_tasks(self, call: Call) -> Reply:
-        """Return the first tasks, including leased ones, without payloads."""
+        """Return the first tasks, including leased ones, without payloads (in the legacy format, with them)."""
         queue = self._queue(call)
         tasks = await self._service.call_store(self._store.peek, queue, MAX_LISTED)
-        return self._listed("taskqueues#tasks", [task_resource(task, queue.name, payload=False) for task in tasks])
+        if self._legacy:
+            tasks = _within(tasks, parameters.payload_bytes(MAX_LISTED))
+        return self._listed("taskqueues#tasks", [self._resource(task, queue.name, payload=False) for task in tasks])
 
     async def insert_task(self, call: Call) -> Reply:
         """Insert a task."""
@@ -96,7 +101,7 @@ class TaskQueueApi:
         eta = None if eta is None else await self._service.due(eta, "leaseTimestamp")
         new = _new_task(body, queue, uuid.uuid4().hex, eta)
         task = await self._service.insert(queue, new)
-        return Reply(value=task_resource(task, queue.name))
+        return Reply(value=self._resource(task, queue.name))
 
     async def lease_tasks(self, call: Call) -> Reply:
         """Lease due tasks. If none is due and the client sent `Prefer: wait=N`, wait for one."""
@@ -104,35 +109,37 @@ class TaskQueueApi:
         order = _lease_order(call.query, self._service.retry_limit(queue))
         wait = long_poll.wait_preference(call.headers.get("prefer", ""))
         tasks = await self._service.lease(queue, order, wait)
-        name = long_name(queue)
-        reply = self._listed("taskqueue#tasks", [task_resource(task, name) for task in tasks])
+        name = queue.name if self._legacy else long_name(queue)
+        reply = self._listed("taskqueue#tasks", [self._resource(task, name) for task in tasks])
         return Reply(value=reply.value, headers=(("Preference-Applied", f"wait={wait}"),)) if wait else reply
 
     async def get_task(self, call: Call) -> Reply:
         """Return a task without leasing it."""
         queue = self._queue(call)
         task = await self._service.call_store(self._store.get, queue, parameters.task_name(call.parameters["task"]))
-        return Reply(value=task_resource(task, queue.name))
+        return Reply(value=self._resource(task, queue.name))
 
     async def patch_task(self, call: Call) -> Reply:
         """Renew or end a lease."""
         queue = self._queue(call)
         task_id = parameters.task_name(call.parameters["task"])
-        return await self._renew(queue, call, parameters.body_object(call), task_id)
+        body = parameters.body_object(call)
+        _check_queue_name(body, queue, is_required=True)
+        return await self._renew(queue, call, body, task_id)
 
     async def update_task(self, call: Call) -> Reply:
         """Renew or end a lease. As in Google's service, an ID in the body takes precedence over that in the path."""
         queue = self._queue(call)
         body = parameters.body_object(call)
+        _check_queue_name(body, queue)
         task_id = parameters.task_name(body.get("id") or call.parameters["task"], "id")
         return await self._renew(queue, call, body, task_id)
 
     async def _renew(self, queue: QueueKey, call: Call, body: dict[str, Any], task_id: str) -> Reply:
-        _check_queue_name(body, queue, is_required=True)
         seconds = parameters.integer(call.query, "newLeaseSeconds", 0, parameters.MAX_LEASE_SECONDS)
         lease_us = _lease_timestamp(body)
         task = await self._service.call_store(self._store.renew, queue, task_id, lease_us, seconds)
-        return Reply(value=task_resource(task, queue.name))
+        return Reply(value=self._resource(task, queue.name))
 
     async def delete_task(self, call: Call) -> Reply:
         """Delete a task, even if it is leased; with If-Match, only if its current lease ends then."""
@@ -150,6 +157,17 @@ class TaskQueueApi:
 def long_name(queue: QueueKey) -> str:
     """Return the full name of the queue, including its project."""
     return f"projects/{queue.project}/taskqueues/{queue.name}"
+
+
+def _within(tasks: list[Task], max_bytes: int) -> list[Task]:
+    """Return the first tasks whose payloads have up to `max_bytes` in total."""
+    kept: list[Task] = []
+    for task in tasks:
+        max_bytes -= len(task.payload)
+        if max_bytes < 0:
+            break
+        kept.append(task)
+    return kept
 
 
 def _lease_order(query: Mapping[str, str], retry_limit: int | None) -> LeaseOrder:
@@ -183,11 +201,12 @@ def _check_queue_name(body: Mapping[str, Any], queue: QueueKey, *, is_required: 
 def _lease_timestamp(body: Mapping[str, Any]) -> int | None:
     """Return leaseTimestamp in the body, in µs, or None. An int64 is sent as a string. Raises ApiError."""
     value = body.get("leaseTimestamp")
-    if value is None or value == "" or value == 0 or value == "0":
+    if value is None or value == "":
         return None
-    if not isinstance(value, bool) and re.fullmatch(r"[0-9]{1,18}", str(value), re.ASCII):
-        return int(value)
-    raise invalid("leaseTimestamp", value, "microseconds since the epoch, as digits", location_type="field")
+    microseconds = parameters.whole_number(value)
+    if microseconds is None or not 0 <= microseconds < 10**18:
+        raise invalid("leaseTimestamp", value, "microseconds since the epoch, as digits", location_type="field")
+    return microseconds or None
 
 
 def _required_lease(etag: str | None) -> int | None:
@@ -204,8 +223,10 @@ def _new_task(body: Mapping[str, Any], queue: QueueKey, default_id: str, eta_us:
     _check_queue_name(body, queue)
     payload, task_id = body.get("payloadBase64"), body.get("id")
     if payload is None or payload == "":
-        raise required("payloadBase64", "Base64 of 1 byte to 1 MiB", location_type="field")
-    parameters.check_payload(payload, "payloadBase64")
+        raise required("payloadBase64", PAYLOAD_ALLOWED, location_type="field")
+    payload = parameters.payload_of(payload, "payloadBase64")
+    if not payload:
+        raise required("payloadBase64", PAYLOAD_ALLOWED, location_type="field")
     return NewTask(
         id=parameters.task_name(task_id, "id") if task_id not in (None, "") else default_id,
         payload=payload,

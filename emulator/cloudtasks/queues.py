@@ -42,7 +42,7 @@ class Queues:
     async def create(self, call: Call) -> Reply:
         """Create a queue."""
         location = location_of(call)
-        body = parameters.body_object(call)
+        body = values.body_of(call)
         match = re.fullmatch(rf"{re.escape(location)}/queues/([^/]+)", str(body.get("name", "")))
         if match is None:
             raise invalid("name", body.get("name"), f"{location}/queues/QUEUE", location_type="field")
@@ -50,27 +50,28 @@ class Queues:
             if field in body:
                 raise invalid(field, body[field], "omit it; this service has only pull queues", location_type="field")
         retry = body.get("retryConfig")
-        if isinstance(retry, dict) and "maxAttempts" in retry:
+        if isinstance(retry, dict) and "maxAttempts" in values.message_of(retry):
             allowed = "omit maxAttempts; set the limit in the queue file"
             raise invalid("retryConfig", body["retryConfig"], allowed, location_type="field")
         queue = self._service.queue(call, call.parameters["projectsId"], match[1], Need.MANAGE)
         if queue in await self._service.queues_of(queue.project):
             raise ApiError(409, f"queue {queue.name} already exists")
         await self._service.call_store(self._service.store.declare, queue)
-        return await self._resource(queue, match[0], mask_of(call.query))
+        return await self._resource(queue, match[0], mask_of(values.message_of(call.query)))
 
     async def get(self, call: Call) -> Reply:
         """Return a queue."""
         queue, name = await self._existing(call, Need.USE)
-        return await self._resource(queue, name, mask_of(call.query))
+        return await self._resource(queue, name, mask_of(values.message_of(call.query)))
 
     async def list(self, call: Call) -> Reply:
         """Return the queues that the caller may use."""
-        location, mask = location_of(call), mask_of(call.query)
-        if call.query.get("filter"):
-            raise invalid("filter", call.query["filter"], "omit it; queues can't be filtered")
-        size = values.integer_of(call.query, "pageSize", 0, PAGE_QUEUES, PAGE_QUEUES) or PAGE_QUEUES
-        start = page_start(call.query.get("pageToken"))
+        query = values.message_of(call.query)
+        location, mask = location_of(call), mask_of(query)
+        if query.get("filter"):
+            raise invalid("filter", query["filter"], "omit it; queues can't be filtered")
+        size = values.integer_of(query, "pageSize", 0, PAGE_QUEUES, PAGE_QUEUES) or PAGE_QUEUES
+        start = page_start(query.get("pageToken"))
         project = parameters.queue_key(call.parameters["projectsId"], "any").project
         known = [
             queue for queue in await self._service.queues_of(project) if self._service.permits(call, Need.USE, queue)

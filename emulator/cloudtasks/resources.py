@@ -11,7 +11,7 @@ from emulator.wire.errors import invalid
 from emulator.wire.parameters import standard_base64
 from emulator.wire.timestamps import time_text
 
-VIEWS = ("BASIC", "VIEW_UNSPECIFIED", "FULL")
+VIEWS = ("VIEW_UNSPECIFIED", "BASIC", "FULL")
 QUEUE_FIELDS = ("name", "pullTarget", "retryConfig", "state", "stats")
 WITHOUT_STATS = QUEUE_FIELDS[:-1]
 
@@ -26,7 +26,7 @@ def mask_of(query: Mapping[str, str]) -> tuple[str, ...]:
     text = query.get("readMask", "")
     if text in ("", "*"):
         return QUEUE_FIELDS if text else WITHOUT_STATS
-    fields = tuple(part.strip().partition(".")[0] for part in text.split(","))
+    fields = tuple(values.camel_case(part.strip().partition(".")[0]) for part in text.split(","))
     for field in fields:
         if field not in QUEUE_FIELDS:
             raise invalid("readMask", field, ", ".join(QUEUE_FIELDS))

@@ -55,11 +55,11 @@ def create_pages(service: QueueService) -> QuartTrio:
 
     @app.get("/queues/<project>/<name>")
     async def queue(project: str, name: str) -> str:
-        return await _show_queue(service, parameters.queue_key(project, name))
+        return await _show_queue(service, service.key(project, name))
 
     @app.post("/queues/<project>/<name>")
     async def act(project: str, name: str) -> Any:
-        key = parameters.queue_key(project, name)
+        key = service.key(project, name)
         form = await request.form
         await _act(service, key, form.get("verb", ""), form.get("task", ""), sure=form.get("sure") == "yes")
         return redirect(f"/queues/{key.project}/{key.name}" if form.get("back") != "queues" else "/", 303)

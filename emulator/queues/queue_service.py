@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 class QueueService:
-    """The queues of one store. `legacy_shapes` selects the list format of older Task Queue clients."""
+    """The queues of one store. `legacy_shapes` selects the formats of older Task Queue clients."""
 
     def __init__(self, store: Store, access: Access, *, legacy_shapes: bool = False) -> None:
         self.store = store
@@ -41,9 +41,13 @@ class QueueService:
         self._limiter = trio.CapacityLimiter(STORE_THREADS)
         self._waiters = long_poll.Waiters(store, self.call_store)
 
+    def key(self, project: str, name: str) -> QueueKey:
+        """Return the queue with this name, whether or not it exists. Raises ApiError if the name is not valid."""
+        return parameters.queue_key(project, name, legacy=self.legacy_shapes)
+
     def queue(self, call: Call, project: str, name: str, need: Need) -> QueueKey:
         """Return the queue with this name. Raises ApiError if it does not exist or the call lacks the permission."""
-        queue = parameters.queue_key(project, name)
+        queue = self.key(project, name)
         self.access.check(call, need, queue)
         return queue
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import time
 from email.utils import formatdate
 from functools import lru_cache
@@ -27,6 +28,8 @@ HEAD_BYTES = 32 * 1024
 READ_BYTES = 64 * 1024
 LINGER_SECONDS = 2  # for a client to read the reply to a request that was not read completely
 _WITHOUT_BODY = (204, 304)
+# The start of a target in absolute form, which clients send to proxies, and may send to any server.
+_ABSOLUTE = re.compile(rb"https?://([^/?#]+)", re.IGNORECASE)
 
 
 @lru_cache(maxsize=1)
@@ -112,7 +115,13 @@ class Connection:
         return None
 
     def _scope(self, request: h11.Request) -> Message:
-        path, _, query = request.target.partition(b"?")
+        target, headers = request.target, list(request.headers)
+        if (absolute := _ABSOLUTE.match(target)) is not None:
+            # The host in the target takes precedence (RFC 9112, section 3.2.2).
+            headers = [(b"host", absolute[1]), *(header for header in headers if header[0] != b"host")]
+            target = target[absolute.end() :]
+            target = target if target.startswith(b"/") else b"/" + target
+        path, _, query = target.partition(b"?")
         return {
             "type": "http",
             "asgi": {"spec_version": "2.3", "version": "3.0"},
@@ -123,7 +132,7 @@ class Connection:
             "raw_path": path,
             "query_string": query,
             "root_path": "",
-            "headers": list(request.headers),
+            "headers": headers,
             "extensions": {},
             **self._addresses,
         }

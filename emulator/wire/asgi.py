@@ -15,7 +15,7 @@ import trio
 from emulator.wire import replies
 from emulator.wire.batches import BATCH_BYTES
 from emulator.wire.batches import PATH as BATCH_PATH
-from emulator.wire.bodies import Asgi, ClientGoneError, Message, Receive, Send, read_body
+from emulator.wire.bodies import Asgi, ClientGoneError, Message, Receive, Send, read_body, uncompressed
 from emulator.wire.calls import Call, Reply
 from emulator.wire.dispatch import Dispatcher, parse_query
 from emulator.wire.errors import ApiError, invalid
@@ -43,7 +43,7 @@ def asgi_app(dispatcher: Dispatcher, pages: Asgi, check_page_access: Callable[[C
             is_page = PAGE_PATHS.fullmatch(path)
             max_bytes = FORM_BYTES if is_page else BATCH_BYTES if path.startswith(BATCH_PATH) else BODY_BYTES
             body = await read_body(receive, max_bytes)
-            call = _call(scope, path, body)
+            call = _call(scope, path, body, max_bytes)
             _refuse_cross_site(call)
             if is_page:
                 check_page_access(call)
@@ -53,7 +53,7 @@ def asgi_app(dispatcher: Dispatcher, pages: Asgi, check_page_access: Callable[[C
             await _send(send, replies.encoded(replies.error_reply(error, dispatcher.style(path))))
             return
         if is_page:
-            await pages(scope, _replay(body, receive), send)
+            await pages(scope, _replay(call.body, receive), send)
         elif "prefer" in call.headers:
             await _answer_while_connected(dispatcher, call, receive, send)
         else:
@@ -76,8 +76,8 @@ async def _cancel_on_disconnect(receive: Receive, scope: trio.CancelScope) -> No
     scope.cancel()
 
 
-def _call(scope: Message, path: str, body: bytes) -> Call:
-    """Return the request as a call. Raises ApiError."""
+def _call(scope: Message, path: str, body: bytes, max_bytes: int) -> Call:
+    """Return the request as a call, with its body decompressed up to `max_bytes`. Raises ApiError."""
     size = len(path) + len(scope["query_string"])
     if size > TARGET_CHARACTERS:
         raise ApiError(
@@ -89,6 +89,8 @@ def _call(scope: Message, path: str, body: bytes) -> Call:
         raise ApiError(431, f"the headers have more than {HEAD_BYTES} bytes; send fewer or shorter headers")
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in reversed(scope["headers"])}
     query = parse_query(scope["query_string"]) if scope["query_string"] else {}
+    if "content-encoding" in headers:
+        body = uncompressed(body, headers["content-encoding"], max_bytes)
     return Call(scope["method"], path, query, headers, body, _root(scope, headers))
 
 

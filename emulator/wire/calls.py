@@ -47,10 +47,12 @@ class Route:
     """An HTTP method and a path template → a verb.
 
     A segment `{name}` of the template matches any one segment; the last segment may end with `:verb`. `id` is the
-    method ID in the discovery document, empty for routes outside the APIs.
+    method ID in the discovery document, empty for routes outside the APIs. With `query_as_form`, a body that is
+    a form contains parameters of the query.
     """
 
     id: str
     method: str
     path: str
     verb: Verb
+    query_as_form: bool = False

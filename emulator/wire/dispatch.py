@@ -1,4 +1,4 @@
-"""A call → its reply: method override, routing, parameters common to all methods, the verb, and errors.
+"""A call → its reply: method override, routing, a form as the query, the verb, presentation, and errors.
 
 `Dispatcher.answer` always returns a reply: exceptions that a verb raises become error replies.
 """
@@ -17,11 +17,13 @@ from emulator.stores.interface import StoreUnavailableError
 from emulator.wire import partial_response, replies
 from emulator.wire.calls import Call, Reply
 from emulator.wire.errors import ApiError, ErrorStyle, by_reason, invalid
-from emulator.wire.parameters import flag
+from emulator.wire.presentation.enum_numbers import numbered
+from emulator.wire.presentation.standard_parameters import DEFAULT, Presentation, presentation
 from emulator.wire.routing import Routes
 
 MAX_QUERY_FIELDS = 100
 OVERRIDES = ("GET", "PUT", "PATCH", "DELETE", "POST")
+FORM = "application/x-www-form-urlencoded"
 log = logging.getLogger(__name__)
 
 
@@ -40,43 +42,46 @@ class Dispatcher:
 
     def style(self, path: str) -> ErrorStyle:
         """Return the error format for a path; its first segment identifies the API."""
-        return self._styles.get(path[1:].partition("/")[0], by_reason)
+        return self._styles.get(path.lstrip("/").partition("/")[0], by_reason)
 
     async def answer(self, call: Call) -> Reply:
         """Return the reply with its encoded value."""
+        shown = DEFAULT
         try:
             call = overridden(call)
-            reply = await self._answer(call)
+            if call.query:
+                shown = presentation(call.query)
+            route, parameters = self._routes.find(call.method, call.path)
+            if route.query_as_form and call.body and _is_form(call):
+                call = dataclasses.replace(call, query={**parse_query(call.body), **call.query}, body=b"")
+                shown = presentation(call.query)
+            selection = self._selection(shown.fields, route.id) if shown.fields else {}
+            reply = await route.verb(dataclasses.replace(call, parameters=parameters))
+            if reply.value is not None and (selection or shown.enum_numbers):
+                reply = self._presented(reply, route.id, selection, shown)
         except ApiError as error:
-            reply = replies.error_reply(error, self.style(call.path))
+            reply = replies.error_reply(error, shown.error_style or self.style(call.path))
         except StoreUnavailableError as error:
             log.warning("store unavailable: %s", error)
             unavailable = ApiError(503, "the store is unavailable; retry after a moment")
-            reply = replies.error_reply(unavailable, self.style(call.path))
+            reply = replies.error_reply(unavailable, shown.error_style or self.style(call.path))
         except Exception as error:
             log.exception("request failed: %s %s", call.method, call.path[:200], exc_info=error)
             failed = ApiError(500, "internal error; see the log of the service")
-            reply = replies.error_reply(failed, self.style(call.path))
-        return replies.encoded(reply, indented=call.query.get("prettyPrint") != "false")
+            reply = replies.error_reply(failed, shown.error_style or self.style(call.path))
+        return replies.encoded(reply, indented=shown.indented)
 
-    async def _answer(self, call: Call) -> Reply:
-        route, parameters = self._routes.find(call.method, call.path)
-        selection = self._selection(call.query, route.id) if call.query else {}
-        reply = await route.verb(dataclasses.replace(call, parameters=parameters))
-        if selection and reply.value is not None:
-            value = partial_response.select(msgspec.to_builtins(reply.value), selection)
-            reply = dataclasses.replace(reply, value=value)
-        return reply
+    def _presented(
+        self, reply: Reply, method_id: str, selection: partial_response.Selection, shown: Presentation
+    ) -> Reply:
+        value = msgspec.to_builtins(reply.value)
+        if shown.enum_numbers and method_id in self._schemas:
+            value = numbered(value, *self._schemas[method_id])
+        return dataclasses.replace(reply, value=partial_response.select(value, selection))
 
-    def _selection(self, query: Mapping[str, str], method_id: str) -> partial_response.Selection:
-        """Validate the parameters common to all methods; return the selection of `fields`. Raises ApiError."""
-        if query.get("alt", "json") != "json":
-            raise invalid("alt", query["alt"], "json")
-        if "prettyPrint" in query:
-            flag(query, "prettyPrint")
-        if not query.get("fields"):
-            return {}
-        selection = partial_response.parse(query["fields"])
+    def _selection(self, fields: str, method_id: str) -> partial_response.Selection:
+        """Return the selection of `fields`. Raises ApiError."""
+        selection = partial_response.parse(fields)
         if method_id in self._schemas:
             partial_response.check(selection, *self._schemas[method_id])
         return selection
@@ -106,8 +111,11 @@ def overridden(call: Call) -> Call:
         raise invalid("X-HTTP-Method-Override", method, ", ".join(OVERRIDES), location_type="header")
     query, body = dict(call.query), call.body
     if method == "GET" and body:
-        kind = call.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind != "application/x-www-form-urlencoded":
-            raise invalid("Content-Type", kind, "application/x-www-form-urlencoded", location_type="header")
+        if not _is_form(call):
+            raise invalid("Content-Type", call.headers.get("content-type", ""), FORM, location_type="header")
         query, body = parse_query(body) | query, b""
     return dataclasses.replace(call, method=method, query=query, body=body)
+
+
+def _is_form(call: Call) -> bool:
+    return call.headers.get("content-type", "").partition(";")[0].strip().lower() == FORM

@@ -25,6 +25,7 @@ REASONS = {
     412: "conditionNotMet",
     413: "uploadTooLarge",
     414: "uriTooLong",
+    415: "unsupportedMediaType",
     429: "rateLimitExceeded",
     431: "headersTooLarge",
 }
@@ -42,6 +43,7 @@ STATUSES = {
     412: "FAILED_PRECONDITION",
     413: "INVALID_ARGUMENT",
     414: "INVALID_ARGUMENT",
+    415: "INVALID_ARGUMENT",
     429: "RESOURCE_EXHAUSTED",
     431: "INVALID_ARGUMENT",
     503: "UNAVAILABLE",

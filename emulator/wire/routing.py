@@ -1,6 +1,8 @@
 """An HTTP method and a path → the matching route, found in a tree of path segments.
 
-Paths are split before they are decoded, so an encoded slash stays within its segment.
+Paths are split before they are decoded, so an encoded slash stays within its segment. An empty segment is skipped where
+only fixed names are possible (`//v2beta2/…`, `/health/`). Where a name belongs, it is an empty name, which matches
+nothing: skipping it would turn the update of a task without an ID into an insert.
 """
 
 from __future__ import annotations
@@ -58,6 +60,12 @@ class Routes:
                 route, names = found
                 return route, dict(zip(names, map(_decoded, values), strict=True))
             allowed.update(ends)
+        if "%" in path:  # a fixed name or the colon before a verb may be percent-encoded
+            for ends, values in _ends(self._root, [_decoded(segment) for segment in segments], 0, ()):
+                found = ends.get(lookup)
+                if found is not None:
+                    route, names = found
+                    return route, dict(zip(names, values, strict=True))
         shown = _decoded(path)[:SHOWN_CHARACTERS]
         if not allowed:
             raise ApiError(404, f"path {shown} does not exist; the available paths are listed by /discovery/v1/apis")
@@ -77,6 +85,12 @@ def _ends(
     node: _Node, segments: list[str], at: int, values: tuple[str, ...]
 ) -> Iterator[tuple[dict[str, tuple[Route, tuple[str, ...]]], tuple[str, ...]]]:
     """Yield the matches for the segments from `at` on: literals before parameters, with `:verb` before without."""
+    while not segments[at] and node.parameter is None:
+        at += 1
+        if at == len(segments):
+            if "" in node.ends:
+                yield node.ends[""], values
+            return
     segment = segments[at]
     if at + 1 < len(segments):
         if (following := node.literal.get(segment)) is not None:

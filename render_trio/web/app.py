@@ -5,6 +5,8 @@ Each route module has a function `routes`, which takes the objects that the rout
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 import structlog
 from quart import Blueprint, Response, render_template, request
 from quart_trio import QuartTrio
@@ -16,9 +18,11 @@ from render_trio.web.documents import direct, gallery, preview, resource_page
 from render_trio.web.openapi import document
 from render_trio.web.operations import probes
 from render_trio.web.operations.probes import Probes
+from render_trio.web.problems import problem
 from render_trio.web.responses import page_response, wants_page
 from resources.content import assets
 
+KEPT_HEADERS = ("Allow", "Content-Range", "Retry-After")  # of an error: what the client has to know
 log = structlog.get_logger(__name__)
 
 
@@ -38,15 +42,18 @@ def create_app(checks: Probes, on_demand: OnDemandRenderer, *service_routes: Blu
 
 
 def _handle_errors(app: QuartTrio) -> None:
-    """Answer every error with a short text, or a page for browsers, that reveals nothing of the implementation."""
+    """Answer every error with a problem, or a page for browsers, that reveals nothing of the implementation."""
 
     @app.errorhandler(HTTPException)
     async def refused(error: HTTPException) -> Response:
         if error.code == 404 and wants_page():
             return page_response(await render_template("not_found.html"), 404)
-        return Response(f"{error.code} {error.name}\n", error.code or 500, content_type="text/plain; charset=utf-8")
+        status = HTTPStatus(error.code or 500)
+        response = problem(status, status.name.lower(), status.description or status.phrase)
+        response.headers.extend({name: value for name, value in error.get_headers() if name in KEPT_HEADERS})
+        return response
 
     @app.errorhandler(Exception)
     async def failed(error: Exception) -> Response:
         log.error("request failed", path=request.path[:200], exc_info=error)
-        return Response("500 Internal Server Error\n", 500, content_type="text/plain; charset=utf-8")
+        return problem(500, "internal", "A mistake of the service; its log has the details.")

@@ -22,6 +22,14 @@ def problem(
 
     `retry_after`: s after which the client may try again.
     """
+    headers = {"Content-Type": PROBLEM_TYPE, "Cache-Control": NOT_KEPT}
+    if retry_after is not None:
+        headers["Retry-After"] = str(retry_after)
+    return Response(problem_body(status, code, detail, field), status, headers)
+
+
+def problem_body(status: int, code: str, detail: str, field: str | None = None) -> bytes:
+    """Return the body of a problem response; see `problem`."""
     body: dict[str, object] = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -31,10 +39,7 @@ def problem(
     }
     if field is not None:
         body["field"] = field
-    headers = {"Content-Type": PROBLEM_TYPE, "Cache-Control": NOT_KEPT}
-    if retry_after is not None:
-        headers["Retry-After"] = str(retry_after)
-    return Response(msgspec.json.format(msgspec.json.encode(body), indent=2), status, headers)
+    return msgspec.json.format(msgspec.json.encode(body), indent=2)
 
 
 def refusal(error: RequestError) -> Response:

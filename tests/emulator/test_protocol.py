@@ -21,7 +21,7 @@ from emulator.queues.queue_service import QueueService
 from emulator.stores.interface import Store
 from emulator.wire import asgi, batches, bodies, errors, parameters, partial_response
 from tests.conftest import ROOT
-from tests.emulator.server.running import emulator
+from tests.emulator.server.running import CLOUD, emulator, insert
 
 TEXT = (ROOT / "emulator" / "PROTOCOL.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^```http\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
@@ -90,6 +90,28 @@ async def test_the_examples_are_correct(store: str, tmp_path: Path) -> None:
             await replay(client, example, kept)
     assert len(EXAMPLES) >= 20
     assert kept["{lease}"] != kept["{renewed}"]
+
+
+async def test_what_clients_may_not_do_is_refused(store: str, tmp_path: Path) -> None:
+    (tmp_path / "queue.yaml").write_text(FILES[0])
+    tasks, cloud = "/taskqueue/v1beta2/projects/shop/taskqueues/print/tasks", CLOUD
+    refusals = rows(section("What clients may not do"))
+    async with emulator(store, queue_file=str(tmp_path / "queue.yaml")) as client:
+        # The ID "one" is reserved, as it is after the other examples.
+        await insert(client, tasks, id="one")
+        await client.delete(f"{tasks}/one")
+        for what, example, status, reason in refusals:
+            request, *rest = re.findall(r"`([^`]+)`", example)
+            method, path = request.replace("TASKS", tasks).replace("CLOUD", cloud).split(" ", 1)
+            headers = dict(text.split(": ", 1) for text in rest if not text.startswith("{"))
+            body = next((text for text in rest if text.startswith("{")), None)
+            response = await client.request(method, path, content=body, headers=headers)
+            assert response.status_code == int(status), (what, response.text)
+            assert response.json()["error"]["message"], what
+            assert not any(name.startswith("access-control") for name in response.headers), what
+            assert reason.endswith("."), what
+        assert (await client.get(tasks)).json() == {"kind": "taskqueues#tasks"}  # nothing was changed
+    assert len(refusals) >= 20
 
 
 def test_the_example_files_are_valid(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The published google-api-python-client works with both APIs, using only their discovery documents."""
+"""The published google-api-python-client works with both APIs, by discovery and with the document that it contains."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 import trio
 from googleapiclient import discovery
 from googleapiclient.errors import HttpError
+from googleapiclient.http import BatchHttpRequest
 
 from tests.emulator.server.running import PAYLOAD, emulator
 from tests.redis_server import RedisServer
@@ -22,6 +23,13 @@ def build(base_url: str, name: str, version: str) -> Any:
     http = httplib2.Http(proxy_info=None, timeout=20)
     url = f"{base_url}/api/{{api}}/{{apiVersion}}"
     return discovery.build(name, version, http=http, discoveryServiceUrl=url, static_discovery=False)
+
+
+def build_bundled(base_url: str) -> Any:
+    """Return a client of Cloud Tasks built from the document that the package contains, which is Google's own."""
+    options = {"api_endpoint": base_url}
+    http = httplib2.Http(proxy_info=None, timeout=20)
+    return discovery.build("cloudtasks", "v2beta2", http=http, client_options=options, static_discovery=True)
 
 
 def use_task_queue(base_url: str) -> None:
@@ -70,32 +78,62 @@ def send_a_batch(base_url: str) -> None:
 
 def use_cloud_tasks(base_url: str) -> None:
     with build(base_url, "cloudtasks", "v2beta2") as service:
-        queues = service.projects().locations().queues()
-        location = "projects/shop/locations/here"
-        name = f"{location}/queues/print"
-        assert queues.create(parent=location, body={"name": name}).execute()["state"] == "RUNNING"
-        tasks = queues.tasks()
-        created = tasks.create(parent=name, body={"task": {"pullMessage": {"payload": PAYLOAD}}}).execute()
-        assert tasks.get(name=created["name"], responseView="FULL").execute()["pullMessage"]["payload"] == PAYLOAD
-        lease = {"maxTasks": 1, "leaseDuration": "60s"}
-        (leased,) = tasks.lease(parent=name, body=lease).execute()["tasks"]
-        token = {"scheduleTime": leased["scheduleTime"]}
-        renewed = tasks.renewLease(name=leased["name"], body=token | {"leaseDuration": "90s"}).execute()
-        cancelled = tasks.cancelLease(name=leased["name"], body={"scheduleTime": renewed["scheduleTime"]}).execute()
-        assert cancelled["status"] == {"attemptDispatchCount": 1}
-        (again,) = tasks.lease(parent=name, body=lease).execute()["tasks"]
-        assert tasks.acknowledge(name=again["name"], body={"scheduleTime": again["scheduleTime"]}).execute() == {}
-        assert tasks.list(parent=name).execute() == {}
-        for verb in ("pause", "resume", "purge"):
-            assert getattr(queues, verb)(name=name, body={}).execute()["name"] == name
-        assert queues.get(name=name, readMask="stats").execute()["stats"]["tasksCount"] == "0"
-        assert [queue["name"] for queue in queues.list(parent=location).execute()["queues"]] == [name]
-        with pytest.raises(HttpError, match="does not exist"):
-            tasks.delete(name=again["name"]).execute()
+        use_cloud_tasks_with(service, base_url)
+
+
+def use_the_bundled_document(base_url: str) -> None:
+    with build_bundled(base_url) as service:
+        use_cloud_tasks_with(service, base_url)
+
+
+def use_cloud_tasks_with(service: Any, base_url: str) -> None:
+    queues = service.projects().locations().queues()
+    location = "projects/shop/locations/here"
+    name = f"{location}/queues/print"
+    assert queues.create(parent=location, body={"name": name}).execute()["state"] == "RUNNING"
+    tasks = queues.tasks()
+    created = tasks.create(parent=name, body={"task": {"pullMessage": {"payload": PAYLOAD}}}).execute()
+    assert tasks.get(name=created["name"], responseView="FULL").execute()["pullMessage"]["payload"] == PAYLOAD
+    lease = {"maxTasks": 1, "leaseDuration": "60s"}
+    (leased,) = tasks.lease(parent=name, body=lease).execute()["tasks"]
+    token = {"scheduleTime": leased["scheduleTime"]}
+    renewed = tasks.renewLease(name=leased["name"], body=token | {"leaseDuration": "90s"}).execute()
+    cancelled = tasks.cancelLease(name=leased["name"], body={"scheduleTime": renewed["scheduleTime"]}).execute()
+    assert cancelled["status"] == {"attemptDispatchCount": 1}
+    (again,) = tasks.lease(parent=name, body=lease).execute()["tasks"]
+    assert tasks.acknowledge(name=again["name"], body={"scheduleTime": again["scheduleTime"]}).execute() == {}
+    assert tasks.list(parent=name).execute() == {}
+    names = [f"{name}/tasks/{letter}" for letter in "abcde"]
+    for task_name in names:
+        tasks.create(parent=name, body={"task": {"name": task_name, "pullMessage": {"payload": PAYLOAD}}}).execute()
+    request, found = tasks.list(parent=name, pageSize=2, fields="tasks(name),nextPageToken"), []
+    while request is not None:
+        page = request.execute()
+        found.append([task["name"] for task in page["tasks"]])
+        request = tasks.list_next(request, page)
+    assert found == [names[:2], names[2:4], names[4:]]
+    replies: dict[str, tuple[Any, Any]] = {}
+
+    def collect(name: str, reply: Any, error: Any) -> None:
+        replies[name] = reply, error
+
+    # With the bundled document, the service's own batch object would use Google's address.
+    batch = BatchHttpRequest(callback=collect, batch_uri=f"{base_url}/batch/cloudtasks/v2beta2")
+    for task_name in [*names, again["name"]]:
+        batch.add(tasks.get(name=task_name, responseView="FULL"), request_id=task_name)
+    batch.execute()
+    assert [replies[task_name][0]["pullMessage"]["payload"] for task_name in names] == [PAYLOAD] * 5
+    assert replies[again["name"]][1].resp.status == 404
+    for verb in ("pause", "resume", "purge"):
+        assert getattr(queues, verb)(name=name, body={}).execute()["name"] == name
+    assert queues.get(name=name, readMask="stats").execute()["stats"]["tasksCount"] == "0"
+    assert [queue["name"] for queue in queues.list(parent=location).execute()["queues"]] == [name]
+    with pytest.raises(HttpError, match="does not exist"):
+        tasks.delete(name=again["name"]).execute()
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "redis"])
-@pytest.mark.parametrize("use", [use_task_queue, send_a_batch, use_cloud_tasks])
+@pytest.mark.parametrize("use", [use_task_queue, send_a_batch, use_cloud_tasks, use_the_bundled_document])
 async def test_the_published_client_works(use: Any, kind: str, store: str, redis_server: RedisServer) -> None:
     address = store if kind == "sqlite" else redis_server.url
     async with emulator(address, test_verbs=True) as client:

@@ -108,7 +108,8 @@ def _operation(method: str, path: str, operation: Operation) -> dict[str, Any]:
     if operation.query:
         spread = {"style": "form", "explode": True, "schema": reference(operation.query)}
         parameters.append({"name": "options", "in": "query", **spread})
-    contents = {**operation.responses, **{status: {PROBLEM: "Problem"} for status in operation.problems}}
+    errors = (status for status, content in operation.responses.items() if status >= 400 and not content)
+    contents = {**operation.responses, **{status: {PROBLEM: "Problem"} for status in (*operation.problems, *errors)}}
     described: dict[str, Any] = {
         "operationId": re.sub(r"\W+", "_", f"{method}{path}").strip("_"),
         "summary": operation.summary,

@@ -12,6 +12,8 @@ from typing import Any
 
 import trio
 
+from render_trio.web.problems import PROBLEM_TYPE, problem_body
+
 BODY_SECONDS = 20.0  # that a client may take to send its body
 DISCARDED_BYTES = 8 * 1024 * 1024  # read of a body that is too large, so that the client receives the response
 
@@ -32,12 +34,8 @@ class _ClientGone(Exception):
     """The client closed the connection before its body had arrived."""
 
 
-class _Refused(Exception):
+class _TooLarge(Exception):
     """The body is too large."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 def limit_requests(app: Asgi, body_limit: int) -> Asgi:
@@ -67,10 +65,12 @@ def limit_requests(app: Asgi, body_limit: int) -> Asgi:
         except _ClientGone:
             return
         except trio.TooSlowError:
-            await _refuse(send_secured, 408, f"the body took more than {BODY_SECONDS:.0f} s to arrive")
+            await _refuse(
+                send_secured, 408, "request_timeout", f"the body took more than {BODY_SECONDS:.0f} s to arrive"
+            )
             return
-        except _Refused as refusal:
-            await _refuse(send_secured, refusal.status, str(refusal))
+        except _TooLarge as refusal:
+            await _refuse(send_secured, 413, "too_large", str(refusal))
             return
 
         async def receive_whole() -> Message:
@@ -95,11 +95,11 @@ async def _read(receive: Receive, limit: int) -> bytes:
             parts.append(message.get("body", b""))
         more = message.get("more_body", False)
     if size > limit:
-        raise _Refused(413, f"the body is larger than {limit} bytes")
+        raise _TooLarge(f"the body is larger than {limit} bytes")
     return b"".join(parts)
 
 
-async def _refuse(send: Send, status: int, message: str) -> None:
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+async def _refuse(send: Send, status: int, code: str, message: str) -> None:
+    headers = [(b"content-type", PROBLEM_TYPE.encode()), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": f"{message}\n".encode()})
+    await send({"type": "http.response.body", "body": problem_body(status, code, message)})

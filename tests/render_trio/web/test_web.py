@@ -110,7 +110,8 @@ async def test_an_exception_in_a_page_reveals_no_details() -> None:
     async with running(FailingSite()) as site:
         response = await get(site, "/health")
     assert response.status_code == 500
-    assert response.text == "500 Internal Server Error\n"
+    assert response.json()["code"] == "internal"
+    assert set(response.json()) == {"type", "title", "status", "code", "detail"}
     assert "content-security-policy" in response.headers
 
 

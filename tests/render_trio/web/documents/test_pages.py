@@ -174,8 +174,9 @@ async def test_a_page_s_etag_depends_on_its_content(site: Site) -> None:
 @pytest.mark.parametrize(
     "path", ["/resources/nothing", "/resources/nothing.pdf", "/resources/binary_cards", "/thumbnails/nothing.png"]
 )
-async def test_an_unknown_address_is_a_page_for_browsers_and_a_text_for_programs(site: Site, path: str) -> None:
-    page, text = await site.get(path, Accept=PAGE), await site.get(path)
-    assert (page.status_code, text.status_code) == (404, 404)
+async def test_an_unknown_address_is_a_page_for_browsers_and_a_problem_for_programs(site: Site, path: str) -> None:
+    page, problem = await site.get(path, Accept=PAGE), await site.get(path)
+    assert (page.status_code, problem.status_code) == (404, 404)
     assert "There is no page at this address" in page.text
-    assert text.text == "404 Not Found\n"
+    assert problem.headers["Content-Type"] == "application/problem+json"
+    assert (problem.json()["status"], problem.json()["code"]) == (404, "not_found")
