@@ -15,6 +15,9 @@ RenderTrioError
 ├── QueueError                  the task is left alone; its lease expires and it is leased again
 │   ├── QueueUnavailableError       the queue can't be reached or didn't answer in time; retrying helps
 │   └── QueueRefusedError           the queue rejected the request; retrying doesn't help
+│       └── TaskExistsError             producers only: the ID that was chosen for a task is taken
+├── BrokenResultError           producers only: a result can't be read, or its document isn't the one it describes
+├── UnavailableError            producers only: a linked document can't be fetched now; the result is released
 └── FatalError                  the process can't continue: leases are released, and it exits to be restarted
 """
 
@@ -125,6 +128,28 @@ class QueueUnavailableError(QueueError):
 
 class QueueRefusedError(QueueError):
     """The queue rejected the request as invalid or not permitted."""
+
+
+class TaskExistsError(QueueRefusedError):
+    """The ID that was chosen for a task is taken by another task."""
+
+    code = "task_exists"
+
+
+class BrokenResultError(RenderTrioError):
+    """A result can't be read, or its document is not the one that it describes. `task_id`: "" if it is unknown."""
+
+    code = "broken_result"
+
+    def __init__(self, message: str, task_id: str = "") -> None:
+        super().__init__(message)
+        self.task_id = task_id
+
+
+class UnavailableError(RenderTrioError):
+    """A linked document can't be fetched at the moment."""
+
+    code = "document_unavailable"
 
 
 class FatalError(RenderTrioError):

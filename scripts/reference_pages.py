@@ -211,6 +211,7 @@ def python_api() -> str:
             value = getattr(module, member)
             if callable(value):
                 parts.append(f"### {member}\n\n{_signature_block(member, value)}\n\n{_docstring(value.__doc__)}")
+                parts += [f"- {item}" for item in _members(value)] if isinstance(value, type) else []
     return "\n\n".join(parts)
 
 
@@ -300,7 +301,7 @@ def _docstring(text: str | None) -> str:
 
 def _listed(paragraph: str) -> Iterator[str]:
     """Yield the lines of a paragraph, with `name: text` as items of a list."""
-    named = re.compile(r"([a-z_]+(?:, [a-z_]+)*): (.*)")
+    named = re.compile(r"([a-z0-9_]+(?:, [a-z0-9_]+)*): (.*)")
     if not all(named.match(line) for line in paragraph.splitlines()[:1]):
         yield _prose(paragraph)
         return

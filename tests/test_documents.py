@@ -13,6 +13,7 @@ from PIL import Image
 
 import render_trio
 from render_trio.cli.commands import main
+from render_trio.cli.producing.connecting import EXIT_INCOMPLETE
 from render_trio.observation.metrics import Metrics
 from render_trio.service import shutdown
 from render_trio.settings import settings
@@ -100,7 +101,7 @@ def test_every_error_code_is_documented() -> None:
 def test_every_exit_code_is_documented() -> None:
     codes = {value for name, value in vars(shutdown).items() if name.startswith("EXIT_")}
     usage = 2  # click's
-    assert {int(row[0]) for row in rows(reference("exit-codes"))} == codes | {usage}
+    assert {int(row[0]) for row in rows(reference("exit-codes"))} == codes | {usage, EXIT_INCOMPLETE}
 
 
 def test_every_log_event_is_documented_with_its_level_and_fields() -> None:

@@ -28,7 +28,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from emulator.stores.interface import LeaseOrder, NewTask, QueueKey, StoreUnavailableError
 from emulator.stores.redis.store import RedisStore
-from render_trio.queue.task_queue.connection import CONNECTIONS
+from render_trio.queue.task_queue.transport import CONNECTIONS
 from render_trio.web.server import connection
 from render_trio.web.server.request_limits import Asgi
 from render_trio.worker.leases import REQUESTS_AT_ONCE

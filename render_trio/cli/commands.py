@@ -35,8 +35,8 @@ def main(context: click.Context, plugins: tuple[Path, ...]) -> None:
       render-trio new "My Cards"               write a resource of your own
       render-trio preview VIEW                 see it in a browser while you write it
 
-    Exit codes: 0 for success, 1 for an error (the reason is on stderr), 2 for wrong usage. `serve` has more; see
-    `render-trio serve --help`.
+    Exit codes: 0 for success, 1 for an error (the reason is on stderr), 2 for wrong usage. `serve`, `submit` and
+    `results` have more, which their --help lists.
     """
     add_plugins(plugins, report=context.invoked_subcommand not in LOGGING_COMMANDS)
 

@@ -13,23 +13,23 @@ import trio
 from emulator.server.serving import serve as serve_queue
 from emulator.settings import EmulatorSettings
 from render_trio.errors import RenderTrioError
-from render_trio.queue.producer import Received, submit, take_results, task_values
-from render_trio.queue.task_queue.client import TaskQueue
+from render_trio.queue.client import AsyncClient
+from render_trio.queue.results import Received
 from render_trio.service import service
 from render_trio.settings.settings import Settings
 from resources.registry import CATALOGUE
 
 HEADER = "Made to measure"
 PATIENCE_SECONDS = 120.0  # for all documents: they take well under a second, longer on an overloaded machine
-RESULT_WAIT = 5  # s
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """The result for one resource, and the seconds from submitting its task to receiving the result."""
+    """The result for one resource, its file, and the seconds from submitting its task to receiving the result."""
 
     view: str
     received: Received
+    path: Path | None
     seconds: float
 
 
@@ -51,9 +51,8 @@ async def run(
         async with trio.open_nursery() as nursery:
             queue_settings = EmulatorSettings(port=0, store=f"sqlite:///{data}/queue.sqlite3")
             queue_url = await nursery.start(serve_queue, queue_settings)
-            settings = Settings(queue_url=queue_url, port=0)
-            address = await nursery.start(service.run, settings)
-            rendered = await _render_all(settings, folder, on_rendered)
+            address = await nursery.start(service.run, Settings(queue_url=queue_url, port=0))
+            rendered = await _render_all(queue_url, folder, on_rendered)
             if stay is not None:
                 with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
                     stay(rendered, address, queue_url)
@@ -63,24 +62,23 @@ async def run(
     return rendered
 
 
-async def _render_all(settings: Settings, folder: Path, on_rendered: Callable[[Rendered], None]) -> list[Rendered]:
-    queue = TaskQueue(settings.queue_url, settings.project_name, settings.queue_name, timeout=settings.queue_timeout)
+async def _render_all(queue_url: str, folder: Path, on_rendered: Callable[[Rendered], None]) -> list[Rendered]:
     submitted: dict[str, tuple[str, float]] = {}
     rendered: list[Rendered] = []
-    try:
+    async with AsyncClient(queue_url) as client:
         for view, resource in CATALOGUE.items():
-            options = {"header_text": HEADER, "url": f"https://example.org/resources/{resource.slug}", "seed": "demo"}
+            url = f"https://example.org/resources/{resource.slug}"
             begun = trio.current_time()
-            submitted[await submit(queue, task_values(view, options)[1])] = (view, begun)
+            submitted[await client.submit(view, header_text=HEADER, url=url, seed="demo")] = (view, begun)
         with trio.move_on_after(PATIENCE_SECONDS):
-            while len(rendered) < len(submitted):
-                for received in await take_results(queue, folder, wait=RESULT_WAIT):
-                    view, begun = submitted[received.result.task_id]
-                    rendered.append(Rendered(view, received, trio.current_time() - begun))
-                    on_rendered(rendered[-1])
-    finally:
-        with trio.CancelScope(shield=True):
-            await queue.aclose()
+            async for result in client.results(wait=None):
+                view, begun = submitted[result.task_id]
+                path = result.save(folder) if result.success else None
+                rendered.append(Rendered(view, result, path, trio.current_time() - begun))
+                on_rendered(rendered[-1])
+                await result.acknowledge()
+                if len(rendered) == len(submitted):
+                    break
     if len(rendered) < len(submitted):
         raise DemoError(f"only {len(rendered)} of {len(submitted)} results arrived within {PATIENCE_SECONDS:.0f} s")
     return rendered

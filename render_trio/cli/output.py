@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Literal
 
 import click
@@ -13,8 +14,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from render_trio.queue.messages import LinkResult
-from render_trio.queue.producer import Received
+from render_trio.cli.demo import Rendered
+from render_trio.errors import UnavailableError
+from render_trio.queue.results import Received, Unavailable
 from resources.language import languages
 from resources.parsing import COMMON_OPTIONS
 from resources.resource import Resource
@@ -53,53 +55,64 @@ def progress(total: int, what: str) -> Iterator[Callable[[], None]]:
         yield lambda: bar.advance(task)
 
 
-def received_as_json(received: Received) -> dict[str, Any]:
-    """Return a result as JSON values, without its document."""
-    result = received.result
-    row: dict[str, Any] = {"task_id": result.task_id, "success": result.success, "filename": result.filename}
-    if isinstance(result, LinkResult):
-        return row | {"url": result.url, "pages": result.pages, "sha256": result.sha256}
-    if result.success:
-        return row | {"path": str(received.path), "pages": result.pages, "sha256": result.sha256}
-    return row | {"error": _error(received)}
+def row_of(received: Received, path: Path | None = None) -> dict[str, Any]:
+    """Return a result as JSON values, without its document; `path`: of the file that it was written to."""
+    row: dict[str, Any] = {"task_id": received.task_id, "success": received.success, "filename": received.filename}
+    if received.url is not None:
+        row["url"] = received.url
+    if path is not None:
+        row["path"] = str(path)
+    if received.error is not None:
+        return row | {"error": {"code": received.error.code, "message": received.error.message}}
+    warnings = [{"code": one.code, "field": one.field, "message": one.message} for one in received.warnings]
+    return row | {"pages": received.pages, "sha256": received.sha256, "warnings": warnings}
 
 
-def _error(received: Received) -> dict[str, str]:
-    error = getattr(received.result, "error", None)
-    return {
-        "code": getattr(error, "code", "unknown"),
-        "message": getattr(error, "message", "the result has no error message"),
-    }
+def unavailable_row(found: Unavailable) -> dict[str, Any]:
+    """Return a result that was left in the queue as JSON values."""
+    error = {"code": UnavailableError.code, "message": found.reason}
+    return {"task_id": found.task_id, "success": False, "filename": None, "url": found.url, "error": error}
 
 
-def show_received(received: Received, as_json: bool) -> None:
-    """Print one result as one line."""
-    row = received_as_json(received)
+def show_result(row: dict[str, Any], *, as_json: bool, err: bool = False) -> None:
+    """Print one result as one line, and each of its warnings as a line on stderr; `err`: everything on stderr."""
     if as_json:
-        click.echo(json.dumps(row))
-    elif "error" in row:
-        click.echo(f"{row['task_id']}: {row['error']['code']}: {row['error']['message']}")
-    else:
-        click.echo(f"{row['task_id']}: {row.get('path') or row.get('url')} ({count(row['pages'], 'page')})")
+        click.echo(json.dumps(row), err=err)
+        return
+    name = printable(row["task_id"] or "a result without a task")
+    if "error" in row:
+        line = f"{name}: {printable(row['error']['code'])}: {printable(row['error']['message'])}"
+        click.echo(f"{line} (kept in {row['path']})" if "path" in row else line, err=err)
+        return
+    pages = f" ({count(row['pages'], 'page')})" if row["pages"] is not None else ""
+    click.echo(f"{name}: {row.get('path', 'written to standard output')}{pages}", err=err)
+    for warning in row["warnings"]:
+        click.echo(f"Warning: {name}: {printable(warning['message'])}", err=True)
 
 
-def show_rendered(rows: Sequence[tuple[str, Received, float]], as_json: bool) -> None:
-    """Print the results of the demo; the seconds are those from submitting a task to receiving its result."""
+def printable(text: str) -> str:
+    """Return text from a result without what a terminal would interpret, such as escape sequences."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+def show_rendered(rendered: Sequence[Rendered], as_json: bool) -> None:
+    """Print the results of the demo; the times are from submitting a task to receiving its result."""
     if as_json:
         shown = [
-            {"resource": view, "milliseconds": round(seconds * 1000, 1)} | received_as_json(received)
-            for view, received, seconds in rows
+            {"resource": one.view, "milliseconds": round(one.seconds * 1000, 1)} | row_of(one.received, one.path)
+            for one in rendered
         ]
         click.echo(json.dumps(shown, indent=2))
         return
     table = Table()
     for title, justify in TITLES:
         table.add_column(title, justify=justify)
-    for view, received, seconds in rows:
-        row = received_as_json(received)
-        size = f"{received.path.stat().st_size / KIB:.1f} KiB" if received.path else "–"
-        what = row.get("path") or row.get("url") or f"{row['error']['code']}: {row['error']['message']}"
-        table.add_row(view, str(row.get("pages", "–")), size, f"{seconds * 1000:.0f} ms", escape(str(what)))
+    for one in rendered:
+        received = one.received
+        size = f"{len(received.document) / KIB:.1f} KiB" if received.document is not None else "–"
+        what = f"{received.error.code}: {received.error.message}" if received.error else one.path
+        pages = "–" if received.pages is None else str(received.pages)
+        table.add_row(one.view, pages, size, f"{one.seconds * 1000:.0f} ms", escape(str(what)))
     Console().print(table)
 
 

@@ -18,7 +18,6 @@ from render_trio.cli.demo import Rendered
 from render_trio.cli.demo import run as run_demo
 from render_trio.cli.errors import report_errors
 from render_trio.cli.options import as_json, with_settings
-from render_trio.queue.producer import Received
 from render_trio.service import logs, process
 from render_trio.service.shutdown import Signals
 from render_trio.settings import settings
@@ -48,21 +47,21 @@ def demo(out: Path, stay: bool, as_json: bool) -> None:
 
     def stayed(rendered: list[Rendered], address: str, queue_url: str) -> None:
         bar.close()
-        output.show_rendered(_rows(rendered), as_json)
+        output.show_rendered(_sorted(rendered), as_json)
         click.echo(_running(address, queue_url), err=as_json)
 
     with ExitStack() as bar:
         advance = bar.enter_context(output.progress(len(CATALOGUE), "Drawing"))
         rendered = trio.run(run_demo, out, lambda _: advance(), stayed if stay else None)
     if not stay:
-        output.show_rendered(_rows(rendered), as_json)
-    failed = [one.view for one in rendered if not one.received.result.success]
+        output.show_rendered(_sorted(rendered), as_json)
+    failed = [one.view for one in rendered if not one.received.success]
     if failed:
         raise click.ClickException(f"could not be drawn: {', '.join(sorted(failed))}")
 
 
-def _rows(rendered: list[Rendered]) -> list[tuple[str, Received, float]]:
-    return [(one.view, one.received, one.seconds) for one in sorted(rendered, key=lambda one: one.view)]
+def _sorted(rendered: list[Rendered]) -> list[Rendered]:
+    return sorted(rendered, key=lambda one: one.view)
 
 
 def _running(address: str, queue_url: str) -> str:

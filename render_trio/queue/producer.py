@@ -1,114 +1,61 @@
-"""The producer's side: options → a task in the queue; results in the queue → documents in a folder."""
+"""Options → the values of a task, checked → a task in the queue."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import msgspec
-
-from render_trio.queue.interface import Queue
-from render_trio.queue.messages import (
-    RESULT_TAG,
-    TASK_TAG,
-    DocumentResult,
-    LinkResult,
-    Result,
-    decode_result,
-    encode_task,
-    failure,
-)
-from resources.parsing import parse_request
-from resources.registry import CATALOGUE
+from render_trio.errors import InvalidTaskError
+from render_trio.queue.messages import TASK_TAG, LeasedTask, decode, encode_task
+from resources.parsing import RequestError, parse_request
 from resources.request import Request
 
-RESULT_COUNT = 20  # results leased at a time
-RESULT_LEASE_SECONDS = 60  # time to write a batch of documents to disk
-MAX_NAME_BYTES = 200  # of a file name: file systems allow 255, and a number may be appended
+
+class TaskSink(Protocol):
+    """The operation that submitting a task needs; `TaskQueue` has it."""
+
+    async def submit(self, task_id: str, payload: str, tag: str, *, generated: bool) -> None:
+        """Insert a task under a new ID. Raises TaskExistsError, QueueError."""
+        ...
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A result removed from the queue, and the path that its document was written to, if any."""
-
-    result: Result
-    path: Path | None
-
-
-def task_values(view: str, options: Mapping[str, object]) -> tuple[Request, dict[str, Any]]:
+def task_values(view: str, options: Mapping[str, object]) -> tuple[Request, dict[str, object]]:
     """Return the request and the keys of its task; missing options have their defaults. Raises RequestError."""
     request = parse_request({**options, "resource_view": view}, default_seed="", fill_defaults=True)
-    values: dict[str, Any] = {
-        "resource_slug": CATALOGUE[request.view].slug,
-        "resource_name": request.name,
-        "resource_view": request.view,
-        "url": request.url,
-        "header_text": request.header_text,
-        "copies": request.copies,
-        "paper_size": request.paper_size,
-        "ink_saver": request.ink_saver,
-        "language": request.language,
-        **dict(request.choices),
-    }
-    if request.seed:
-        values["seed"] = request.seed
-    return request, values
+    return request, request.task_values()
 
 
-async def submit(queue: Queue, values: dict[str, Any]) -> str:
-    """Insert a task into the queue and return its ID. Raises QueueError."""
-    task_id = uuid.uuid4().hex
-    await queue.insert(task_id, encode_task(values), TASK_TAG)
-    return task_id
+def checked_values(view: str, reply_tag: str | None, options: Mapping[str, object]) -> dict[str, object]:
+    """Return the values of a task whose result is to have `reply_tag`. Raises RequestError for a value not allowed."""
+    _, values = task_values(view, options)
+    if reply_tag is not None:
+        values["reply_tag"] = reply_tag
+        check_values(values)
+    return values
 
 
-async def take_results(queue: Queue, folder: Path | None, *, wait: int = 0, tag: str = RESULT_TAG) -> list[Received]:
-    """Write the documents of the next results to `folder`, delete the results from the queue, and return them.
-
-    `wait`: s that the queue may hold the request if there is no result. Raises QueueError, and OSError if a document
-    can't be written; its result then stays in the queue.
-    """
-    batch = await queue.lease(RESULT_COUNT, RESULT_LEASE_SECONDS, tag=tag, wait=wait)
-    received = []
-    for task in batch.tasks:
-        result = _decoded(task.id, task.payload)
-        received.append(Received(result, _write(result, folder)))
-        await queue.delete(task.id)
-    return received
-
-
-def _decoded(task_id: str, payload: str) -> Result:
+def check_values(values: Mapping[str, Any]) -> None:
+    """Raise RequestError unless a task with these values can be drawn by the installed version."""
     try:
-        return decode_result(payload)
-    except (msgspec.DecodeError, binascii.Error, ValueError) as error:
-        return failure(task_id, "not_a_result", f"a task with the tag of results is not a result: {error}")
+        decode(LeasedTask(id="", payload=encode_task(dict(values)), lease_us=0, enqueued_us=0, retry_count=0))
+    except InvalidTaskError as error:
+        raise RequestError(error.code, str(error), error.field) from None
 
 
-def _write(result: Result, folder: Path | None) -> Path | None:
-    if isinstance(result, LinkResult) or folder is None or result.document is None:
-        return None
-    folder.mkdir(parents=True, exist_ok=True)
-    content = base64.b64decode(result.document)
-    path = _free_path(folder, result, content)
-    path.write_bytes(content)
-    return path
+def new_task_id() -> str:
+    """Return an ID that no task has or will have."""
+    return uuid.uuid4().hex
 
 
-def _free_path(folder: Path, result: DocumentResult, content: bytes) -> Path:
-    """Return an unused path in the folder, or the path of a file with the same content.
+async def submit(
+    queue: TaskSink, values: Mapping[str, Any], task_id: str | None = None, *, generated: bool = False
+) -> str:
+    """Insert a task into the queue and return its ID: a new one, unless one is given.
 
-    The file name in a result is untrusted: characters that could make it a path are replaced.
+    `generated`: the given ID is from `new_task_id`, and perhaps from an attempt that was interrupted. A repeated
+    attempt inserts nothing twice. Raises TaskExistsError if the ID is taken by another task, and QueueError.
     """
-    name = re.sub(r'[\x00-\x1f/\\:*?"<>|]', " ", result.filename or "").strip(" .") or result.task_id[:40]
-    stem = name.removesuffix(".pdf").encode()[:MAX_NAME_BYTES].decode(errors="ignore")
-    path, number = folder / f"{stem}.pdf", 1
-    while path.exists() and path.read_bytes() != content:
-        number += 1
-        path = folder / f"{stem} {number}.pdf"
-    return path
+    chosen = new_task_id() if task_id is None else task_id
+    await queue.submit(chosen, encode_task(dict(values)), TASK_TAG, generated=generated or task_id is None)
+    return chosen

@@ -56,7 +56,9 @@ def test_a_task_for_it_is_answered_with_its_document(tmp_path: Path) -> None:
         fetched = render_trio("results", "--out", str(tmp_path / "out"), "--wait", "30", QUEUE_URL=running.address)
         assert fetched.returncode == 0, fetched.stderr
         assert service.end(signal.SIGTERM) == 0
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["Tally Cards (1 to 50 - without digits - a4).pdf"]
+    assert [path.name for path in (tmp_path / "out").glob("*.pdf")] == [
+        "Tally Cards (1 to 50 - without digits - a4).pdf"
+    ]
 
 
 def test_a_broken_one_is_logged_by_name_and_the_service_runs(tmp_path: Path) -> None:

@@ -8,14 +8,12 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
-from pathlib import Path
 
 import trio
 
 from emulator.server.serving import serve as serve_queue
 from emulator.settings import EmulatorSettings
-from render_trio.queue.producer import submit, take_results, task_values
-from render_trio.queue.task_queue.client import TaskQueue
+from render_trio.queue.client import AsyncClient
 from render_trio.service import logs, service
 from render_trio.settings.settings import Settings
 
@@ -28,14 +26,15 @@ async def measure(view: str, count: int, isolation: str) -> list[float]:
             queue_url = await nursery.start(serve_queue, EmulatorSettings(port=0, store=f"sqlite:///{folder}/q"))
             settings = Settings(queue_url=queue_url, port=0, render_isolation=isolation)
             await nursery.start(service.run, settings)
-            queue = TaskQueue(queue_url, settings.project_name, settings.queue_name, timeout=10)
-            _, values = task_values(view, {})
-            for _ in range(count + 1):
-                begun = trio.current_time()
-                await submit(queue, values)
-                await take_results(queue, Path(folder), wait=20)
-                times.append((trio.current_time() - begun) * 1000)
-            await queue.aclose()
+            async with AsyncClient(queue_url) as client:
+                results = client.results(wait=None)
+                for _ in range(count + 1):
+                    begun = trio.current_time()
+                    await client.submit(view)
+                    result = await anext(results)
+                    result.save(folder)
+                    await result.acknowledge()
+                    times.append((trio.current_time() - begun) * 1000)
             nursery.cancel_scope.cancel()
     return times
 

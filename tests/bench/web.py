@@ -23,8 +23,7 @@ from urllib.parse import urlsplit
 
 import trio
 
-from render_trio.queue.producer import submit, take_results, task_values
-from render_trio.queue.task_queue.client import TaskQueue
+from render_trio.queue.client import AsyncClient
 from resources.registry import CATALOGUE
 from tests.processes import Running, queue, start_service
 
@@ -170,11 +169,12 @@ async def measure_load(address: str, queue_url: str, clients: int, seconds: floa
         nursery.cancel_scope.cancel()
 
     async def run_tasks() -> None:
-        task_queue = TaskQueue(queue_url, "render", "render", timeout=30)
-        _, values = task_values("parity_cards", {})
-        while True:
-            await submit(task_queue, values)
-            seen.documents += len(await take_results(task_queue, None, wait=20))
+        async with AsyncClient(queue_url, timeout=30) as client:
+            results = client.results(wait=None)
+            while True:
+                await client.submit("parity_cards")
+                await (await anext(results)).acknowledge()
+                seen.documents += 1
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(poll_health)

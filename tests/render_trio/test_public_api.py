@@ -17,10 +17,16 @@ from tests.conftest import ROOT
 
 def test_the_public_names_are_exactly_these() -> None:
     assert sorted(render_trio.__all__) == [
+        "AsyncClient",
+        "AsyncResult",
+        "Client",
         "FinishedDocument",
+        "QueueError",
         "RenderFailedError",
         "RenderTrioError",
         "RequestError",
+        "Result",
+        "TaskExistsError",
         "__version__",
         "render",
     ]

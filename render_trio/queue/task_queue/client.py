@@ -16,7 +16,7 @@ import httpx
 import msgspec
 import trio
 
-from render_trio.errors import LeaseLostError, QueueRefusedError, QueueUnavailableError
+from render_trio.errors import LeaseLostError, QueueRefusedError, QueueUnavailableError, TaskExistsError
 from render_trio.queue.identity import former_result_id, is_result_of, result_ids
 from render_trio.queue.interface import FoundTask, LeasedBatch, QueueStats
 from render_trio.queue.messages import TASK_TAG, LeasedTask
@@ -29,6 +29,7 @@ from render_trio.queue.task_queue.connection import (
     object_of,
     was_repeated,
 )
+from render_trio.queue.task_queue.transport import Transport
 
 SERVICE_PATH = "/taskqueue/v1beta2/projects/"
 
@@ -36,29 +37,47 @@ SERVICE_PATH = "/taskqueue/v1beta2/projects/"
 class TaskQueue:
     """One pull queue. Each worker incarnation has a client of its own; close it with `aclose`."""
 
-    def __init__(self, address: str, project: str, queue: str, *, timeout: float, discovery_url: str = "") -> None:
-        """`timeout` is the time limit of one request in seconds; `discovery_url` takes precedence over `address`."""
+    def __init__(
+        self,
+        address: str,
+        project: str,
+        queue: str,
+        *,
+        timeout: float,
+        discovery_url: str = "",
+        token: str = "",
+        transport: Transport | None = None,
+    ) -> None:
+        """`timeout` is the time limit of one request in seconds; `discovery_url` takes precedence over `address`.
+
+        With a `token`, each request is authorised by it. `transport` is the running event loop's if none is given.
+        """
         self._queue = queue
         self._connection = QueueConnection(
             address + SERVICE_PATH,
             f"{project}/taskqueues/{queue}",
             timeout=timeout,
             discovery_url=discovery_url,
+            token=token,
+            transport=transport,
         )
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._connection.aclose()
 
-    async def lease(self, count: int, seconds: int, *, tag: str = TASK_TAG, wait: int = 0) -> LeasedBatch:
+    async def lease(
+        self, count: int, seconds: int, *, tag: str = TASK_TAG, wait: int = 0, repeat: bool = False
+    ) -> LeasedBatch:
         """Lease at most `count` tasks of a tag for `seconds`; the queue may hold the request up to `wait` s.
 
+        With `repeat`, a failed request is repeated: tasks that a lost response named arrive when their leases expire.
         Raises QueueUnavailableError, QueueRefusedError.
         """
         query = {"numTasks": count, "leaseSecs": seconds, "groupByTag": "true", "tag": tag}
         headers = {"Prefer": f"wait={wait}"} if wait else {}
         response = await self._connection.request(
-            "POST", "/tasks/lease", _is_task_list, query=query, headers=headers, repeat=False, extra_time=wait
+            "POST", "/tasks/lease", _is_task_list, query=query, headers=headers, repeat=repeat, extra_time=wait
         )
         items = (object_of(response) or {}).get("items", [])
         waited = "wait" in response.headers.get("Preference-Applied", "")
@@ -186,6 +205,25 @@ class TaskQueue:
         await self._connection.request(
             "DELETE", f"/tasks/{task_id}", lambda response: _is_empty(response) or is_error(response, 404)
         )
+
+    async def submit(self, task_id: str, payload: str, tag: str, *, generated: bool) -> None:
+        """Insert a task under an ID that its producer chose: `generated` if no other task can ever have it.
+
+        If the ID exists, it may be this very task, inserted by an attempt whose response was lost, or another one.
+        Raises TaskExistsError in the second case, and if that can't be determined; QueueError.
+        """
+        response = await self._post(task_id, payload, tag)
+        if response.is_success:
+            return
+        found = await self._find(task_id)
+        if found is None:
+            if not generated:
+                raise TaskExistsError(
+                    f"the ID {task_id!r} is reserved: a task that had it was deleted less than an hour ago, "
+                    "perhaps this one, if it was accepted before and is done; use another ID"
+                )
+        elif (found.task.payload, found.tag) != (payload, tag):
+            raise TaskExistsError(f"the ID {task_id!r} is taken by a task with other content; use another ID")
 
     async def get(self, task_id: str) -> FoundTask | None:
         """Return the task without leasing it, or None if it doesn't exist. Raises QueueError."""

@@ -4,30 +4,26 @@ This module is the boundary for httpx: every exception that httpx raises becomes
 full-jitter exponential backoff, and by at least what the server requests (Retry-After). A response counts only if it
 is the queue's own: a proxy or a captive portal may answer with unrelated content and status 200, and a task must not
 be deleted when its result was not inserted.
+
+The worker and the producers' clients use the same connection, each over a transport of its own.
 """
 
 from __future__ import annotations
 
 import random
 import re
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any
 
 import httpx
 import msgspec
-import trio
 
 from render_trio.errors import QueueRefusedError, QueueUnavailableError
 from render_trio.queue.interface import MAX_RETRY_AFTER, REQUEST_SECONDS
+from render_trio.queue.task_queue.transport import LoopTransport, Transport, new_request, timeouts
 
 ATTEMPTS = 4
 INITIAL_BACKOFF, MAX_BACKOFF = 0.1, 5.0  # s; full jitter below a bound that doubles
-KEEPALIVE_SECONDS = 4.0  # below hypercorn's 5 s, so that we never write to a connection that is being closed
-CONNECTIONS = 16  # at least twice the tasks that share a client: cancellation poisons a smaller pool
-# Share of the response timeout that may be spent waiting for a pooled connection. It must expire first, so that a
-# poisoned pool is recognised as the cause.
-POOL_SHARE = 0.5
 RESPONSE_BYTES = 48 * 1024 * 1024  # a lease returns at most 32 MB of payloads
 BUSY_REASONS = ("rateLimitExceeded", "userRateLimitExceeded")  # a 403 with one of these reasons means 429
 
@@ -48,26 +44,28 @@ class QueueConnection:
     `address` is the base address for `path`, unless a discovery document provides it.
     """
 
-    def __init__(self, address: str, path: str, *, timeout: float, discovery_url: str = "") -> None:
+    def __init__(
+        self,
+        address: str,
+        path: str,
+        *,
+        timeout: float,
+        discovery_url: str = "",
+        token: str = "",
+        transport: Transport | None = None,
+    ) -> None:
         self._path = path
         self._discovery_url = discovery_url.replace("{api}", "taskqueue").replace("{apiVersion}", "v1beta2")
         self._display_address = discovery_url or address
         self._service = "" if discovery_url else address
         self._timeout = timeout
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._random = random.Random()
-        self._client = self._new_client()
-
-    def _new_client(self) -> httpx.AsyncClient:
-        limits = httpx.Limits(
-            max_connections=CONNECTIONS,
-            max_keepalive_connections=CONNECTIONS,
-            keepalive_expiry=KEEPALIVE_SECONDS,
-        )
-        return httpx.AsyncClient(timeout=self._timeout, limits=limits, trust_env=False)
+        self._transport = transport if transport is not None else LoopTransport()
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        await self._transport.aclose()
 
     async def request(
         self,
@@ -88,14 +86,22 @@ class QueueConnection:
         Raises QueueUnavailableError, QueueRefusedError.
         """
         attempts = ATTEMPTS if repeat else 1
-        last_start = trio.current_time() + REQUEST_SECONDS
+        last_start = self._transport.now() + REQUEST_SECONDS
         for attempt in range(1, attempts + 1):
             pause = 0.0
+            deadline = self._transport.now() + self._timeout + extra_time
             try:
-                with trio.fail_after(self._timeout + extra_time):
-                    url = await self._address() + path
-                    response = await self._send(method, url, query, body, headers or {}, extra_time)
-            except (*NETWORK_FAULTS, trio.TooSlowError) as fault:
+                url = await self._address(deadline) + path
+                response = await self._send(
+                    method,
+                    url,
+                    deadline,
+                    query=query,
+                    body=body,
+                    headers=self._headers | (headers or {}),
+                    extra_time=extra_time,
+                )
+            except NETWORK_FAULTS as fault:
                 reason = f"{type(fault).__name__}: {fault}"
                 await self._reset(fault)
             else:
@@ -106,9 +112,9 @@ class QueueConnection:
                 if not (response.is_success or _is_busy(response)):
                     raise QueueRefusedError(f"the queue refused {method} {path}: {reason}")
             backoff = self._random.uniform(0, min(MAX_BACKOFF, INITIAL_BACKOFF * 2**attempt))
-            if attempt == attempts or trio.current_time() + pause + backoff > last_start:
+            if attempt == attempts or self._transport.now() + pause + backoff > last_start:
                 break
-            await trio.sleep(pause + backoff)
+            await self._transport.sleep(pause + backoff)
         raise QueueUnavailableError(
             f"the queue at {self._display_address} does not answer {method} {path}: {reason}", pause
         )
@@ -117,34 +123,26 @@ class QueueConnection:
         self,
         method: str,
         url: str,
-        query: dict[str, Any] | None,
-        body: dict[str, Any] | None,
-        headers: dict[str, str],
-        extra_time: float,
+        deadline: float,
+        *,
+        query: dict[str, Any] | None = None,
+        body: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+        extra_time: float = 0,
     ) -> httpx.Response:
-        """Return the whole response. Raises httpx.RemoteProtocolError if it has more than RESPONSE_BYTES."""
+        """Return the whole response. Raises the exceptions of httpx."""
         content = None if body is None else msgspec.json.encode(body)
         if content is not None:
-            headers = headers | {"Content-Type": "application/json"}
-        timeout = httpx.Timeout(self._timeout, read=self._timeout + extra_time, pool=self._timeout * POOL_SHARE)
-        async with self._client.stream(
-            method, url, params=query, content=content, headers=headers, timeout=timeout
-        ) as response:
-            parts: list[bytes] = []
-            size = 0
-            async with aclosing(cast(AsyncGenerator[bytes, None], response.aiter_bytes())) as received:
-                async for part in received:
-                    size += len(part)
-                    if size > RESPONSE_BYTES:
-                        raise httpx.RemoteProtocolError(f"a response of more than {RESPONSE_BYTES} bytes")
-                    parts.append(part)
-        kept = {name: value for name, value in response.headers.items() if name != "content-encoding"}
-        return httpx.Response(response.status_code, headers=kept, content=b"".join(parts), request=response.request)
+            headers = (headers or {}) | {"Content-Type": "application/json"}
+        request = new_request(
+            method, url, params=query, content=content, headers=headers, timeout=timeouts(self._timeout, extra_time)
+        )
+        return await self._transport.send(request, seconds=deadline - self._transport.now(), limit=RESPONSE_BYTES)
 
-    async def _address(self) -> str:
+    async def _address(self, deadline: float) -> str:
         """Return the address of the queue, from the discovery document if one is configured."""
         if not self._service:
-            response = await self._send("GET", self._discovery_url, None, None, {}, 0)
+            response = await self._send("GET", self._discovery_url, deadline)
             if _is_busy(response):
                 raise QueueUnavailableError(f"{self._discovery_url}: {describe(response)}", _retry_after(response))
             self._service = _service_address(response, self._discovery_url)
@@ -153,8 +151,7 @@ class QueueConnection:
     async def _reset(self, fault: Exception) -> None:
         """Discard what may have caused the fault: a poisoned pool, or an address that the queue no longer has."""
         if isinstance(fault, httpx.PoolTimeout):
-            poisoned, self._client = self._client, self._new_client()
-            await poisoned.aclose()
+            await self._transport.replace_pool()
         if self._discovery_url:
             self._service = ""
 

@@ -11,20 +11,18 @@ from typing import Any
 
 import click
 import pytest
-import trio
 from click.testing import CliRunner, Result
 
 from render_trio.cli import drawing
 from render_trio.cli.commands import main
 from render_trio.cli.errors import report_errors
 from render_trio.errors import QueueRefusedError
-from render_trio.queue.messages import RESULT_TAG, encode_result, success
 from render_trio.queue.task_queue.client import TaskQueue
-from render_trio.rendering.pipeline import render
 from render_trio.service import logs, pid_file, process
 from render_trio.settings import settings
 from tests.conftest import ROOT
 from tests.processes import environment, queue
+from tests.render_trio.queue.producing import Inbox, document_result
 
 
 @pytest.fixture(autouse=True)
@@ -136,7 +134,7 @@ def test_a_request_that_the_queue_rejects(command: tuple[str, ...], monkeypatch:
         raise QueueRefusedError("the queue refused POST /tasks: 403 no")
 
     monkeypatch.setattr(TaskQueue, "lease", reject)
-    monkeypatch.setattr(TaskQueue, "insert", reject)
+    monkeypatch.setattr(TaskQueue, "submit", reject)
     assert_one_line(invoke(*command), 1, "403 no")
 
 
@@ -144,21 +142,11 @@ def test_results_that_can_not_be_written(tmp_path: Path) -> None:
     """The result stays on the queue, and is fetched by the next command."""
     (tmp_path / "file").touch()
     with queue(f"sqlite:///{tmp_path / 'queue.sqlite3'}") as running:
-        insert_result(running.address)
+        Inbox(running.address, "render").put(document_result())
         assert_one_line(invoke("results", "--out", str(tmp_path / "file" / "x"), QUEUE_URL=running.address), 1, "x")
-
-
-def insert_result(url: str) -> None:
-    async def insert() -> None:
-        client = TaskQueue(url, "render", "render", timeout=10)
-        drawn = render("grid")
-        result = success(
-            "one", filename=drawn.filename, pdf=drawn.pdf, pages=drawn.pages, sha256=drawn.sha256, url=None
-        )
-        await client.insert("one-result", encode_result(result), RESULT_TAG)
-        await client.aclose()
-
-    trio.run(insert)
+        fetched = invoke("results", "--out", str(tmp_path / "out"), QUEUE_URL=running.address)
+        assert fetched.exit_code == 0
+    assert (tmp_path / "out" / "Grid (a4).pdf").is_file()
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from render_trio.delivery.delivery import Delivery
 from render_trio.errors import QueueUnavailableError
 from render_trio.observation.metrics import Metrics
 from render_trio.queue.messages import decode_result, encode_task
-from render_trio.queue.task_queue import connection as queue_connection
+from render_trio.queue.task_queue import transport
 from render_trio.queue.task_queue.client import TaskQueue
 from render_trio.worker.limits import Limits
 from render_trio.worker.worker import Worker
@@ -89,7 +89,7 @@ async def test_a_failing_queue_is_polled_rarely_and_its_recovery_is_noticed_with
         return httpx.Response(200, json={"kind": "taskqueue#tasks"}, headers=held)
 
     queue = TaskQueue("http://queue", "p", "q", timeout=5)
-    queue._connection._client = httpx.AsyncClient(transport=httpx.MockTransport(respond))
+    queue._connection._transport._client = httpx.AsyncClient(transport=httpx.MockTransport(respond))
     heartbeat = FakeHeartbeat()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(worker_of(queue).run, heartbeat)
@@ -116,7 +116,7 @@ async def test_workers_that_lose_the_queue_together_do_not_retry_in_step(autojum
         async with trio.open_nursery() as nursery:
             for _ in range(8):
                 queue = TaskQueue("http://queue", "p", "q", timeout=5)
-                queue._connection._client = httpx.AsyncClient(transport=httpx.MockTransport(respond))
+                queue._connection._transport._client = httpx.AsyncClient(transport=httpx.MockTransport(respond))
                 nursery.start_soon(worker_of(queue).run, FakeHeartbeat())
     late = sorted(request_times)[16:]
     assert max(len(list(group)) for _, group in itertools.groupby(late, lambda moment: round(moment, 3))) < 4
@@ -205,16 +205,16 @@ async def test_a_poisoned_pool_is_replaced(tmp_path: Path, monkeypatch: pytest.M
         with pytest.raises(QueueUnavailableError):
             await queue.lease(1, 60, wait=60)
 
-    monkeypatch.setattr(queue_connection, "CONNECTIONS", 2)
+    monkeypatch.setattr(transport, "CONNECTIONS", 2)
     async with trio.open_nursery() as nursery:
         address = await nursery.start(serve, EmulatorSettings(port=0, store=f"sqlite:///{tmp_path / 'q'}"))
         queue = TaskQueue(address, "p", "q", timeout=1)
-        poisoned = queue._connection._client
+        poisoned = queue._connection._transport._client
         for _ in range(2):
             nursery.start_soon(hang)
         while len(poisoned._transport._pool.connections) < 2:  # noqa: ASYNC110 - real time
             await trio.sleep(0.01)
         await queue.insert("one", "eA==", "other")
-        assert queue._connection._client is not poisoned
+        assert queue._connection._transport._client is not poisoned
         nursery.cancel_scope.cancel()
     await queue.aclose()

@@ -32,7 +32,7 @@ FOUND = {
 
 def queue_with(respond: Callable[[httpx.Request], httpx.Response]) -> TaskQueue:
     queue = TaskQueue("http://queue", "p", "q", timeout=5)
-    queue._connection._client = httpx.AsyncClient(transport=httpx.MockTransport(respond))
+    queue._connection._transport._client = httpx.AsyncClient(transport=httpx.MockTransport(respond))
     return queue
 
 
@@ -82,14 +82,14 @@ async def test_a_network_fault_is_retried_and_then_raised(fault: Exception, auto
         raise fault
 
     queue = queue_with(fail)
-    connection = queue._connection
-    client = connection._client
+    transport = queue._connection._transport
+    client = transport._client
     if isinstance(fault, httpx.PoolTimeout):
-        connection._new_client = lambda: httpx.AsyncClient(transport=httpx.MockTransport(fail))  # type: ignore[method-assign]
+        transport._new_client = lambda: httpx.AsyncClient(transport=httpx.MockTransport(fail))  # type: ignore[method-assign]
     with pytest.raises(QueueUnavailableError, match=type(fault).__name__):
         await queue.insert("one", "eA==", "task")
     assert len(requests) == queue_connection.ATTEMPTS
-    assert (connection._client is client) != isinstance(fault, httpx.PoolTimeout), "a poisoned pool is replaced"
+    assert (transport._client is client) != isinstance(fault, httpx.PoolTimeout), "a poisoned pool is replaced"
 
 
 async def test_a_lease_request_is_not_repeated(autojump_clock: MockClock) -> None:
@@ -226,7 +226,7 @@ async def test_a_renewal_whose_response_was_lost_keeps_the_lease(tmp_path: Path)
 )
 async def test_an_invalid_discovery_document_is_refused(response: httpx.Response, message: str) -> None:
     queue = TaskQueue("", "p", "q", timeout=5, discovery_url="http://queue/api/{api}/{apiVersion}")
-    queue._connection._client = httpx.AsyncClient(transport=httpx.MockTransport(lambda request: response))
+    queue._connection._transport._client = httpx.AsyncClient(transport=httpx.MockTransport(lambda request: response))
     with pytest.raises(QueueRefusedError, match=message):
         await queue.lease(1, 60)
 
@@ -243,6 +243,6 @@ async def test_the_discovery_document_is_read_again_if_its_address_fails(autojum
         return httpx.Response(200, json=FOUND)
 
     queue = TaskQueue("", "p", "q", timeout=5, discovery_url="http://queue/api/{api}/{apiVersion}")
-    queue._connection._client = httpx.AsyncClient(transport=httpx.MockTransport(respond))
+    queue._connection._transport._client = httpx.AsyncClient(transport=httpx.MockTransport(respond))
     await queue.insert("one", "eA==", "task")
     assert roots == []

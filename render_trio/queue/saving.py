@@ -1,0 +1,187 @@
+"""A file name from outside and some content → a file in a folder, complete or absent.
+
+The name in a result is untrusted: its resource, a task's author or a broken result chose it. `clean_name` makes it a
+name that every usual file system accepts and that stays in its folder. Files of the same name but different content
+are told apart by their digest, so a file needs the same number of operations however many others there are: `Grid.pdf`,
+then `Grid (0d4f3c1b).pdf`, then the whole digest. Saving the same content again finds the existing file.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import tempfile
+import unicodedata
+from contextlib import suppress
+from pathlib import Path
+
+MAX_NAME_BYTES = 255  # ext4, XFS, APFS; NTFS allows 255 UTF-16 units
+SHORT_DIGEST = 8  # characters
+SEPARATORS = '/\\:*?"<>|'  # those that Windows rejects, among them those of paths
+# The names of devices on Windows, with any suffix.
+RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$|clock\$)\s*(\..*)?", re.IGNORECASE)
+# Control, surrogate, private and unassigned characters, line and paragraph separators.
+REPLACED = ("Cc", "Cs", "Co", "Cn", "Zl", "Zp")
+NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL, errno.EMLINK, errno.EACCES)
+
+
+def clean_name(text: str, suffix: str, *, fallback: str = "document", room: int = 0) -> str:
+    """Return a file name with `suffix` for a text from outside; with `room` more bytes, it has at most 255 in UTF-8.
+
+    `suffix` is added unless the text ends with it. The fallback, an ASCII word, is the name if nothing is left.
+    """
+    kept = []
+    for character in text:
+        category = unicodedata.category(character)
+        # Format characters are invisible. Those that reverse the direction of text disguise a suffix.
+        if category != "Cf":
+            kept.append(" " if character in SEPARATORS or category in REPLACED else character)
+    visible = _trimmed(unicodedata.normalize("NFC", "".join(kept)))
+    stem = _trimmed(visible[: -len(suffix)] if visible.lower().endswith(suffix) else visible) or fallback
+    if RESERVED.fullmatch(stem):
+        stem = f"_{stem}"
+    most = MAX_NAME_BYTES - len(suffix.encode()) - room
+    if len(stem.encode()) > most:
+        stem = _trimmed(stem.encode()[:most].decode(errors="ignore"))
+    return f"{stem}{suffix}"
+
+
+def _trimmed(text: str) -> str:
+    """Return text without dots, spaces and dashes at its beginning, and without dots and spaces at its end."""
+    return " ".join(text.split()).lstrip(" .-").rstrip(" .")
+
+
+def save(folder: Path, name: str, content: bytes, *, suffix: str = ".pdf", fallback: str = "document") -> Path:
+    """Write content to a file with this name in the folder, made if necessary, and return its path.
+
+    A file of that name with other content is kept; a file with the same content is used. Raises OSError, and then
+    leaves no partial file.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256(content).hexdigest()
+    marks = ("", f" ({digest[:SHORT_DIGEST]})", f" ({digest})")
+    try:
+        return _save([folder / _marked(name, mark, suffix, fallback) for mark in marks], content)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+    # An encrypted file system allows shorter names: eCryptfs 143 bytes.
+    return _save([folder / f"{fallback} ({digest}){suffix}"], content)
+
+
+def _save(paths: list[Path], content: bytes) -> Path:
+    """Write content to the first of the paths that is free, unless one has it; the last is replaced."""
+    for path in paths:
+        state = _compare(path, content)
+        if state == "same":
+            return path
+        if state == "free":
+            break
+    with _Temporary(paths[-1].parent, content) as temporary:
+        for path in paths[:-1]:
+            if temporary.link(path):
+                return path
+            if _compare(path, content) == "same":  # saved by another process at the same time
+                return path
+        # The whole digest in the name: a file that has it and other content was damaged.
+        temporary.replace(paths[-1])
+    return paths[-1]
+
+
+def _marked(name: str, mark: str, suffix: str, fallback: str) -> str:
+    cleaned = clean_name(name, suffix, fallback=fallback, room=len(mark))
+    return f"{cleaned.removesuffix(suffix)}{mark}{suffix}"
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write content to a file; an existing one is replaced at once. Raises OSError, and then leaves no partial file."""
+    with _Temporary(path.parent, content) as temporary:
+        temporary.replace(path)
+
+
+def digest_of(path: Path) -> str | None:
+    """Return the SHA-256 digest of a file in hexadecimal, or None if it is missing. Raises OSError."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except FileNotFoundError:
+        return None
+
+
+def _compare(path: Path, content: bytes) -> str:
+    """Return "free", "same" or "other". The file is read only if its size is the same. Raises OSError."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return "free"
+    if not path.is_file() or found.st_size != len(content):
+        return "other"
+    return "same" if path.read_bytes() == content else "other"
+
+
+class _Temporary:
+    """A complete file under a temporary name, in the folder where it is to be; removed at the end."""
+
+    def __init__(self, folder: Path, content: bytes) -> None:
+        self._folder = folder
+        self._content = content
+        self._path = ""
+
+    def __enter__(self) -> _Temporary:
+        descriptor, self._path = tempfile.mkstemp(dir=self._folder, prefix=".", suffix=".part")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(self._content)
+                file.flush()
+                os.fsync(file.fileno())
+            with suppress(PermissionError):  # of a mounted bucket or a Windows share; the file is readable as it is
+                Path(self._path).chmod(0o644)
+        except OSError:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._path:
+            Path(self._path).unlink(missing_ok=True)
+
+    def link(self, path: Path) -> bool:
+        """Give the file its final name, and return True; False if the name is taken. Raises OSError."""
+        try:
+            os.link(self._path, path)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            return self._rename(path)
+        _sync(self._folder)
+        return True
+
+    def _rename(self, path: Path) -> bool:
+        """Do the same where the file system has no hard links (FAT, mounted buckets).
+
+        Two processes that save different files of one name at the same moment could overwrite one here, because POSIX
+        has no rename that refuses to replace.
+        """
+        if os.path.lexists(path):
+            return False
+        self.replace(path)
+        return True
+
+    def replace(self, path: Path) -> None:
+        """Give the file its final name, also in place of another. Raises OSError."""
+        Path(self._path).replace(path)
+        self._path = ""
+        _sync(self._folder)
+
+
+def _sync(folder: Path) -> None:
+    """Write the folder's entries to disk, so that a document outlives a power cut once its result is deleted."""
+    with suppress(OSError):  # Windows and some network file systems can't
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
