@@ -19,8 +19,13 @@ RESERVED_KEYS = frozenset(
 )
 FILENAME_BYTES = 255  # what ext4, APFS and NTFS allow
 SUFFIX = ".pdf"
+REJECTED = '/\\:*?"<>|'  # by Windows; among them are the separators of paths
+# Control, surrogate, private and unassigned characters, line and paragraph separators.
+UNPRINTABLE = ("Cc", "Cs", "Co", "Cn", "Zl", "Zp")
 # Windows opens a device instead of a file with one of these names, whatever its suffix.
-DEVICE_NAMES = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|\s*$)", re.IGNORECASE)
+DEVICE_NAMES = re.compile(
+    r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$|clock\$)\s*(\..*)?", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +84,21 @@ class Request:
         return values | {key: value for key, value in (("seed", self.seed), ("filename", self.filename)) if value}
 
 
-def safe_filename(text: str, *, keep: str = "") -> str:
-    """Return a file name that every common file system accepts, made from any text: at most FILENAME_BYTES of UTF-8.
+def safe_filename(text: str, *, keep: str = "", suffix: str = SUFFIX, limit: int = FILENAME_BYTES) -> str:
+    """Return a file name that every common file system accepts, made from any text: at most `limit` bytes of UTF-8.
 
-    `text` is cut where it is too long, `keep` is not: it follows the text, and the suffix `.pdf` follows both. The
-    result contains no separator, control or format character, doesn't begin with a dot or a dash, and is no device of
+    `text` is cut where it is too long, `keep` is not: it follows the text, and the suffix follows both. The result
+    contains no separator, control or format character, doesn't begin with a dot or a dash, and is no device of
     Windows. Returns "" if nothing of the text and of `keep` remains.
     """
-    space = FILENAME_BYTES - len(SUFFIX)
+    space = limit - len(suffix.encode())
     stem, tail = _harmless(text).lstrip(" .-~"), _cut(_harmless(keep), space)
-    if not tail and stem.lower().endswith(SUFFIX):
-        stem = stem[: -len(SUFFIX)]
-    if DEVICE_NAMES.match(stem):
+    if not tail and stem.lower().endswith(suffix):
+        stem = stem[: -len(suffix)]
+    if DEVICE_NAMES.fullmatch(stem):
         stem = f"_{stem}"
     name = (_cut(stem, space - len(tail.encode())) + tail).strip(" .")
-    return f"{name}{SUFFIX}" if name else ""
+    return f"{name}{suffix}" if name else ""
 
 
 def _cut(text: str, size: int) -> str:
@@ -104,10 +109,13 @@ def _cut(text: str, size: int) -> str:
 
 def _harmless(text: str) -> str:
     """Return the text composed, without invisible characters, with a space for each that a file system rejects."""
-    visible = "".join(
-        character for character in text if unicodedata.category(character) not in ("Cf", "Cs", "Zl", "Zp")
-    )
-    return unicodedata.normalize("NFC", re.sub(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|]', " ", visible))
+    kept = []
+    for character in text:
+        category = unicodedata.category(character)
+        # Format characters are invisible. Those that reverse the direction of text disguise a suffix.
+        if category != "Cf":
+            kept.append(" " if character in REJECTED or category in UNPRINTABLE else character)
+    return unicodedata.normalize("NFC", "".join(kept))
 
 
 def _link(url: str) -> str:

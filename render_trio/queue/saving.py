@@ -1,7 +1,7 @@
 """A file name from outside and some content → a file in a folder, complete or absent.
 
 The name in a result is untrusted: its resource, a task's author or a broken result chose it. `clean_name` makes it a
-name that every usual file system accepts and that stays in its folder. Files of the same name but different content
+name that every common file system accepts and that stays in its folder. Files of the same name but different content
 are told apart by their digest, so a file needs the same number of operations however many others there are: `Grid.pdf`,
 then `Grid (0d4f3c1b).pdf`, then the whole digest. Saving the same content again finds the existing file.
 """
@@ -11,19 +11,13 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import re
 import tempfile
-import unicodedata
 from contextlib import suppress
 from pathlib import Path
 
-MAX_NAME_BYTES = 255  # ext4, XFS, APFS; NTFS allows 255 UTF-16 units
+from resources.request import FILENAME_BYTES, safe_filename
+
 SHORT_DIGEST = 8  # characters
-SEPARATORS = '/\\:*?"<>|'  # those that Windows rejects, among them those of paths
-# The names of devices on Windows, with any suffix.
-RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$|clock\$)\s*(\..*)?", re.IGNORECASE)
-# Control, surrogate, private and unassigned characters, line and paragraph separators.
-REPLACED = ("Cc", "Cs", "Co", "Cn", "Zl", "Zp")
 NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL, errno.EMLINK, errno.EACCES)
 
 
@@ -32,25 +26,9 @@ def clean_name(text: str, suffix: str, *, fallback: str = "document", room: int 
 
     `suffix` is added unless the text ends with it. The fallback, an ASCII word, is the name if nothing is left.
     """
-    kept = []
-    for character in text:
-        category = unicodedata.category(character)
-        # Format characters are invisible. Those that reverse the direction of text disguise a suffix.
-        if category != "Cf":
-            kept.append(" " if character in SEPARATORS or category in REPLACED else character)
-    visible = _trimmed(unicodedata.normalize("NFC", "".join(kept)))
-    stem = _trimmed(visible[: -len(suffix)] if visible.lower().endswith(suffix) else visible) or fallback
-    if RESERVED.fullmatch(stem):
-        stem = f"_{stem}"
-    most = MAX_NAME_BYTES - len(suffix.encode()) - room
-    if len(stem.encode()) > most:
-        stem = _trimmed(stem.encode()[:most].decode(errors="ignore"))
-    return f"{stem}{suffix}"
-
-
-def _trimmed(text: str) -> str:
-    """Return text without dots, spaces and dashes at its beginning, and without dots and spaces at its end."""
-    return " ".join(text.split()).lstrip(" .-").rstrip(" .")
+    name = safe_filename(text, suffix=suffix, limit=FILENAME_BYTES - room)
+    stem = " ".join(name.removesuffix(suffix).split())
+    return f"{stem or fallback}{suffix}"
 
 
 def save(folder: Path, name: str, content: bytes, *, suffix: str = ".pdf", fallback: str = "document") -> Path:

@@ -75,6 +75,13 @@ class Submission:
     text: str
 
 
+def use(queue: TaskQueue, connection: httpx.AsyncBaseTransport) -> None:
+    """Let a client send its requests through `connection`, even after it has replaced its pool."""
+    transport: Any = queue._connection._transport
+    transport._new_client = lambda: httpx.AsyncClient(transport=connection)
+    transport._client = transport._new_client()
+
+
 class Field:
     """A queue, its producers and its workers."""
 
@@ -119,8 +126,7 @@ class Field:
         """Run a worker until it has been idle for a minute or is killed."""
         connection = Connection(self.transport, self.faults)
         queue = TaskQueue("http://queue", "p", "q", timeout=5)
-        queue._connection._new_client = lambda: httpx.AsyncClient(transport=connection)  # type: ignore[method-assign]
-        queue._connection._client = queue._connection._new_client()
+        use(queue, connection)
         deliver = Delivery(1_000_000, None).deliver
         worker = Worker(queue, FakeRenderer(0.1).make, deliver, Limits(20, 50, 1.33, 50, 2), Metrics(), trio.Event())
         with trio.move_on_after(60):
@@ -239,7 +245,7 @@ def test_a_result_of_version_0_1_0_that_is_older_than_the_task_is_not() -> None:
 async def test_an_id_of_another_task_is_never_taken_for_an_insertion_of_ours(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "queue")
     queue = TaskQueue("http://queue", "p", "q", timeout=5)
-    queue._connection._client = httpx.AsyncClient(transport=httpx.ASGITransport(create_app(store)))
+    use(queue, httpx.ASGITransport(create_app(store)))
     await queue.insert("one", "eA==", "task")
     await queue.insert("one", "eA==", "task")
     for payload, tag in (("eQ==", "task"), ("eA==", "other")):

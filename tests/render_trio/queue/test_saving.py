@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from render_trio.queue import saving
-from render_trio.queue.saving import MAX_NAME_BYTES, RESERVED, clean_name, save
+from render_trio.queue.saving import clean_name, save
+from resources.request import DEVICE_NAMES, FILENAME_BYTES
 from tests.conftest import ROOT
 from tests.processes import environment
 
@@ -82,12 +83,12 @@ def test_every_name_is_safe_on_every_file_system(text: str, room: int) -> None:
     name = clean_name(text, ".pdf", room=room)
     stem = name.removesuffix(".pdf")
     assert stem
-    assert len(name.encode()) + room <= MAX_NAME_BYTES
+    assert len(name.encode()) + room <= FILENAME_BYTES
     assert not set(name) & set('/\\:*?"<>|')
     assert all(unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") for character in name)
     assert name[0] not in " .-"
     assert stem[-1] not in " ."
-    assert not RESERVED.fullmatch(stem)
+    assert not DEVICE_NAMES.fullmatch(stem)
     assert unicodedata.is_normalized("NFC", name)
     assert clean_name(name, ".pdf") == name or room
 
