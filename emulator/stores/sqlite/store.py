@@ -19,6 +19,8 @@ from emulator.stores.interface import (
     NewTask,
     QueueKey,
     QueueStats,
+    StoreHealth,
+    StoreUnavailableError,
     Task,
     check_lease,
     microseconds_ahead,
@@ -259,9 +261,13 @@ class SqliteStore:
     def watch(self, notify: Callable[[QueueKey | None], None]) -> None:
         self._file.watch(notify)
 
-    def ping(self) -> None:
-        with self._file.read as database:
-            database.execute("SELECT 1").fetchone()
+    def check(self) -> StoreHealth:
+        try:
+            with self._file.write as database:
+                database.execute("UPDATE clock SET next_part = next_part")
+        except StoreUnavailableError as error:
+            return StoreHealth(str(error))
+        return StoreHealth()
 
     def close(self) -> None:
         self._file.close()
