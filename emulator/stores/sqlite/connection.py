@@ -103,7 +103,7 @@ class Connection:
 
     def _create(self) -> None:
         journal = Path(self._journal_name)
-        if journal.exists() and journal.stat().st_size:
+        if journal.exists():  # it is deleted when the store is closed properly
             raise StoreUnavailableError(
                 f"{self.path} is missing, but {journal} contains its latest changes; move the file back, or delete the "
                 "journal to start without tasks"
