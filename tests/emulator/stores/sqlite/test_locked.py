@@ -132,3 +132,44 @@ def test_a_caller_waits_again_after_a_pause(file: Path, monkeypatch: pytest.Monk
             other.execute("ROLLBACK")
             assert waiting.result().id == "one"
     store.close()
+
+
+class CountedTime:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_a_later_caller_does_not_wait_for_its_own_time(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = SqliteStore(file)
+    clock = CountedTime()
+    monkeypatch.setattr(connection, "time", clock)
+    with locked(file):
+        with pytest.raises(StoreBusyError):
+            store.insert(KEY, NewTask("one", "eA=="))
+        waited = clock.now
+        assert waited > 1000 + connection.BUSY_SECONDS
+        for _ in range(20):
+            with pytest.raises(StoreBusyError):
+                store.insert(KEY, NewTask("one", "eA=="))
+        assert clock.now == waited
+    store.insert(KEY, NewTask("one", "eA=="))
+    store.close()
+
+
+async def test_the_event_loop_does_not_wait_for_another_program(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = SqliteStore(file)
+    clock = CountedTime()
+    monkeypatch.setattr(connection, "time", clock)
+    with locked(file), pytest.raises(StoreBusyError):
+        store.insert(KEY, NewTask("one", "eA=="))
+    assert clock.now < 1000 + 2 * connection.INLINE_SECONDS
+    assert not store.runs_inline
+    store.close()

@@ -8,11 +8,20 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from emulator.stores.interface import LeaseOrder, NewTask, QueueKey
+from emulator.stores.sqlite import housekeeping
 from emulator.stores.sqlite.store import SqliteStore
 
 KEY = QueueKey("p", "q")
 WAIT_SECONDS = 20
+
+
+@pytest.fixture(autouse=True)
+def no_periodic_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything must happen because of the purge."""
+    monkeypatch.setattr(housekeeping, "IDLE_SECONDS", 600.0)
 
 
 def _wait_until(condition: Callable[[], bool]) -> None:
