@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -114,3 +115,22 @@ def test_a_write_that_fails_for_lack_of_space_is_rolled_back(tmp_path: Path) -> 
     database.execute("PRAGMA max_page_count = 1000000")
     store.insert(queue, NewTask("large", "A" * 1_000_000))
     store.close()
+
+
+def test_the_reserve_is_given_up_for_a_lease_and_created_again(small_disk: Path) -> None:
+    reserve = small_disk / "queue.sqlite3-reserve"
+    with running_queue(small_disk / "queue.sqlite3") as queue:
+        accepted = _insert_until_refused(queue, "A" * 8000)
+        size = reserve.stat().st_size
+        assert size >= 64 * 1024
+        filler = fill(small_disk)
+        assert reserve.exists()
+        assert len(queue.lease()) == len(accepted[:100])
+        assert not reserve.exists()
+        filler.unlink()
+        queue.wait_for_health(200)
+        deadline = time.monotonic() + 20
+        while not reserve.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert reserve.stat().st_blocks * 512 >= size  # the space is allocated, not only the length
