@@ -125,9 +125,12 @@ def test_the_reserve_is_given_up_for_a_lease_and_created_again(small_disk: Path)
         assert size >= 64 * 1024
         filler = fill(small_disk)
         assert reserve.exists()
-        assert set(queue.lease()) <= set(accepted)  # as many as the reserve has room for
+        leased = queue.lease()  # as many as the reserve has room for
+        assert leased
         assert not reserve.exists()
         filler.unlink()
+        assert {queue.delete(name) for name in leased} == {204}
+        assert sorted(leased + _drain(queue)) == sorted(accepted)
         queue.wait_for_health(200)
         deadline = time.monotonic() + 20
         while not reserve.exists():
