@@ -13,7 +13,7 @@ from emulator.queues.queue_service import QueueService
 from emulator.stores.interface import MAX_ADVANCE, SECOND, QueueKey, QueueStats
 from emulator.wire import parameters
 from emulator.wire.calls import Call, Reply, Route
-from emulator.wire.errors import invalid, required
+from emulator.wire.errors import ApiError, invalid, required
 from emulator.wire.timestamps import time_text
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -59,9 +59,14 @@ def waited_seconds(stats: QueueStats, now_us: int) -> float:
 def routes(service: QueueService) -> list[Route]:
     """Return the routes."""
 
-    async def health(_: Call) -> Reply:
-        await service.call_store(service.store.ping)
+    async def live(_: Call) -> Reply:
         return Reply(value={"status": "ok"})
+
+    async def health(_: Call) -> Reply:
+        found = await service.store_check.health()
+        if found.problem is not None:
+            raise ApiError(503, found.problem)
+        return Reply(value={"status": "ok"} | ({"warnings": found.warnings} if found.warnings else {}))
 
     async def metrics(call: Call) -> Reply:
         service.access.check(call, Need.METRICS)
@@ -87,6 +92,8 @@ def routes(service: QueueService) -> list[Route]:
         return Reply(value={"now": time_text(now_us), "nowTimestamp": str(now_us)})
 
     return [
+        Route("", "GET", "/livez", live),
+        Route("", "GET", "/readyz", health),
         Route("", "GET", "/health", health),
         Route("", "GET", "/metrics", metrics),
         Route("", "POST", "/admin/reset", reset),

@@ -164,8 +164,8 @@ def _add_headers_and_error_pages(app: QuartTrio) -> None:
         return await page(error.status, error.message)
 
     @app.errorhandler(StoreUnavailableError)
-    async def unavailable(_: StoreUnavailableError) -> tuple[str, int, dict[str, str]]:
-        return *await page(503, "the store is unavailable; retry after a moment"), {"Retry-After": "1"}
+    async def unavailable(error: StoreUnavailableError) -> tuple[str, int, dict[str, str]]:
+        return *await page(503, str(error)), {"Retry-After": "1"}
 
     @app.errorhandler(HTTPException)
     async def refused_by_framework(error: HTTPException) -> tuple[str, int]:

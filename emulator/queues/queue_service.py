@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -9,6 +10,7 @@ import trio
 
 from emulator.permissions.access import Access, Need
 from emulator.queues import long_poll
+from emulator.queues.store_check import StoreCheck
 from emulator.stores.interface import (
     SECOND,
     LeaseConflictError,
@@ -18,6 +20,7 @@ from emulator.stores.interface import (
     QueueKey,
     QueueStats,
     Store,
+    StoreBusyError,
     Task,
     TaskExistsError,
     TaskUnknownError,
@@ -39,6 +42,7 @@ class QueueService:
         self.access = access
         self.legacy_shapes = legacy_shapes
         self._limiter = trio.CapacityLimiter(STORE_THREADS)
+        self.store_check = StoreCheck(store)
         self._waiters = long_poll.Waiters(store, self.call_store)
 
     def key(self, project: str, name: str) -> QueueKey:
@@ -96,7 +100,9 @@ class QueueService:
         """
         try:
             if self.store.runs_inline and not _is_large(arguments):
-                return method(*arguments)
+                # If the store is busy, this was a short attempt without any effect. In a thread, it can wait.
+                with contextlib.suppress(StoreBusyError):
+                    return method(*arguments)
             return await trio.to_thread.run_sync(method, *arguments, limiter=self._limiter)
         except TaskUnknownError as error:
             raise ApiError(404, str(error)) from None

@@ -41,7 +41,25 @@ class LeaseConflictError(StoreError):
 
 
 class StoreUnavailableError(Exception):
-    """The store is unreachable or failed. The operation may or may not have been executed."""
+    """The store is unreachable or failed. The operation may or may not have been executed.
+
+    The message is sent to clients with status 503: it states the cause and what to do, and contains no secrets.
+    """
+
+
+class StoreBusyError(StoreUnavailableError):
+    """Another program or thread is using the store. Nothing was executed, so the operation can be repeated."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreHealth:
+    """The result of a check. `problem` is None if the store accepts tasks, otherwise the cause and what to do.
+
+    `warnings` describe risks that don't prevent the store from working, such as settings that can lose tasks.
+    """
+
+    problem: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,8 +229,12 @@ class Store(Protocol):
         """
         ...
 
-    def ping(self) -> None:
-        """Return normally if the store responds."""
+    def check(self) -> StoreHealth:
+        """Test whether the store accepts changes by making one that has no effect, and return the result.
+
+        It does not wait for other callers, returns within about 2 s, and never raises StoreUnavailableError. It is
+        called in a thread of its own, at most once per second, while other threads use the store.
+        """
         ...
 
     def close(self) -> None:

@@ -63,7 +63,7 @@ class Dispatcher:
             reply = replies.error_reply(error, shown.error_style or self.style(call.path))
         except StoreUnavailableError as error:
             log.warning("store unavailable: %s", error)
-            unavailable = ApiError(503, "the store is unavailable; retry after a moment")
+            unavailable = ApiError(503, str(error))
             reply = replies.error_reply(unavailable, shown.error_style or self.style(call.path))
         except Exception as error:
             log.exception("request failed: %s %s", call.method, call.path[:200], exc_info=error)

@@ -50,7 +50,7 @@ def test_a_script_runs_once_if_its_reply_is_lost(verb: str, proxy: CuttingProxy,
         assert proxy.lost.is_set()
         calls = client.info("commandstats")["cmdstat_evalsha"]
         assert (calls["calls"], calls["failed_calls"]) == (1, 0)
-    store.ping()  # the store is usable again
+    assert store.check().problem is None  # the store is usable again
     store.close()
     tasks = {task.id: task.retry_count for task in direct.peek(queue, 10)}
     direct.reset()

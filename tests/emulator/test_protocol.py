@@ -165,7 +165,7 @@ def test_every_error_is_documented() -> None:
 
 
 def test_every_metric_and_option_is_documented() -> None:
-    metrics = dict(row for row in rows(section("Other endpoints")) if row[0].startswith("`emulator_"))
+    metrics = {name: text for name, text in rows(section("Other endpoints")) if name.startswith("`emulator_")}
     assert metrics == {f"`{name}`": text for name, text in GAUGES.items()}
     options = {}
     for option in main.params:

@@ -27,6 +27,7 @@ from emulator.stores.interface import (
     NewTask,
     QueueKey,
     QueueStats,
+    StoreHealth,
     StoreUnavailableError,
     Task,
     lease_conflict,
@@ -207,9 +208,13 @@ class RedisStore:
     def watch(self, notify: Callable[[QueueKey | None], None]) -> None:
         self._notifications.add(notify)
 
-    def ping(self) -> None:
-        with _reached():
-            self._redis.ping()
+    def check(self) -> StoreHealth:
+        try:
+            with _reached():
+                self._redis.ping()
+        except StoreUnavailableError as error:
+            return StoreHealth(str(error))
+        return StoreHealth()
 
     def close(self) -> None:
         self._notifications.close()

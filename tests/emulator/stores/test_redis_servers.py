@@ -123,7 +123,7 @@ def test_tls_is_supported_and_certificates_are_verified(tmp_path: Path) -> None:
         store.close()
         untrusting = open_store(f"rediss://localhost:{port}/0")
         with pytest.raises(StoreUnavailableError, match="certificate verify failed"):
-            untrusting.ping()
+            untrusting.now_us()
         untrusting.close()
     finally:
         server.stop()
