@@ -34,10 +34,13 @@ TITLES: tuple[tuple[str, Literal["left", "right"]], ...] = (
 # The common options that are plain text; resources/parsing/ checks them.
 TEXT_OPTIONS = f"""\
 Every document also has these, all optional:
-  header_text  text at the top of each page
-  url          web address at the bottom of each page
-  language     language of the words: {", ".join(languages())}
-  seed         any text; random content differs with each seed
+  header_text    text at the top of each page
+  url            web address at the bottom of each page
+  language       language of the words: {", ".join(languages())}
+  seed           any text; random content differs with each seed
+  filename       file name of the document
+  resource_name  name in the title and the footer
+A task in a queue may also name a reply_tag, the tag of its result.
 """
 
 
