@@ -32,6 +32,15 @@ def create_app(
     """
     service = QueueService(store, access, legacy_shapes=legacy_shapes)
     loaded = discovery.load(service, apis)
+    return asgi_app(
+        create_dispatcher(service, loaded),
+        cast(Asgi, create_pages(service, [api.document for api in loaded])),
+        lambda call: access.check(call, Need.MANAGE),
+    )
+
+
+def create_dispatcher(service: QueueService, loaded: list[discovery.Api]) -> Dispatcher:
+    """Return the dispatcher of all calls but those for pages."""
     routes = Routes()
     styles = {route.path[1:].partition("/")[0]: api.errors for api in loaded for route in api.routes}
     schemas = {name: schema for api in loaded for name, schema in api.schemas().items()}
@@ -41,8 +50,4 @@ def create_app(
     routes.add(discovery.discovery_routes(loaded))
     routes.add(batches.routes(dispatcher.answer))
     routes.add(operations.routes(service))
-    return asgi_app(
-        dispatcher,
-        cast(Asgi, create_pages(service, [api.document for api in loaded])),
-        lambda call: access.check(call, Need.MANAGE),
-    )
+    return dispatcher

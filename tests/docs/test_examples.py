@@ -30,7 +30,17 @@ from tests.processes import environment, queue, start_service
 
 PYTHON = list(blocks("python"))
 QUEUE_URL = "http://127.0.0.1:5052"  # as the documents have it
-OTHER_VARIABLES = {"FUZZ_REQUESTS", "PLUGIN_DIRECTORY", "UPDATE_PICTURES", "CHAOS", "CHAOS_SEED", "PYTHON", "VENV"}
+OTHER_VARIABLES = {
+    "FUZZ_REQUESTS",
+    "SIMULATION_SEED",
+    "SIMULATION_SEEDS",
+    "PLUGIN_DIRECTORY",
+    "UPDATE_PICTURES",
+    "CHAOS",
+    "CHAOS_SEED",
+    "PYTHON",
+    "VENV",
+}
 # Renders every resource of the folder that the block was written to, as `render-trio --plugins` does.
 DRAW = """
 from pathlib import Path

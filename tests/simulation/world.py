@@ -1,0 +1,195 @@
+"""One simulated world: a queue, two services with a worker each, producers, and a network. All of it from one seed.
+
+The queue's store is the real one, in memory; so are its dispatcher, the queue client and the worker. Time is virtual:
+trio's clock jumps to the next event, and the store's clock is derived from it. Nothing is random but the seed, so that
+the same seed gives the same run.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import trio
+from trio.testing import MockClock
+
+from emulator import discovery
+from emulator.app import create_dispatcher
+from emulator.permissions.access import Access
+from emulator.queues.queue_service import QueueService
+from emulator.stores.interface import LeaseOrder, QueueKey, TaskUnknownError
+from emulator.stores.sqlite.clock import MachineClock
+from emulator.stores.sqlite.store import SqliteStore
+from render_trio.delivery.delivery import Delivery
+from render_trio.errors import QueueError, RenderCrashedError, RenderFailedError
+from render_trio.observation.observer import Observer
+from render_trio.queue.messages import Result, decode_result, encode_task
+from render_trio.queue.task_queue.client import TaskQueue
+from render_trio.rendering.finisher import FinishedDocument
+from render_trio.worker.limits import Limits
+from render_trio.worker.worker import Worker
+from resources.request import Request
+from tests.render_trio.fakes import TASK, FakeHeartbeat
+from tests.simulation.network import SimulatedTransport, Weather
+
+QUEUE = QueueKey("p", "q")
+EPOCH_US = 1_800_000_000_000_000
+TASKS, SERVICES = 3, 2
+STORM_SECONDS = 30.0  # of faults; calm follows
+PATIENCE_SECONDS = 4000.0  # of calm, for all tasks to be settled
+TOMBSTONE_SECONDS = 20_000  # longer than a storm and the calm after it
+LIMITS = Limits(task_count=5, task_seconds=5, task_time_mult=1.33, task_retry_limit=1000, sleep_time=2)
+
+
+class SimulatedClock(MachineClock):
+    """The machine's clocks in virtual time; the wall clock can be set."""
+
+    def __init__(self) -> None:
+        self.boot = "simulated"
+        self.set_by_us = 0
+
+    def steady_us(self) -> int:
+        return int(trio.current_time() * 1e6)
+
+    def wall_us(self) -> int:
+        return EPOCH_US + self.steady_us() + self.set_by_us
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A task that the queue accepted; `sure` unless the reply to its insertion was lost."""
+
+    task_id: str
+    text: str
+    sure: bool
+
+
+class World:
+    """One run. `check` compares what producers got with what they submitted."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.clock = SimulatedClock()
+        self.submitted: list[Submission] = []
+        self.received: list[Result] = []
+
+    async def run(self) -> None:
+        """Let a storm pass over a batch of tasks, then over the same IDs again, with other tasks."""
+        self.store = SqliteStore(":memory:", TOMBSTONE_SECONDS, clock=self.clock)
+        service = QueueService(self.store, Access())
+        self.dispatcher = create_dispatcher(service, discovery.load(service))
+        try:
+            for night in range(2):
+                await self._storm(night)
+                if self.rng.random() < 0.5:  # otherwise the results of both nights wait in the queue together
+                    self.fetch()
+                self.store.advance(TOMBSTONE_SECONDS + 1)
+            self.fetch()
+        finally:
+            self.store.close()
+
+    async def _storm(self, night: int) -> None:
+        draw = self.rng.random
+        self.weather = Weather(draw() * 0.2, draw() * 0.2, draw() * 0.1, draw() * 0.1)
+        async with trio.open_nursery() as nursery:
+            for number in range(SERVICES):
+                nursery.start_soon(self._keep_service_running, f"service-{number}")
+            for number in range(TASKS):
+                nursery.start_soon(self._submit, f"task-{number}", f"night {night}")
+            nursery.start_soon(self._set_clocks)
+            await trio.sleep(STORM_SECONDS)
+            self.weather.calm = True
+            with trio.fail_after(PATIENCE_SECONDS):
+                while self._waiting():  # noqa: ASYNC110 - virtual time
+                    await trio.sleep(1)
+            nursery.cancel_scope.cancel()
+
+    def _transport(self) -> SimulatedTransport:
+        return SimulatedTransport(self.dispatcher, self.weather, self.rng)
+
+    def _queue(self, transport: SimulatedTransport) -> TaskQueue:
+        queue = TaskQueue("http://queue", "p", "q", timeout=10, transport=transport)
+        queue._connection._random = self.rng
+        return queue
+
+    async def _submit(self, task_id: str, text: str) -> None:
+        await trio.sleep(self.rng.uniform(0, STORM_SECONDS / 2))
+        task = encode_task(TASK | {"header_text": text})
+        sure = False
+        try:
+            await self._queue(self._transport()).submit(task_id, task, "task", generated=False)
+            sure = True
+        except QueueError:
+            pass  # the queue may have it nevertheless
+        finally:
+            self.submitted.append(Submission(task_id, text, sure))
+
+    async def _keep_service_running(self, name: str) -> None:
+        while True:
+            transport = self._transport()
+            with trio.CancelScope() as life:
+                if not self.weather.calm:
+                    life.deadline = trio.current_time() + self.rng.expovariate(1 / 10)
+                queue = self._queue(transport)
+                worker = Worker(
+                    queue, self._make, Delivery(10**6, None).deliver, LIMITS, Observer(), trio.Event(), self.rng.uniform
+                )
+                try:
+                    await worker.run(FakeHeartbeat())
+                finally:
+                    transport.dead = True  # a killed process releases no leases
+            await trio.sleep(self.rng.uniform(0, 5))
+
+    async def _make(self, request: Request, seconds: float) -> FinishedDocument:
+        await trio.sleep(self.rng.expovariate(1))
+        if not self.weather.calm and self.rng.random() < 0.1:
+            raise self.rng.choice([RenderFailedError, RenderCrashedError])()
+        return FinishedDocument("a.pdf", request.header_text.encode(), 1, "0" * 64)
+
+    async def _set_clocks(self) -> None:
+        """Set the machine's clock back or ahead now and then."""
+        while not self.weather.calm:
+            await trio.sleep(self.rng.expovariate(1 / 20))
+            self.clock.set_by_us += int(self.rng.uniform(-3600, 3600) * 1e6)
+
+    def _waiting(self) -> bool:
+        return any(task.tag == "task" for task in self.store.peek(QUEUE, 100))
+
+    def fetch(self) -> None:
+        """Take all results from the queue."""
+        while results := self.store.lease(QUEUE, LeaseOrder(100, 60, group_by_tag=True, tag="result")):
+            for result in results:
+                self.received.append(decode_result(result.payload))
+                try:
+                    self.store.delete(QUEUE, result.id)
+                except TaskUnknownError:
+                    raise AssertionError("a result vanished") from None
+
+    def check(self) -> None:
+        """Check that every submission got one answer, its own, and that nothing else was answered."""
+        answers = Counter((result.task_id, text_of(result)) for result in self.received)
+        for submission in self.submitted:
+            count = answers.pop((submission.task_id, submission.text), 0)
+            allowed = (1,) if submission.sure else (0, 1)
+            assert count in allowed, f"{submission} has {count} results"
+        assert not answers, f"results without a submission: {answers}"
+        assert all(result.success for result in self.received), "every task can succeed"
+
+
+def text_of(result: Result) -> str:
+    """Return the text of the task that a result answers."""
+    assert isinstance(result.request, dict), result
+    return str(result.request["header_text"])
+
+
+def simulate(seed: int, use: Callable[[World], Awaitable[None]] | None = None) -> World:
+    """Run the world of a seed and return it. The order in which trio runs tasks is determined by the seed, too."""
+    trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True
+    trio._core._run._r.seed(seed)
+    world = World(seed)
+    trio.run(
+        world.run if use is None else use, *([] if use is None else [world]), clock=MockClock(autojump_threshold=0)
+    )
+    return world
