@@ -1,6 +1,8 @@
--- ARGV offset of the clock (µs) → 'declared'. The queue's copy of the offset never decreases.
-if not state[1] or tonumber(ARGV[1]) > tonumber(state[1]) then
-  redis.call('HSET', STATE, 'offset', ARGV[1])
+-- ARGV offset of the clock (µs) → 'created', 'declared'; or 'damaged'. The queue's copy of the offset never decreases.
+if damaged() then return 'damaged' end
+local created = not state[1]
+if created or tonumber(ARGV[1]) > tonumber(state[1]) then
+  redis.call('HSET', STATE, 'offset', ARGV[1], 'tasks', tasks, 'dead', dead)
   notify()
 end
-return 'declared'
+return created and 'created' or 'declared'

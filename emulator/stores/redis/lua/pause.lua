@@ -1,4 +1,5 @@
--- ARGV '1' to pause, '' to resume → 'done'; or 'undeclared'
+-- ARGV '1' to pause, '' to resume → 'done'; or 'undeclared', 'damaged'
+if damaged() then return 'damaged' end
 if not state[1] then return 'undeclared' end
 if ARGV[1] == '1' then
   redis.call('HSET', STATE, 'paused', '1')
