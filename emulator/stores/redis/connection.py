@@ -18,7 +18,7 @@ from redis.sentinel import Sentinel, SentinelConnectionPool
 
 MAX_CONNECTIONS = 64  # more than the number of threads that use the store
 CONNECT_SECONDS = 2
-# A lease of 1,000 large tasks takes well under 1 s, but with `appendfsync everysec` a slow disk can delay writes by 2 s.
+# A lease of 1,000 large tasks takes well under 1 s, but with `appendfsync everysec` a slow disk delays writes by 2 s.
 REPLY_SECONDS = 3
 SENTINEL_PORT = 26379
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")

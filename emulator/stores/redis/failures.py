@@ -33,6 +33,8 @@ CODES = {
     redis.exceptions.ClusterDownError: "CLUSTERDOWN",
     redis.exceptions.MovedError: "MOVED",
 }
+# Redis 7.0 reports a command that a script may not use without the code NOPERM.
+_FORBIDDEN = re.compile(r"\bNOPERM\b|can't run this command")
 _CODE = re.compile(rf"\b({'|'.join(CAUSES)})\b")
 
 
@@ -58,7 +60,7 @@ def unavailable(error: redis.RedisError) -> StoreUnavailableError:
     code = code_of(error)
     if code is not None:
         message = CAUSES[code]
-    elif isinstance(error, redis.exceptions.NoPermissionError) or "NOPERM" in text:
+    elif isinstance(error, redis.exceptions.NoPermissionError) or _FORBIDDEN.search(text):
         message = f"the user of Redis lacks a permission: {text}; grant it with ACL SETUSER"
     elif isinstance(error, redis.exceptions.AuthenticationError):
         message = CAUSES["WRONGPASS"]
