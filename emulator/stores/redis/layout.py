@@ -128,7 +128,7 @@ class Layout:
         if created and queue in self._declared:
             log.error("Redis lost all keys of queue %s: its tasks are lost", name_of(queue))
             count_losses(calls, 0)
-        with calls.reached():
+        with suppress(StoreUnavailableError), calls.reached():  # it can fail while memory is exhausted
             calls.client.hset(STORE_KEY, "declared", "1")
         self._declared.add(queue)
 
@@ -160,8 +160,7 @@ def restore_list(calls: RedisCalls) -> None:
     names = [name_of(queue) for queue in queues_with_keys(calls)]
     if names:
         log.warning("Redis lost the list of the queues, restored from their keys: %s", ", ".join(names)[:500])
-        with calls.reached():
-            calls.client.sadd(QUEUES_KEY, *names)
+        calls.run("add_queues", [QUEUES_KEY], names)
 
 
 def count_losses(calls: RedisCalls, number: int) -> None:

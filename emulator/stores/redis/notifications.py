@@ -3,7 +3,7 @@
 redis-py does not support Trio, so a thread listens on behalf of all waiting leases in the process. It blocks on
 the socket and wakes once per second. Messages published while the connection is down are lost; therefore every new
 subscription notifies all queues. A connection over which nothing arrives is checked with a ping, and replaced if there
-is no reply. It is also replaced when the connections of the pool are dropped, because it may lead to an old master.
+is no reply. It is also replaced when another call or a health check has found that connections lead to an old master.
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ class RedisNotifications:
             message = subscription.get_message(timeout=POLL_SECONDS)
             if message is None:
                 silent = time.monotonic() - heard
-                if silent > 2 * SILENCE_SECONDS:
+                if pinged and silent > 2 * SILENCE_SECONDS:
                     raise redis.ConnectionError(f"no message for {silent:.0f} s")
-                if silent > SILENCE_SECONDS and not pinged:
+                if not pinged and silent > SILENCE_SECONDS:
                     subscription.ping()
                     pinged = True
             else:

@@ -92,8 +92,8 @@ class RedisStore:
 
     def _repair(self, queue: QueueKey) -> None:
         """Restore what can be restored of a queue that has lost keys, and report what is lost."""
+        self._calls.run("add_queues", [QUEUES_KEY], [name_of(queue)])
         with self._calls.reached():
-            self._calls.client.sadd(QUEUES_KEY, name_of(queue))
             offset = self._calls.client.get(CLOCK_KEY) or 0
         reply = self._calls.run("repair", queue_keys(queue), (offset, CHANNEL, name_of(queue)))
         lost, restored, dead_lost, dead_restored, _ = reply
@@ -172,13 +172,12 @@ class RedisStore:
 
     def declare(self, queue: QueueKey) -> None:
         self._layout.verify(self._calls)
+        self._calls.run("add_queues", [QUEUES_KEY], [name_of(queue)])
         with self._calls.reached():
-            self._calls.client.sadd(QUEUES_KEY, name_of(queue))
             offset = self._calls.client.get(CLOCK_KEY) or 0
         created = self._run("declare", queue, offset) == "created"
-        with self._calls.reached():
-            # Again, because a concurrent reset may have removed the name.
-            self._calls.client.sadd(QUEUES_KEY, name_of(queue))
+        # Again, because a concurrent reset may have removed the name.
+        self._calls.run("add_queues", [QUEUES_KEY], [name_of(queue)])
         self._layout.remember(self._calls, queue, created=created)
 
     def queues(self) -> list[QueueKey]:
