@@ -58,13 +58,22 @@ def _command(module: str, clock: Path | None) -> list[str]:
 
 
 def start_queue(
-    store: str, *options: str, port: int = 0, log: Path | None = None, clock: Path | None = None
+    store: str,
+    *options: str,
+    port: int = 0,
+    log: Path | None = None,
+    clock: Path | None = None,
+    prefix: tuple[str, ...] = (),
+    **settings: str,
 ) -> Running:
-    """Start the queue service; port 0 chooses a free one. Without `log`, it shares the stderr of the tests."""
+    """Start the queue service; port 0 chooses a free one. Without `log`, it shares the stderr of the tests.
+
+    `prefix` is a command that runs it, `settings` are environment variables.
+    """
     with log.open("a") if log else nullcontext() as output:
         process = subprocess.Popen(
-            [*_command("emulator", clock), "--port", str(port), "--store", store, *options],
-            env=environment(CLOCK_FILE=str(clock or "")),
+            [*prefix, *_command("emulator", clock), "--port", str(port), "--store", store, *options],
+            env=environment(CLOCK_FILE=str(clock or ""), **settings),
             stdout=subprocess.PIPE,
             stderr=output,
             text=True,

@@ -1,52 +1,30 @@
-"""The SQLite file of a store: one connection protected by a lock, transactions, the clock, and the queue rows.
-
-A purge only marks rows as garbage. A thread with its own connection deletes them later, in transactions so short
-that they don't delay other operations.
-"""
+"""The SQLite file of a store: its connection, clock, reserve and health, and the rows of its queues."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import sqlite3
-import threading
-import time
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from emulator.stores.interface import QueueKey, StoreUnavailableError
-from emulator.stores.sqlite import schema
+from emulator.stores.interface import QueueKey, StoreHealth, StoreUnavailableError
+from emulator.stores.sqlite import clock as store_clock
+from emulator.stores.sqlite import faults, schema
+from emulator.stores.sqlite.check import Check
+from emulator.stores.sqlite.clock import MachineClock
+from emulator.stores.sqlite.connection import MEMORY, Connection
+from emulator.stores.sqlite.faults import StoreFullError
+from emulator.stores.sqlite.housekeeping import Housekeeping
 from emulator.stores.sqlite.notifications import Notifications, Notify, send
+from emulator.stores.sqlite.reserve import Reserve
 
 log = logging.getLogger(__name__)
-BUSY_SECONDS = 5  # to wait for transactions of other processes, each of which takes well under 1 ms
-BUSY_PAUSE = 0.0001  # s before the next attempt; doubled after each, up to MAX_BUSY_PAUSE
-MAX_BUSY_PAUSE = 0.002
-CACHE_KIB = 16 * 1024  # page cache: enough for the frequently used ends of large indexes
-SWEPT_ROWS = 500  # garbage rows deleted per transaction
-SWEEP_RETRY_SECONDS = 1.0  # after a failed transaction
-SWEEP_PAUSE = 0.005  # s between two transactions, in which others can use the file
 
-_FAILURES = (sqlite3.OperationalError, sqlite3.ProgrammingError)
 _FIND = (
-    "SELECT offset_us, number, live, dead, live_count, dead_count, paused, awaited "
+    "SELECT steady_offset_us, number, live, dead, live_count, dead_count, paused, awaited "
     "FROM clock LEFT JOIN queues ON project = ? AND name = ?"
-)
-# A reset deletes all queues at once, and queue numbers only increase.
-_DELETED_QUEUE = "queue < (SELECT coalesce(min(number), 9223372036854775807) FROM queues)"
-# For each table, how to find garbage rows and how to delete one. CROSS JOIN makes SQLite start with the garbage.
-_SWEEPS = (
-    ("SELECT t.rowid FROM garbage g CROSS JOIN tasks t ON t.part = g.part", "DELETE FROM tasks WHERE rowid = ?"),
-    (f"SELECT queue, id FROM tombstones WHERE {_DELETED_QUEUE}", "DELETE FROM tombstones WHERE queue = ? AND id = ?"),
-    (
-        f"SELECT queue, second FROM lease_counts WHERE {_DELETED_QUEUE}",
-        "DELETE FROM lease_counts WHERE queue = ? AND second = ?",
-    ),
-    (
-        "SELECT part FROM garbage g WHERE NOT EXISTS (SELECT 1 FROM tasks t WHERE t.part = g.part)",
-        "DELETE FROM garbage WHERE part = ?",
-    ),
 )
 
 
@@ -62,109 +40,83 @@ class QueueRow(NamedTuple):
     awaited: int
 
 
-class _Transaction:
-    """A context manager that begins a transaction and commits it, or rolls it back after an error.
-
-    Raises StoreUnavailableError. Each instance is reused for all transactions, because entering it is a hot path.
-    """
-
-    def __init__(self, lock: threading.Lock, begin: Callable[[], None], database: sqlite3.Connection) -> None:
-        self._lock = lock
-        self._begin = begin
-        self._database = database
-
-    def __enter__(self) -> sqlite3.Connection:
-        self._lock.acquire()
-        try:
-            self._begin()
-        except _FAILURES as error:
-            self._lock.release()
-            raise StoreUnavailableError(f"the store failed: {error}") from error
-        return self._database
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        try:
-            if error is None:
-                self._database.execute("COMMIT")
-        except _FAILURES as failure:
-            raise StoreUnavailableError(f"the store failed: {failure}") from failure
-        finally:
-            # Needed after a failed commit too. If the disk is full, SQLite may already have rolled back.
-            if self._database.in_transaction:
-                self._database.rollback()
-            self._lock.release()
-        if isinstance(error, _FAILURES):
-            raise StoreUnavailableError(f"the store failed: {error}") from error
-
-
 class SqliteFile:
-    """One file. `read` (a consistent snapshot) and `write` are transactions that hold the lock.
+    """One file, or a store in memory (the path MEMORY). `read` (a consistent snapshot) and `write` are transactions.
 
-    `find`, `find_or_create` and `now_us` must be called within one of them.
+    `find`, `find_or_create` and `now_us` must be called within one of them. Raises StoreUnavailableError.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self._path = path
-        self._lock = threading.Lock()
+    def __init__(self, path: str | Path, clock: MachineClock | None = None) -> None:
+        in_memory = str(path) == MEMORY
+        self.path = Path(path) if in_memory else Path(os.path.realpath(path))
+        self.clock = clock or MachineClock()
         self._notifications = Notifications(self._register_listener)
-        self._dirty = threading.Event()
-        self._closing = threading.Event()
-        self._sweeper: threading.Thread | None = None
+        self._migrated = False
+        self._refused_bytes = 0  # of the largest payload that was refused since there was enough room
         try:
-            Path(path).resolve().parent.mkdir(parents=True, exist_ok=True)
-            self.database = self._connect()
-            self.database.execute("PRAGMA busy_timeout = 0")  # _begin waits
-            self.read = _Transaction(self._lock, partial(self._begin, "BEGIN"), self.database)
-            self.write = _Transaction(self._lock, partial(self._begin, "BEGIN IMMEDIATE"), self.database)
-            left = self._prepare()
-        except (sqlite3.Error, OSError) as error:
+            self._reserve = Reserve(self.path)
+            self._connection = self._open()
+        except StoreUnavailableError as error:
             raise StoreUnavailableError(f"{path} can't be used as a store: {error}") from error
-        if left:
-            self.sweep()
+        except OSError as error:
+            raise StoreUnavailableError(
+                f"{path} can't be used as a store: {error.strerror}; use another file, or make its folder writable"
+            ) from error
+        self.read, self.write = self._connection.read, self._connection.write
+        self._check = Check(self._connection, self.clock)
+        if self._migrated:
+            self._enable_vacuum()
+        self._housekeeping = Housekeeping(self._connection, self._reserve, self.clock, self._recheck)
+        if not in_memory:
+            self._reserve.create()
+        with self.read as database:
+            left = database.execute("SELECT 1 FROM garbage").fetchone() is not None
+        self._housekeeping.start(sweep=left or self._migrated)
 
-    def _prepare(self) -> bool:
-        """Create or migrate the tables; return whether garbage is left over. Raises StoreUnavailableError."""
+    def _open(self) -> Connection:
+        """Open the file; on a full disk, with the space of the reserve."""
         try:
-            with self.write as database:
-                schema.prepare(database)
-                return database.execute("SELECT 1 FROM garbage").fetchone() is not None
-        except StoreUnavailableError:
-            self.database.close()
-            raise
+            return Connection(self.path, self._prepare, self._reserve.checkpoint_pages)
+        except StoreFullError:
+            if not self._reserve.exists:
+                raise
+        self._reserve.release()
+        return Connection(self.path, self._prepare, self._reserve.checkpoint_pages)
 
-    def _connect(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = NORMAL")
-        database.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-        return database
+    def _prepare(self, database: sqlite3.Connection) -> None:
+        in_memory = str(self.path) == MEMORY
+        self._migrated = schema.prepare(database, None if in_memory else self.path) or self._migrated
+        store_clock.adjust(database, self.clock)
 
-    def _begin(self, statement: str) -> None:
-        """Begin a transaction. SQLite's own busy handler sleeps for 1 ms or more each time, which is too long."""
-        deadline, pause = 0.0, BUSY_PAUSE
-        while True:
-            try:
-                self.database.execute(statement)
-                return
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                    raise
-                deadline = deadline or time.monotonic() + BUSY_SECONDS
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(pause)
-                pause = min(2 * pause, MAX_BUSY_PAUSE)
+    def _enable_vacuum(self) -> None:
+        """Rewrite a file of an older version once, so that it can return free pages to the disk later."""
+        try:
+            with contextlib.closing(self._connection.connect()) as database:
+                database.execute("PRAGMA auto_vacuum = INCREMENTAL")
+                database.execute("VACUUM")
+        except sqlite3.Error as error:
+            log.warning("space of purged tasks will be reused but not returned to the disk: %s", error)
+
+    @property
+    def runs_inline(self) -> bool:
+        """Whether transactions currently begin at once."""
+        return self._connection.runs_inline
+
+    @property
+    def database(self) -> sqlite3.Connection:
+        """The connection; to be used within a transaction."""
+        return self._connection.database
 
     def now_us(self) -> int:
         """Return the time of the store."""
-        (offset,) = self.database.execute("SELECT offset_us FROM clock").fetchone()
-        return time.time_ns() // 1000 + int(offset)
+        (offset,) = store_clock.one_row(self.database.execute("SELECT steady_offset_us FROM clock"))
+        return self.clock.steady_us() + int(offset)
 
     def find(self, queue: QueueKey) -> tuple[QueueRow | None, int]:
         """Return the queue, or None if it does not exist, and the time."""
-        offset, number, *values = self.database.execute(_FIND, (queue.project, queue.name)).fetchone()
-        now = time.time_ns() // 1000 + offset
-        return (None if number is None else QueueRow(number, *values)), now
+        found = store_clock.one_row(self.database.execute(_FIND, (queue.project, queue.name)))
+        offset, number, *values = found
+        return (None if number is None else QueueRow(number, *values)), self.clock.steady_us() + offset
 
     def find_or_create(self, queue: QueueKey) -> tuple[QueueRow, int]:
         """Return the queue, which is created if it does not exist, and the time."""
@@ -178,65 +130,79 @@ class SqliteFile:
             queue_row, now = self.find(queue)
         return queue_row, now
 
+    def require_room(self, payload_bytes: int) -> None:
+        """Raise StoreUnavailableError if the store should not accept a task of this size: it could be lost."""
+        if self._connection.in_memory:
+            return
+        if self._connection.damage is not None:
+            self._housekeeping.wake()
+            raise faults.damaged(self.path, self._connection.damage)
+        # After a refusal, inserts and health don't change with every page that becomes free.
+        if not self._reserve.has_room(payload_bytes, spare=self._refused_bytes > 0):
+            if self._reserve.could_have_room(payload_bytes):
+                self._refused_bytes = max(self._refused_bytes, payload_bytes)
+            self._housekeeping.sweep()
+            raise faults.full(self.path)
+
+    def release_reserve(self) -> None:
+        """Make the space of the reserve available, because the disk is full."""
+        self._reserve.release()
+        self._housekeeping.sweep()
+
     def watch(self, notify: Notify) -> None:
         """Call `notify` when an awaited queue may have work."""
         self._notifications.listen(notify)
 
     def notify(self, queue: QueueKey | None, queue_row: QueueRow | None = None) -> None:
-        """Notify every process of this queue if it was awaited when `queue_row` was read; if None, of any queue."""
+        """Notify every process of this queue if it was awaited when `queue_row` was read; if None, of any queue.
+
+        Does not raise: what it notifies of is already stored.
+        """
         if queue is not None and (queue_row is None or not queue_row.awaited):
             return
         self._notifications.notify(queue)
-        with self.read as database:
-            rows = database.execute("SELECT port FROM listeners WHERE until_us > ?", (time.time_ns() // 1000,))
-            others = [port for (port,) in rows if port != self._notifications.port]
+        try:
+            with self.read as database:
+                rows = database.execute("SELECT port FROM listeners WHERE until_us > ?", (self.clock.steady_us(),))
+                others = [port for (port,) in rows if port != self._notifications.port]
+        except StoreUnavailableError as error:
+            log.info("other processes not notified: %s", error)
+            return
         if others:
             send(others, queue)
 
-    def _register_listener(self, port: int, until_us: int) -> None:
+    def _register_listener(self, port: int, lifetime_us: int) -> None:
+        now = self.clock.steady_us()
         with self.write as database:
-            database.execute("DELETE FROM listeners WHERE port = ? OR until_us <= ?", (port, time.time_ns() // 1000))
-            if until_us:
-                database.execute("INSERT INTO listeners VALUES (?, ?)", (port, until_us))
+            database.execute("DELETE FROM listeners WHERE port = ? OR until_us <= ?", (port, now))
+            if lifetime_us:
+                database.execute("INSERT INTO listeners VALUES (?, ?)", (port, now + lifetime_us))
+
+    def health(self) -> StoreHealth:
+        """Return the result of a check."""
+        try:
+            if not self._connection.in_memory:
+                self._check.require_healthy()
+                if not self._reserve.has_room(self._refused_bytes, spare=self._refused_bytes > 0):
+                    raise faults.full(self.path)
+                self._refused_bytes = 0
+        except StoreFullError as error:
+            self._housekeeping.sweep()  # recovers on its own once there is space
+            return StoreHealth(str(error))
+        except StoreUnavailableError as error:
+            return StoreHealth(str(error))
+        return StoreHealth()
+
+    def _recheck(self) -> None:
+        if self._connection.damage is not None or not self._connection.is_intact():
+            self.health()
 
     def sweep(self) -> None:
         """Start deleting garbage in the background."""
-        self._dirty.set()
-        if self._sweeper is None:
-            self._sweeper = threading.Thread(target=self._sweep, name="sqlite-sweeper", daemon=True)
-            self._sweeper.start()
-
-    def _sweep(self) -> None:
-        database = self._connect()
-        while not self._closing.is_set():
-            self._dirty.wait()
-            self._dirty.clear()
-            for find, delete in _SWEEPS:
-                try:
-                    while not self._closing.is_set() and _sweep_some(database, find, delete):
-                        self._closing.wait(SWEEP_PAUSE)
-                except sqlite3.OperationalError as error:
-                    log.info("sweep failed, retrying: %s", error)
-                    self._dirty.set()
-                    self._closing.wait(SWEEP_RETRY_SECONDS)
-        database.close()
+        self._housekeeping.sweep()
 
     def close(self) -> None:
         """Close the file. Remaining garbage is deleted after the file is opened again."""
         self._notifications.close()
-        self._closing.set()
-        self._dirty.set()
-        if self._sweeper is not None:
-            self._sweeper.join()
-        with self._lock:
-            self.database.close()
-
-
-def _sweep_some(database: sqlite3.Connection, find: str, delete: str) -> bool:
-    """Delete some garbage; return whether there may be more."""
-    with database:
-        # Select within the transaction: if another process sweeps too, a row ID can be reused for a task in between.
-        database.execute("BEGIN IMMEDIATE")
-        rows = database.execute(f"{find} LIMIT {SWEPT_ROWS}").fetchall()
-        database.executemany(delete, rows)
-    return len(rows) == SWEPT_ROWS
+        self._housekeeping.close()
+        self._connection.close()

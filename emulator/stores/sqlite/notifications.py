@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 LOOPBACK = "127.0.0.1"
 REGISTRATION_SECONDS = 120  # lifetime of a registration, so that those of killed processes expire
 RENEWAL_SECONDS = 60
+RETRY_SECONDS = 5  # after a registration that failed
+STOP_SECONDS = 3  # to wait for the thread
 DATAGRAM_BYTES = 4096  # a project and a queue have up to 100 characters each
 
 Notify = Callable[[QueueKey | None], None]
@@ -31,7 +33,7 @@ Notify = Callable[[QueueKey | None], None]
 class Notifications:
     """Sends and receives the notifications of one process.
 
-    `register(port, until_us)` stores the registration of a port in the file; an `until_us` of 0 removes it.
+    `register(port, lifetime_us)` stores the registration of a port in the file; a lifetime of 0 removes it.
     """
 
     def __init__(self, register: Callable[[int, int], None]) -> None:
@@ -45,12 +47,16 @@ class Notifications:
         """Call `notify` for every notification, and once with None after this process is registered."""
         self._listeners.append(notify)
         if self._socket is None:
-            self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            self._socket.bind((LOOPBACK, 0))
-            self._socket.settimeout(RENEWAL_SECONDS)
-            self._register(self.port, _until())
-            self._thread = threading.Thread(target=self._receive, name="sqlite-notifications", daemon=True)
-            self._thread.start()
+            try:
+                self._socket = _receiver()
+            except OSError as error:
+                log.warning("no notifications from other processes: %s", error)
+            else:
+                renew_after = self._registered()
+                self._thread = threading.Thread(
+                    target=self._receive, args=(renew_after,), name="sqlite-notifications", daemon=True
+                )
+                self._thread.start()
         notify(None)
 
     @property
@@ -63,29 +69,33 @@ class Notifications:
         for notify in self._listeners:
             notify(queue)
 
-    def _receive(self) -> None:
+    def _registered(self) -> float:
+        """Register the port; return the seconds until it should be registered again."""
+        try:
+            self._register(self.port, REGISTRATION_SECONDS * SECOND)
+        except StoreUnavailableError as error:
+            log.warning("registration for notifications failed: %s", error)
+            return RETRY_SECONDS
+        return RENEWAL_SECONDS
+
+    def _receive(self, renew_after: float) -> None:
         assert self._socket is not None
-        renew_at = time.monotonic() + RENEWAL_SECONDS
+        renew_at = time.monotonic() + renew_after
         while not self._closing.is_set():
-            try:
+            self._socket.settimeout(max(0.001, renew_at - time.monotonic()))
+            with contextlib.suppress(TimeoutError):
                 datagram = self._socket.recv(DATAGRAM_BYTES)
-            except TimeoutError:
-                datagram = None
-            if datagram is not None and not self._closing.is_set():
-                self.notify(_queue(datagram))
+                if not self._closing.is_set():
+                    self.notify(_queue(datagram))
             if time.monotonic() >= renew_at and not self._closing.is_set():
-                renew_at = time.monotonic() + RENEWAL_SECONDS
-                try:
-                    self._register(self.port, _until())
-                except StoreUnavailableError as error:
-                    log.warning("registration for notifications not renewed: %s", error)
+                renew_at = time.monotonic() + self._registered()
 
     def close(self) -> None:
         """Stop listening and remove the registration."""
         if self._socket is not None and self._thread is not None:
             self._closing.set()
             send([self.port], None)  # wakes the thread
-            self._thread.join()
+            self._thread.join(STOP_SECONDS)
             try:
                 self._register(self.port, 0)
             except StoreUnavailableError as error:
@@ -95,13 +105,24 @@ class Notifications:
             self._socket.close()
 
 
+def _receiver() -> socket.socket:
+    """Return a socket that receives datagrams on a free port. Raises OSError."""
+    receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        receiver.bind((LOOPBACK, 0))
+    except OSError:
+        receiver.close()
+        raise
+    return receiver
+
+
 def send(ports: list[int], queue: QueueKey | None) -> None:
     """Send a notification to each port, without blocking."""
     message = b"" if queue is None else msgspec.json.encode([queue.project, queue.name])
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+    # The buffer is full, the process has ended, or there are no file descriptors. Waiting leases poll anyway.
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.setblocking(False)
         for port in ports:
-            # The buffer is full or the process has ended. Waiting leases poll anyway.
             with contextlib.suppress(OSError):
                 sender.sendto(message, (LOOPBACK, port))
 
@@ -112,7 +133,3 @@ def _queue(datagram: bytes) -> QueueKey | None:
         return QueueKey(*msgspec.json.decode(datagram, type=tuple[str, str]))
     except msgspec.DecodeError:
         return None
-
-
-def _until() -> int:
-    return time.time_ns() // 1000 + REGISTRATION_SECONDS * SECOND

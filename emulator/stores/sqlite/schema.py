@@ -3,19 +3,36 @@
 Tasks are stored in *parts*: each queue has one part for its tasks and one for its dead letters. A purge assigns a
 new part to the queue, which takes the same time for any number of tasks. The old part is garbage, deleted in small
 steps later. The same applies to the tombstones and counts of a deleted queue, whose number is never reused.
+
+The header of the file contains APPLICATION_ID and the version (`user_version`). Version 2 was written by release 0.1.0,
+without an application ID. Before a migration, the file is copied to `FILE.backup-vN`.
 """
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import os
 import sqlite3
+from pathlib import Path
 
 from emulator.stores.interface import StoreUnavailableError
 
-VERSION = 2
+log = logging.getLogger(__name__)
+VERSION = 3
+APPLICATION_ID = 0x52545251  # "RTRQ"
 
-TABLES = """
-CREATE TABLE clock (offset_us INTEGER NOT NULL, next_part INTEGER NOT NULL);
-INSERT INTO clock VALUES (0, 1);
+# clock: see clock.py. Its offset has a new name since version 3, because an older program would misread it.
+CLOCK = """
+CREATE TABLE clock (
+    steady_offset_us INTEGER NOT NULL, ahead_us INTEGER NOT NULL, boot TEXT NOT NULL, last_us INTEGER NOT NULL,
+    next_part INTEGER NOT NULL
+);
+"""
+TABLES = (
+    CLOCK
+    + """
+INSERT INTO clock VALUES (0, 0, '', 0, 1);
 CREATE TABLE queues (
     number INTEGER PRIMARY KEY AUTOINCREMENT, project TEXT NOT NULL, name TEXT NOT NULL,
     live INTEGER NOT NULL, dead INTEGER NOT NULL,
@@ -41,6 +58,7 @@ CREATE TABLE lease_counts (
 ) WITHOUT ROWID;
 CREATE TABLE listeners (port INTEGER PRIMARY KEY, until_us INTEGER NOT NULL);
 """
+)
 
 # Version 1 stored the name of the queue in every row, and no counts. Renaming a table does not rename its indexes, so
 # they are dropped first to free their names.
@@ -75,22 +93,93 @@ DROP TABLE queues_1;
 """
 )
 
-STEPS = {0: TABLES, 1: FROM_1}
-
-
-def prepare(database: sqlite3.Connection) -> None:
-    """Create or migrate the tables within the current transaction.
-
-    Raises StoreUnavailableError for a file that was written by a later version of this program.
+# Version 2 had the offset from the machine's clock, which only tests advance. last_us, the latest time in the file, is
+# taken from the counts of leases.
+FROM_2 = (
     """
-    (version,) = database.execute("PRAGMA user_version").fetchone()
+ALTER TABLE clock RENAME TO clock_2;
+"""
+    + CLOCK
+    + """
+INSERT INTO clock SELECT 0, offset_us, '', (SELECT 1000000 * coalesce(max(second), 0) FROM lease_counts), next_part
+    FROM clock_2;
+DROP TABLE clock_2;
+DELETE FROM listeners;
+"""
+)
+
+STEPS = {0: TABLES, 1: FROM_1, 2: FROM_2}
+OWN_TABLES = {"queues", "tasks", "tombstones", "lease_counts"}
+
+
+def prepare(database: sqlite3.Connection, path: Path | None) -> bool:
+    """Create or migrate the tables within the current write transaction; return whether there was a migration.
+
+    `path` is the file to back up before a migration, None for a store in memory. Raises StoreUnavailableError for a
+    file that was written by a later version or by another program, and if it can't be backed up.
+    """
+    version = version_of(database)
     if version == VERSION:
-        return
-    if version not in STEPS:
+        return False
+    backup = None
+    try:
+        if version and path is not None:
+            backup = _back_up(path, version)
+        for statement in STEPS[version].split(";"):
+            database.execute(statement)
+        database.execute(f"PRAGMA user_version = {VERSION}")
+        database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    except (sqlite3.Error, OSError):
+        if backup is not None:  # the file is unchanged, and the next attempt makes another one
+            with contextlib.suppress(OSError):
+                backup.unlink()
+        raise
+    if backup is not None:
+        log.warning("store migrated from version %d to %d, backup: %s", version, VERSION, backup)
+    return bool(version)
+
+
+def version_of(database: sqlite3.Connection) -> int:
+    """Return the version of the file, 0 for an empty one. Raises StoreUnavailableError if it can't be used."""
+    (application,) = database.execute("PRAGMA application_id").fetchone()
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    tables = {name for (name,) in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    if application == 0 and version == 0 and not tables:
+        return 0
+    if application in (0, APPLICATION_ID) and version > VERSION and (not tables or tables >= OWN_TABLES):
         raise StoreUnavailableError(
-            f"the store was written by a later version (schema {version}; supported: {VERSION}); upgrade this program, "
-            "or use a new file"
+            f"it was written by a later version (schema {version}; supported: up to {VERSION}); "
+            "upgrade this program, or use a new file"
         )
-    for statement in STEPS[version].split(";"):
-        database.execute(statement)
-    database.execute(f"PRAGMA user_version = {VERSION}")
+    released = application == 0 and version in (1, 2)
+    if not tables >= OWN_TABLES or not (released or (application == APPLICATION_ID and version == VERSION)):
+        raise StoreUnavailableError(
+            f"it is the database of another program (application ID {application}, version {version}); use another file"
+        )
+    return int(version)
+
+
+def _back_up(path: Path, version: int) -> Path:
+    """Copy the file, with the changes in its journal, to a new file next to it; return its path."""
+    name = f"{path.name}.backup-v{version}"
+    backup = path.with_name(name)
+    number = 1
+    while backup.exists():  # an earlier backup can contain tasks that are nowhere else
+        number += 1
+        backup = path.with_name(f"{name}-{number}")
+    part = backup.with_name(f"{backup.name}.part")
+    try:
+        with (
+            contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as source,
+            contextlib.closing(sqlite3.connect(part)) as target,
+        ):
+            source.backup(target)
+        descriptor = os.open(part, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        part.replace(backup)
+    finally:
+        part.unlink(missing_ok=True)
+    return backup

@@ -7,10 +7,11 @@ failure can lose the latest transactions, but never leaves the file inconsistent
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
 
 from emulator.stores.interface import (
     SECOND,
@@ -20,21 +21,21 @@ from emulator.stores.interface import (
     QueueKey,
     QueueStats,
     StoreHealth,
-    StoreUnavailableError,
     Task,
     check_lease,
     microseconds_ahead,
     reserved_id,
     unknown_task,
 )
+from emulator.stores.sqlite import clock as store_clock
+from emulator.stores.sqlite.clock import MachineClock
+from emulator.stores.sqlite.faults import StoreFullError
 from emulator.stores.sqlite.file import QueueRow, SqliteFile
+from emulator.stores.sqlite.leasing import MAX_DEAD_LETTERED, MAX_TRIMMED, TASK, choose, count_leases, move
 
-MAX_DEAD_LETTERED = 1000  # tasks moved to the dead letters by one transaction, so that transactions stay short
-MAX_TRIMMED = 20  # expired rows removed per operation: more than it adds, so they don't accumulate
+P = ParamSpec("P")
+T = TypeVar("T")
 
-_TASK = "id, payload, tag, enqueued_us, eta_us, retry_count"
-_DUE = f"SELECT rowid, {_TASK} FROM tasks WHERE part = ? AND eta_us <= ? ORDER BY eta_us, id"
-_DUE_OF_TAG = f"SELECT rowid, {_TASK} FROM tasks WHERE part = ? AND tag IS ? AND eta_us <= ? ORDER BY eta_us, id"
 _RESERVED = (
     "SELECT 1 FROM tombstones WHERE queue = ? AND id = ? AND until_us > ? "
     "UNION ALL SELECT 1 FROM tasks WHERE part IN (?, ?) AND id = ?"
@@ -44,16 +45,37 @@ _INSERT = "INSERT INTO tasks (part, id, payload, tag, enqueued_us, eta_us, retry
 _OLD_TOMBSTONES = f"SELECT queue, id FROM tombstones WHERE until_us <= ? ORDER BY until_us LIMIT {MAX_TRIMMED}"
 
 
+def _with_reserve(
+    method: Callable[Concatenate[SqliteStore, P], T],
+) -> Callable[Concatenate[SqliteStore, P], T]:
+    """Repeat an operation that helps to drain a queue, with the space of the reserve, if the disk is full."""
+
+    @wraps(method)
+    def repeated(self: SqliteStore, /, *arguments: P.args, **named: P.kwargs) -> T:
+        try:
+            return method(self, *arguments, **named)
+        except StoreFullError:
+            self._file.release_reserve()
+            return method(self, *arguments, **named)
+
+    return repeated
+
+
 class SqliteStore:
-    """A store in one file."""
+    """A store in one file, or in memory if `path` is ":memory:". `clock` replaces the clocks of the machine."""
 
-    runs_inline = True
-
-    def __init__(self, path: str | Path, tombstone_seconds: int = TOMBSTONE_SECONDS) -> None:
-        self._file = SqliteFile(path)
+    def __init__(
+        self, path: str | Path, tombstone_seconds: int = TOMBSTONE_SECONDS, clock: MachineClock | None = None
+    ) -> None:
+        self._file = SqliteFile(path, clock)
         self._tombstone_us = tombstone_seconds * SECOND
 
+    @property
+    def runs_inline(self) -> bool:
+        return self._file.runs_inline
+
     def insert(self, queue: QueueKey, task: NewTask) -> Task:
+        self._file.require_room(len(task.payload))
         with self._file.write as database:
             queue_row, now = self._file.find_or_create(queue)
             reserved = (queue_row.number, task.id, now, queue_row.live, queue_row.dead, task.id)
@@ -79,24 +101,31 @@ class SqliteStore:
             if queue_row is None:
                 return []
             rows = database.execute(
-                f"SELECT {_TASK} FROM tasks WHERE part = ? AND (eta_us, id) > (?, ?) ORDER BY eta_us, id LIMIT ?",
+                f"SELECT {TASK} FROM tasks WHERE part = ? AND (eta_us, id) > (?, ?) ORDER BY eta_us, id LIMIT ?",
                 (queue_row.live, *(after or (-1, "")), count),
             )
             return [Task(*row) for row in rows]
 
     def lease(self, queue: QueueKey, order: LeaseOrder) -> list[Task]:
         while True:
-            leased, buried = self._lease(queue, order)
+            try:
+                leased, buried = self._lease(queue, order)
+            except StoreFullError:
+                if order.count == 1:
+                    raise
+                order = replace(order, count=order.count // 2)  # writes less
+                continue
             if leased or buried < MAX_DEAD_LETTERED:
                 return leased
 
+    @_with_reserve
     def _lease(self, queue: QueueKey, order: LeaseOrder) -> tuple[list[Task], int]:
         """Return the leased tasks, and the number of tasks that were moved to the dead letters instead."""
         with self._file.write as database:
             queue_row, now = self._file.find_or_create(queue) if order.awaited else self._file.find(queue)
             if queue_row is None:
                 return [], 0
-            chosen, buried = ({}, set()) if queue_row.paused else _choose(database, queue_row, now, order)
+            chosen, buried = ({}, set()) if queue_row.paused else choose(database, queue_row, now, order)
             if buried:
                 rows = [(queue_row.dead, row) for row in buried]
                 database.executemany("UPDATE tasks SET part = ? WHERE rowid = ?", rows)
@@ -110,7 +139,7 @@ class SqliteStore:
                     "UPDATE tasks SET eta_us = ?, retry_count = retry_count + 1 WHERE rowid = ?",
                     [(end, row) for row in chosen],
                 )
-                _count_leases(database, queue_row.number, now // SECOND, len(chosen))
+                count_leases(database, queue_row.number, now // SECOND, len(chosen))
                 return [replace(task, eta_us=end) for task in chosen.values()], len(buried)
             if order.awaited and not queue_row.awaited:
                 database.execute("UPDATE queues SET awaited = 1 WHERE number = ?", (queue_row.number,))
@@ -126,24 +155,27 @@ class SqliteStore:
             ).fetchone()
             return None if row is None else int(row[0]) - now
 
+    @_with_reserve
     def renew(self, queue: QueueKey, task_id: str, lease_us: int | None, seconds: int) -> Task:
         with self._file.write as database:
             queue_row, now = self._file.find(queue)
             task = self._task(queue, queue_row, task_id)
             check_lease(task_id, task.eta_us, now, lease_us)
-            task = _move(database, queue_row, task, now + seconds * SECOND)
+            task = move(database, queue_row, task, now + seconds * SECOND)
         if seconds == 0:
             self._file.notify(queue, queue_row)
         return task
 
+    @_with_reserve
     def release(self, queue: QueueKey, task_id: str) -> Task:
         with self._file.write as database:
             queue_row, now = self._file.find(queue)
             task = self._task(queue, queue_row, task_id)
-            task = _move(database, queue_row, task, min(task.eta_us, now))
+            task = move(database, queue_row, task, min(task.eta_us, now))
         self._file.notify(queue, queue_row)
         return task
 
+    @_with_reserve
     def delete(self, queue: QueueKey, task_id: str, lease_us: int | None = None) -> None:
         with self._file.write as database:
             queue_row, now = self._file.find(queue)
@@ -183,10 +215,11 @@ class SqliteStore:
             if queue_row is None:
                 return []
             rows = database.execute(
-                f"SELECT {_TASK} FROM tasks WHERE part = ? ORDER BY eta_us, id LIMIT ?", (queue_row.dead, count)
+                f"SELECT {TASK} FROM tasks WHERE part = ? ORDER BY eta_us, id LIMIT ?", (queue_row.dead, count)
             )
             return [Task(*row) for row in rows]
 
+    @_with_reserve
     def revive(self, queue: QueueKey, task_id: str) -> Task:
         with self._file.write as database:
             queue_row, now = self._file.find(queue)
@@ -194,7 +227,7 @@ class SqliteStore:
                 queue_row
                 and database.execute(
                     "UPDATE tasks SET part = ?, eta_us = ?, retry_count = 0 "
-                    f"WHERE part = ? AND id = ? RETURNING {_TASK}",
+                    f"WHERE part = ? AND id = ? RETURNING {TASK}",
                     (queue_row.live, now, queue_row.dead, task_id),
                 ).fetchone()
             )
@@ -207,6 +240,7 @@ class SqliteStore:
         self._file.notify(queue, queue_row)
         return Task(*row)
 
+    @_with_reserve
     def purge(self, queue: QueueKey, dead: bool = False) -> int:
         part, count = ("dead", "dead_count") if dead else ("live", "live_count")
         with self._file.write as database:
@@ -219,17 +253,20 @@ class SqliteStore:
         self._file.sweep()
         return queue_row.dead_count if dead else queue_row.live_count
 
+    @_with_reserve
     def pause(self, queue: QueueKey) -> None:
         with self._file.write as database:
             queue_row, _ = self._file.find_or_create(queue)
             database.execute("UPDATE queues SET paused = 1 WHERE number = ?", (queue_row.number,))
 
+    @_with_reserve
     def resume(self, queue: QueueKey) -> None:
         with self._file.write as database:
             queue_row, _ = self._file.find_or_create(queue)
             database.execute("UPDATE queues SET paused = 0 WHERE number = ?", (queue_row.number,))
         self._file.notify(queue, queue_row)
 
+    @_with_reserve
     def declare(self, queue: QueueKey) -> None:
         with self._file.write:
             self._file.find_or_create(queue)
@@ -239,17 +276,20 @@ class SqliteStore:
             rows = database.execute("SELECT project, name FROM queues ORDER BY project, name").fetchall()
         return [QueueKey(project, name) for project, name in rows]
 
+    @_with_reserve
     def reset(self) -> None:
         with self._file.write as database:
             database.execute("INSERT INTO garbage SELECT live FROM queues UNION SELECT dead FROM queues")
             database.execute("DELETE FROM queues")
-            database.execute("UPDATE clock SET offset_us = 0")
+            store_clock.reset(database, self._file.clock)
         self._file.sweep()
 
+    @_with_reserve
     def advance(self, seconds: float) -> int:
         ahead = microseconds_ahead(seconds)
         with self._file.write as database:
-            database.execute("UPDATE clock SET offset_us = offset_us + ?", (ahead,))
+            moved = "UPDATE clock SET steady_offset_us = steady_offset_us + ?, ahead_us = ahead_us + ?"
+            database.execute(moved, (ahead, ahead))
             now = self._file.now_us()
         self._file.notify(None)
         return now
@@ -262,12 +302,7 @@ class SqliteStore:
         self._file.watch(notify)
 
     def check(self) -> StoreHealth:
-        try:
-            with self._file.write as database:
-                database.execute("UPDATE clock SET next_part = next_part")
-        except StoreUnavailableError as error:
-            return StoreHealth(str(error))
-        return StoreHealth()
+        return self._file.health()
 
     def close(self) -> None:
         self._file.close()
@@ -276,67 +311,9 @@ class SqliteStore:
         row = (
             queue_row
             and self._file.database.execute(
-                f"SELECT {_TASK} FROM tasks WHERE part = ? AND id = ?", (queue_row.live, task_id)
+                f"SELECT {TASK} FROM tasks WHERE part = ? AND id = ?", (queue_row.live, task_id)
             ).fetchone()
         )
         if not row:
             raise unknown_task(queue, task_id)
         return Task(*row)
-
-
-def _choose(
-    database: sqlite3.Connection, queue_row: QueueRow, now: int, order: LeaseOrder
-) -> tuple[dict[int, Task], set[int]]:
-    """Return the tasks to lease by row ID, oldest first, and the rows of tasks that reached the retry limit."""
-    chosen: dict[int, Task] = {}
-    buried: set[int] = set()
-    size = 0
-    tag = order.tag
-    if order.group_by_tag and tag is None:
-        for row, *values in database.execute(_DUE, (queue_row.live, now)):
-            task = Task(*values)
-            if order.retry_limit is None or task.retry_count < order.retry_limit:
-                tag = task.tag
-                break
-            buried.add(row)
-            if len(buried) == MAX_DEAD_LETTERED:
-                return chosen, buried
-    if order.group_by_tag:
-        found = database.execute(_DUE_OF_TAG, (queue_row.live, tag, now))
-    else:
-        found = database.execute(_DUE, (queue_row.live, now))
-    for row, *values in found:
-        task = Task(*values)
-        if order.retry_limit is not None and task.retry_count >= order.retry_limit:
-            buried.add(row)
-            if len(buried) == MAX_DEAD_LETTERED:
-                break
-            continue
-        size += len(task.payload)
-        if chosen and size > order.max_bytes:
-            break
-        chosen[row] = task
-        if len(chosen) == order.count:
-            break
-    found.close()
-    return chosen, buried
-
-
-def _move(database: sqlite3.Connection, queue_row: QueueRow | None, task: Task, eta_us: int) -> Task:
-    """Change the ETA of the task and return it."""
-    assert queue_row is not None  # otherwise the task would not have been found
-    database.execute("UPDATE tasks SET eta_us = ? WHERE part = ? AND id = ?", (eta_us, queue_row.live, task.id))
-    return replace(task, eta_us=eta_us)
-
-
-def _count_leases(database: sqlite3.Connection, number: int, second: int, leased: int) -> None:
-    """Add to the count of this second, and remove a few counts that are over an hour old."""
-    database.execute(
-        "INSERT INTO lease_counts VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET leased = leased + excluded.leased",
-        (number, second, leased),
-    )
-    database.execute(
-        "DELETE FROM lease_counts WHERE queue = ? AND second IN "
-        f"(SELECT second FROM lease_counts WHERE queue = ? AND second <= ? ORDER BY second LIMIT {MAX_TRIMMED})",
-        (number, number, second - 3600),
-    )

@@ -21,6 +21,7 @@ from emulator.stores.interface import (
     TaskExistsError,
 )
 from emulator.stores.opening import open_store
+from emulator.stores.sqlite import clock, housekeeping, leasing
 from emulator.stores.sqlite import file as sqlite_file
 from emulator.stores.sqlite import store as sqlite_store
 from emulator.stores.sqlite.file import SqliteFile
@@ -157,17 +158,19 @@ def test_no_statement_scans_a_table(tmp_path: Path) -> None:
     file = SqliteFile(tmp_path / "q.sqlite3")
     file.close()
     database = sqlite3.connect(tmp_path / "q.sqlite3", isolation_level=None)
-    for module in (sqlite_store, sqlite_file):
+    for module in (sqlite_store, sqlite_file, leasing, clock):
         for name, value in vars(module).items():
             if isinstance(value, str) and value.startswith(("SELECT", "DELETE")) and not name.startswith("__"):
                 statements.append(value)
-    statements += [statement for pair in sqlite_file._SWEEPS for statement in pair]
+    statements += [statement for pair in housekeeping.SWEEPS for statement in pair]
     assert len(statements) > 10
     for statement in statements:
         plan = database.execute(f"EXPLAIN QUERY PLAN {statement}", (1,) * statement.count("?")).fetchall()
         for *_, step in plan:
-            # These tables have one row per process, purge or store.
-            assert not step.startswith("SCAN") or step.split()[1] in ("clock", "garbage", "g", "listeners"), statement
+            # These tables have one row per process, purge, queue or store.
+            assert not step.startswith("SCAN") or step.split()[1] in ("clock", "garbage", "g", "listeners", "q"), (
+                statement
+            )
             assert step != "SEARCH tombstones USING PRIMARY KEY (queue=?)", statement
             assert "USE TEMP B-TREE" not in step, statement
     database.close()

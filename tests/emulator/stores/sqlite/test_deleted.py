@@ -1,0 +1,162 @@
+"""A file that is deleted, replaced or read-only: nothing is acknowledged that would be lost, and nothing is created."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import sqlite3
+import subprocess
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.emulator.stores.sqlite.faulty import CALL_SECONDS, RESTRICTED, Queue, refused_start, running_queue
+
+DELETED = "was deleted or moved while in use"
+
+
+def test_a_deleted_file_is_reported_and_not_created_again(queue: Queue, file: Path) -> None:
+    assert queue.insert("one").status_code == 200
+    elsewhere = file.with_name("elsewhere")
+    file.rename(elsewhere)
+    queue.refused(DELETED)
+    assert DELETED in queue.wait_for_health(503)
+    reply = queue.client.post("/taskqueue/v1beta2/projects/shop/taskqueues/print/tasks/lease?numTasks=1&leaseSecs=60")
+    assert reply.status_code == 503
+    assert not file.exists()
+    elsewhere.rename(file)
+    queue.wait_for_health(200)
+    assert queue.insert("two").status_code == 200
+    assert queue.lease() == ["one", "two"]
+
+
+def test_a_deleted_file_is_reported_while_no_requests_come_in(queue: Queue, file: Path) -> None:
+    queue.wait_for_health(200)
+    file.unlink()
+    assert DELETED in queue.wait_for_health(503)
+    assert not file.exists()
+
+
+def test_a_queue_whose_file_was_deleted_ends_on_sigterm(queue: Queue, file: Path) -> None:
+    queue.insert("one")
+    file.unlink()
+    queue.insert("two")
+    assert queue.stop() == 0
+    assert not file.exists()
+
+
+def test_an_empty_file_in_the_place_of_a_deleted_one_starts_a_new_queue(queue: Queue, file: Path) -> None:
+    queue.insert("one")
+    file.unlink()
+    assert queue.insert("two").status_code == 503
+    file.touch()
+    queue.wait_for_health(200)
+    assert queue.insert("three").status_code == 200
+    assert queue.lease() == ["three"]
+    queue.stop()
+    with running_queue(file) as again:
+        assert again.delete("three") == 204
+
+
+def test_a_copy_in_the_place_of_the_file_is_used(queue: Queue, file: Path) -> None:
+    """The journal of the former file is not applied to it."""
+    queue.insert("one")
+    copy = file.with_name("copy")
+    with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+    for number in range(50):
+        queue.insert(f"later-{number}", "A" * 5000)
+    copy.rename(file)
+    queue.wait_for_health(200)
+    assert queue.lease() == ["one"]
+    with closing(sqlite3.connect(file)) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_the_database_of_another_program_in_the_place_of_the_file_is_refused(queue: Queue, file: Path) -> None:
+    queue.insert("one")
+    other = file.with_name("other")
+    with closing(sqlite3.connect(other)) as database:
+        database.execute("CREATE TABLE accounts (name TEXT)")
+    elsewhere = file.with_name("elsewhere")
+    file.rename(elsewhere)
+    other.rename(file)
+    queue.refused("the database of another program")
+    assert "the database of another program" in queue.wait_for_health(503)
+    elsewhere.rename(file)
+    queue.wait_for_health(200)
+    assert queue.lease() == ["one"]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_deleted_journal_is_recovered(file: Path, processes: int) -> None:
+    """All changes since the last checkpoint are in the journal; after a kill, nothing else would have them."""
+    with running_queue(file, "--processes", str(processes)) as queue:
+        queue.insert("one")
+        file.with_name(f"{file.name}-wal").unlink()
+        assert queue.insert("two").status_code == 200
+        queue.wait_for_health(200)
+        queue.running.process.send_signal(signal.SIGKILL)
+        queue.running.process.wait(CALL_SECONDS)
+        with running_queue(file) as again:
+            assert again.lease() == ["one", "two"]
+        queue.running.process.returncode = 0
+
+
+def test_a_missing_file_with_a_journal_prevents_the_start(file: Path) -> None:
+    """SQLite would delete the journal, with tasks that are nowhere else."""
+    with running_queue(file) as queue:
+        queue.insert("one")
+        kept = file.with_name("kept")
+        kept.mkdir()
+        for path in file.parent.glob("queue.sqlite3*"):
+            shutil.copy(path, kept)
+    lost = kept / file.name
+    lost.rename(kept / "moved")
+    assert "contains its latest changes" in refused_start(lost)
+    (kept / "moved").rename(lost)
+    with running_queue(lost) as queue:
+        assert queue.lease() == ["one"]
+
+
+def test_a_read_only_file_prevents_the_start(file: Path) -> None:
+    with running_queue(file) as queue:
+        queue.insert("one")
+    file.chmod(0o444)
+    line = refused_start(file, *RESTRICTED)
+    assert f"{file} is read-only; make it, its -wal and -shm files and their folder writable for user 0" in line
+
+
+def test_a_read_only_file_is_reported_until_it_is_writable(file: Path) -> None:
+    """A copy without write permission takes the place of the file."""
+    with running_queue(file) as queue:
+        queue.insert("one")
+    copy = file.with_name("copy")
+    shutil.copy(file, copy)
+    copy.chmod(0o444)
+    with running_queue(file, prefix=RESTRICTED) as queue:
+        queue.wait_for_health(200)
+        copy.rename(file)
+        queue.refused("is read-only")
+        assert "is read-only" in queue.wait_for_health(503)
+        file.chmod(0o644)
+        queue.wait_for_health(200)
+        assert queue.lease() == ["one"]
+
+
+def test_a_read_only_disk_prevents_the_start(small_disk: Path) -> None:
+    file = small_disk / "queue.sqlite3"
+    with running_queue(file) as queue:
+        queue.insert("one")
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    assert "read-only" in refused_start(file)
+    assert "Read-only file system" in refused_start(small_disk / "new.sqlite3")
+    subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
+    with running_queue(file) as queue:
+        assert queue.lease() == ["one"]
+
+
+def test_a_folder_that_cannot_be_created_prevents_the_start(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    assert "use another file, or make its folder writable" in refused_start(tmp_path / "file" / "queue.sqlite3")
