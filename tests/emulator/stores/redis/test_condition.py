@@ -124,7 +124,7 @@ def test_missing_permissions_cause_a_warning(server: RedisServer, client: redis.
 
 def test_the_needed_permissions_are_those_in_the_documents(server: RedisServer, client: redis.Redis) -> None:
     """A user with exactly these permissions can do everything."""
-    text = (Path(__file__).parents[3] / "docs/how-to/use-another-store.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[4] / "docs/how-to/use-another-store.md").read_text(encoding="utf-8")
     rule = text.partition("ACL SETUSER render-trio ")[2].partition("\n```")[0].replace("\\\n", " ")
     words = [word.strip("'") for word in rule.replace("'>SECRET'", ">secret").split()]
     client.execute_command("ACL", "SETUSER", "render-trio", *words)
