@@ -185,6 +185,16 @@ def wrong_password(stage: Stage) -> Iterator[None]:
 
 
 @contextmanager
+def too_many_clients(stage: Stage) -> Iterator[None]:
+    """Other clients use all its connections."""
+    with stage.server.client() as client:
+        client.config_set("maxclients", 1)
+        client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        yield
+        client.config_set("maxclients", 10_000)
+
+
+@contextmanager
 def busy(stage: Stage) -> Iterator[None]:
     """Another client runs a script that doesn't end."""
 
@@ -233,6 +243,7 @@ FAULTS: dict[str, tuple[Fault, str]] = {
     "without replicas": (without_replicas, "fewer replicas"),
     "without permission": (without_permission, "lacks a permission"),
     "wrong password": (wrong_password, "requires a password|refused the user name or the password"),
+    "too many clients": (too_many_clients, "too many clients"),
     "busy": (busy, "busy with a script"),
 }
 

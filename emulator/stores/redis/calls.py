@@ -35,11 +35,11 @@ WITHOUT_PRELUDE = ("add_queues", "lock", "register")  # their keys are not those
 
 
 class RedisCalls:
-    """Calls through one client. After a lost connection, `verified` is False until the caller sets it again."""
+    """Calls through one client."""
 
     def __init__(self, client: Any) -> None:
         self.client = client
-        self.verified = False
+        self._verified_connects = -1
         self._fastest = SLOW_SECONDS
         self._hanging: str | None = None
         self._attempt = threading.Lock()
@@ -56,6 +56,15 @@ class RedisCalls:
     def runs_inline(self) -> bool:
         """True while Redis answers fast; False before its first answer and after a failure."""
         return self._fastest < MAX_INLINE_SECONDS
+
+    @property
+    def verified(self) -> bool:
+        """Whether no connection was opened since the last call of `note_verified`, so Redis was not restarted."""
+        return bool(self.client.connection_pool.connects == self._verified_connects)
+
+    def note_verified(self) -> None:
+        """Record that the data in Redis is what this process expects."""
+        self._verified_connects = self.client.connection_pool.connects
 
     def run(self, verb: str, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
         """Run a script and return its reply. Raises StoreUnavailableError."""
@@ -96,7 +105,6 @@ class RedisCalls:
 
     def drop_connections(self) -> None:
         """Make every connection reconnect before its next use."""
-        self.verified = False
         self.client.connection_pool.drop()
 
     def close(self) -> None:

@@ -12,11 +12,13 @@ from typing import Any
 
 import redis
 
-from emulator.stores.interface import QueueKey
+from emulator.stores.interface import QueueKey, StoreUnavailableError
 from emulator.stores.redis.calls import RedisCalls
 from emulator.stores.redis.layout import CHANNEL, queue_keys
 
 RECHECK_SECONDS = 60
+# Without these, requests are answered later, or only a rare one fails.
+DISPENSABLE = {"PUBLISH", "SUBSCRIBE", "COPY", "EXPIRE", "SCAN", "INCRBY", "DEL"}
 PROBE = QueueKey("check", "permissions")  # its keys are never written
 
 
@@ -29,15 +31,23 @@ class Condition:
         self._examined_at = float("-inf")
 
     def warnings(self) -> tuple[str, ...]:
-        """Return the warnings, examining Redis if the last time was long ago. Raises StoreUnavailableError."""
+        """Return the warnings. The settings are read again if the last time was long ago.
+
+        Raises StoreUnavailableError if the user of Redis lacks permissions without which requests fail.
+        """
         if time.monotonic() >= self._examined_at + RECHECK_SECONDS:
             with self._calls.reached():
                 info = _info(self._calls.client)
                 settings = {name: _setting(self._calls.client, name) for name in ("save", "appendfsync")}
-            missing = self._calls.run("permissions", queue_keys(PROBE), (CHANNEL, ""))
-            self._warnings = (*unsafe_settings(info, settings), *missing_permissions(missing))
+            self._warnings = tuple(unsafe_settings(info, settings))
             self._examined_at = time.monotonic()
-        return self._warnings
+        missing = set(self._calls.run("permissions", queue_keys(PROBE), (CHANNEL, "")))
+        if not missing:
+            return self._warnings
+        text = f"the user of Redis lacks a permission: {', '.join(sorted(missing))}; grant it with ACL SETUSER"
+        if missing - DISPENSABLE:
+            raise StoreUnavailableError(text)
+        return (*self._warnings, text)
 
     def expire(self) -> None:
         """Examine Redis the next time."""
@@ -93,10 +103,3 @@ def _without_append_only_file(save: str | None) -> str:
         "appendonly is no: tasks accepted since the last snapshot are lost when Redis crashes; "
         "set appendonly yes, and appendfsync always to lose none"
     )
-
-
-def missing_permissions(commands: list[str]) -> list[str]:
-    """Return a sentence about the commands that the user of Redis may not use."""
-    if not commands:
-        return []
-    return [f"the user of Redis may not use {', '.join(sorted(commands))}; grant it with ACL SETUSER"]

@@ -31,6 +31,7 @@ class DroppableConnections:
     """
 
     epoch = 0
+    connects = 0  # how often a connection was opened
 
     def drop(self) -> None:
         """Declare all connections stale, including those in use."""
@@ -40,7 +41,10 @@ class DroppableConnections:
         """Return a connection that was made after the last call of `drop`."""
         epoch = self.epoch
         connection = super().get_connection(*arguments, **options)  # type: ignore[misc]
-        if getattr(connection, "epoch", epoch) != epoch:
+        if not hasattr(connection, "epoch"):
+            self.connects += 1
+            connection.register_connect_callback(self._count)
+        elif connection.epoch != epoch:
             connection.disconnect()
             try:
                 connection.connect()
@@ -49,6 +53,9 @@ class DroppableConnections:
                 raise
         connection.epoch = epoch
         return connection
+
+    def _count(self, _: Any) -> None:
+        self.connects += 1
 
 
 class _Pool(DroppableConnections, redis.BlockingConnectionPool):
@@ -70,6 +77,7 @@ def connect(url: str, seconds: float = REPLY_SECONDS) -> redis.Redis:
         "socket_timeout": seconds,
         "retry": Retry(NoBackoff(), 0),
         "decode_responses": True,
+        "encoding_errors": "replace",  # what another program wrote to our keys must not cause a failure here
     }
     if url.startswith("redis+sentinel://"):
         return _by_sentinels(url, options)

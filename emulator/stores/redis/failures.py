@@ -66,6 +66,8 @@ def unavailable(error: redis.RedisError) -> StoreUnavailableError:
         message = CAUSES["WRONGPASS"]
     elif isinstance(error, redis.TimeoutError):
         message = "Redis did not reply in time; check its host, its disk and the network"
+    elif "max number of clients" in text:
+        message = "Redis has too many clients; raise its maxclients"
     elif isinstance(error, redis.ConnectionError):
         message = f"Redis is unreachable: {text}; check that it runs, and its address in --store"
     else:

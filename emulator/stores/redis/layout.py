@@ -7,7 +7,8 @@
   resets    the number of resets, after which queues may be missing.
   lost, lost_at        tasks and dead letters that Redis lost, and when this was last noticed (UTC).
   emptied_at           when the loss of all data was noticed (UTC).
-  checked              when a health check last wrote to this key (s since the epoch).
+  checks               the number of checks of the health. If it decreases, Redis has restored older data.
+  older_at             when that was last noticed (UTC).
 All keys of ours begin with `render-trio:`; keys of other programs in the same database are never changed.
 """
 
@@ -82,6 +83,7 @@ class Layout:
         self._migrate = migrate
         self._id: str | None = None
         self._resets: str | None = None
+        self._checks = 0
         self._declared: set[QueueKey] = set()
         self._lock = threading.Lock()  # held without any call to Redis
 
@@ -91,23 +93,38 @@ class Layout:
         It is called for a new or renewed connection, for every new queue and by every check of the health. Raises
         StoreVersionError, StoreUnavailableError.
         """
+        checks = self._checks
         with calls.reached():
             pipeline = calls.client.pipeline(transaction=False)
             meta, listed = pipeline.hgetall(STORE_KEY).exists(QUEUES_KEY).execute()
         if "version" not in meta:
-            meta = self._register(calls, bool(listed))
+            meta, checks = self._register(calls, bool(listed)), 0
         check_version(meta["version"])
         if meta.get("declared") and not listed:
             restore_list(calls)
+        older = False
         with self._lock:
             if self._id not in (None, meta.get("id")):
                 log.error("the data in Redis was deleted or replaced: tasks that were stored until now may be lost")
                 self._declared.clear()
+                self._checks = 0
+            elif _count(meta.get("checks")) < checks:
+                log.error("Redis has restored older data: the tasks that were stored last may be lost")
+                self._checks, older = 0, True
             if self._resets != meta.get("resets"):
                 self._declared.clear()
             self._id, self._resets = meta.get("id"), meta.get("resets")
-        calls.verified = True
+        if older:
+            meta["older_at"] = now_text()
+            with suppress(StoreUnavailableError), calls.reached():
+                calls.client.hset(STORE_KEY, "older_at", meta["older_at"])
+        calls.note_verified()
         return dict(meta)
+
+    def write(self, calls: RedisCalls) -> None:
+        """Make a change that has no effect. Raises StoreUnavailableError if Redis refuses it."""
+        with calls.reached():
+            self._checks = int(calls.client.hincrby(STORE_KEY, "checks", 1))
 
     def _register(self, calls: RedisCalls, listed: bool) -> dict[str, str]:
         """Write a missing version and identity, after migrating the data if there is any."""
@@ -136,7 +153,7 @@ class Layout:
         """Prepare for a reset, in this process and, by the number of resets, in the others."""
         with calls.reached():
             calls.client.hincrby(STORE_KEY, "resets", 1)
-            calls.client.hdel(STORE_KEY, "declared", "lost", "lost_at", "emptied_at")
+            calls.client.hdel(STORE_KEY, "declared", "lost", "lost_at", "emptied_at", "older_at")
         self._declared.clear()
 
 
@@ -170,6 +187,10 @@ def count_losses(calls: RedisCalls, number: int) -> None:
         calls.client.hset(STORE_KEY, "lost_at", now_text())
 
 
+def _count(text: str | None) -> int:
+    return int(text) if text is not None and text.isascii() and text.isdigit() else 0
+
+
 def now_text() -> str:
     """Return the current time (UTC, ISO 8601, whole seconds)."""
     return datetime.now(UTC).isoformat(timespec="seconds")
@@ -183,6 +204,11 @@ def losses(meta: dict[str, str]) -> list[str]:
         found.append(
             f"Redis lost all data (noticed at {meta['emptied_at']}): it was restarted without persistence or emptied; "
             f"{hint} emptied_at"
+        )
+    if "older_at" in meta:
+        found.append(
+            f"Redis restored older data (noticed at {meta['older_at']}), from a snapshot or a replica that was behind: "
+            f"the last tasks before that may be lost, and deleted ones may have returned; {hint} older_at"
         )
     if "lost_at" in meta:
         number = meta.get("lost", "0")

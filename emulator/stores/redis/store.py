@@ -12,7 +12,6 @@ number of its tasks, and replies 'damaged' if they don't fit. Then the queue is 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -39,7 +38,7 @@ from emulator.stores.redis import layout, migration
 from emulator.stores.redis.calls import RedisCalls
 from emulator.stores.redis.condition import Condition
 from emulator.stores.redis.failures import refused_by_replica
-from emulator.stores.redis.layout import CHANNEL, CLOCK_KEY, QUEUES_KEY, STORE_KEY, name_of, queue_keys, queue_of
+from emulator.stores.redis.layout import CHANNEL, CLOCK_KEY, QUEUES_KEY, name_of, queue_keys, queue_of
 from emulator.stores.redis.notifications import RedisNotifications
 
 log = logging.getLogger(__name__)
@@ -233,8 +232,7 @@ class RedisStore:
         """Make a change. Raises StoreUnavailableError if Redis refuses it."""
         for last in (False, True):
             try:
-                with self._checks.reached():
-                    self._checks.client.hset(STORE_KEY, "checked", int(time.time()))
+                self._layout.write(self._checks)
                 return
             except StoreUnavailableError as error:
                 cause = error.__cause__

@@ -20,7 +20,7 @@ end
 local function nothing(more)
   local failure
   if ARGV[7] == '1' and not state[3] then failure = note('awaited', '1') end
-  if not failure and state[1] and shift ~= tonumber(state[7] or 0) then failure = note('shift', whole(shift)) end
+  if not failure and state[1] and shift ~= number(state[7]) then failure = note('shift', whole(shift)) end
   return failure or { {}, more and '1' or '' }
 end
 

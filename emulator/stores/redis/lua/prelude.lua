@@ -13,13 +13,14 @@
 local STATE, ETA, TAGGED, RECORDS, PAYLOADS, TOMBS, LEASED, DEAD, DEAD_RECORDS, DEAD_PAYLOADS =
   KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local state = redis.call('HMGET', STATE, 'offset', 'paused', 'awaited', 'tasks', 'dead', 'seen', 'shift', 'suspect')
-local tasks, dead = tonumber(state[4] or 0), tonumber(state[5] or 0)
+local function number(text) return tonumber(text or 0) or 0 end
+local tasks, dead = number(state[4]), number(state[5])
 
 -- The clock of the queue is that of Redis, but it never goes back: while Redis is behind the latest recorded time, `shift`
 -- makes up for the difference. Tasks that are due stay due, and new leases end in time.
 local clock = redis.call('TIME')
-local redis_now = tonumber(clock[1]) * 1000000 + tonumber(clock[2]) + tonumber(state[1] or 0)
-local seen, shift = tonumber(state[6] or 0), tonumber(state[7] or 0)
+local redis_now = tonumber(clock[1]) * 1000000 + tonumber(clock[2]) + number(state[1])
+local seen, shift = number(state[6]), number(state[7])
 if redis_now >= seen then
   shift = 0
 elseif redis_now + shift < seen then
@@ -62,7 +63,7 @@ local function record(task_count, dead_count)
     changed[#changed + 1] = 'seen'
     changed[#changed + 1] = whole(now)
   end
-  if shift ~= tonumber(state[7] or 0) then
+  if shift ~= number(state[7]) then
     changed[#changed + 1] = 'shift'
     changed[#changed + 1] = whole(shift)
   end
@@ -71,7 +72,7 @@ end
 
 -- The same for scripts that change no number of tasks.
 local function record_clock()
-  if now - seen > SEEN_INTERVAL or shift ~= tonumber(state[7] or 0) then record(tasks) end
+  if now - seen > SEEN_INTERVAL or shift ~= number(state[7]) then record(tasks) end
 end
 
 local function read(id, records)

@@ -51,7 +51,7 @@ end
 
 local live_kept, live_restored, live_lost = repair(ETA, RECORDS, PAYLOADS, TAGGED, tasks)
 local dead_kept, dead_restored, dead_lost = repair(DEAD, DEAD_RECORDS, DEAD_PAYLOADS, nil, dead)
-local offset = math.max(tonumber(ARGV[1]), tonumber(state[1] or 0))
+local offset = math.max(tonumber(ARGV[1]), number(state[1]))
 redis.call('HSET', STATE, 'offset', whole(offset), 'tasks', live_kept, 'dead', dead_kept)
 redis.call('HDEL', STATE, 'suspect')
 redis.pcall('PUBLISH', ARGV[#ARGV - 1], ARGV[#ARGV])

@@ -116,10 +116,16 @@ def test_settings_that_may_not_be_read_are_examined_as_far_as_possible(
     assert warnings(server) == ()
 
 
-def test_missing_permissions_cause_a_warning(server: RedisServer, client: redis.Redis) -> None:
-    client.execute_command("ACL", "SETUSER", "default", "-zrangebylex", "-unlink", "resetchannels")
+def test_missing_permissions_are_reported(server: RedisServer, client: redis.Redis) -> None:
+    client.execute_command("ACL", "SETUSER", "default", "resetchannels")
     (warning,) = warnings(server)
-    assert "may not use PUBLISH, SUBSCRIBE, UNLINK, ZRANGEBYLEX" in warning
+    assert "lacks a permission: PUBLISH, SUBSCRIBE; grant it" in warning
+    store = open_store(server.url)
+    client.execute_command("ACL", "SETUSER", "default", "-zrangebylex", "-unlink")
+    assert "lacks a permission: PUBLISH, SUBSCRIBE, UNLINK, ZRANGEBYLEX" in (store.check().problem or "")
+    client.execute_command("ACL", "SETUSER", "default", "+@all", "allchannels")
+    assert (store.check().problem, store.check().warnings) == (None, ())
+    store.close()
 
 
 def test_the_needed_permissions_are_those_in_the_documents(server: RedisServer, client: redis.Redis) -> None:

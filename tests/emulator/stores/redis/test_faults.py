@@ -164,6 +164,24 @@ def test_a_restart_with_persistence_is_no_loss(stage: Stage, store: Store, caplo
     assert "deleted or replaced" not in caplog.text
 
 
+def test_a_restart_from_an_older_snapshot_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with RedisServer(tmp_path).running() as server, server.client() as client:
+        store = open_store(server.url)
+        store.insert(QUEUE, NewTask("kept", "eA=="))
+        client.save()
+        store.insert(QUEUE, NewTask("lost", "eA=="))
+        store.check()
+        server.stop(kill=True)
+        server.start()
+        until(lambda: insert(store, "new"))
+        assert [task.id for task in store.peek(QUEUE, 10)] == ["kept", "new"]
+        assert caplog.text.count("Redis has restored older data") == 1
+        for _ in range(2):
+            assert any("Redis restored older data" in warning for warning in store.check().warnings)
+        assert caplog.text.count("Redis has restored older data") == 1
+        store.close()
+
+
 def test_evicted_tasks_are_counted_and_the_others_are_processed(tmp_path: Path) -> None:
     with RedisServer(tmp_path, durable=True).running() as server, server.client() as client:
         store = open_store(server.url)

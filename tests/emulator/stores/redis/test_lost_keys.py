@@ -235,6 +235,25 @@ def test_a_reset_by_another_process_is_no_loss(
     assert not any("Redis lost" in warning for warning in store.check().warnings)
 
 
+def test_a_lost_version_is_written_again(
+    store: Store, client: redis.Redis, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(store)
+    for _ in range(3):
+        store.check()
+    before = client.hget(STORE_KEY, "id")
+    client.delete(STORE_KEY)
+    health = store.check()
+    assert health.problem is None
+    assert not any("Redis lost" in warning or "older" in warning for warning in health.warnings)
+    assert client.hget(STORE_KEY, "id") == before
+    assert client.hget(STORE_KEY, "version") is not None
+    assert "lost the key render-trio:store" in caplog.text
+    assert "older data" not in caplog.text
+    assert "deleted or replaced" not in caplog.text
+    assert store.stats(QUEUE).total == 5
+
+
 def test_a_deleted_database_is_reported(
     store: Store, client: redis.Redis, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
