@@ -47,6 +47,8 @@ class Check:
                 self._write(database)
                 self._scan(database, file)
         except sqlite3.Error as error:
+            if faults.is_damage(error):
+                self._connection.damage = str(error)
             raise faults.described(error, path) from error
         except OSError as error:
             raise faults.unreachable(path, error) from error
@@ -76,11 +78,12 @@ class Check:
         database.set_progress_handler(lambda: time.monotonic() > started + MAX_SCAN_SECONDS, SCAN_STEPS)
         try:
             (result,) = database.execute("PRAGMA quick_check(1)").fetchone()
-            self._connection.damage = None if result == "ok" else str(result).replace("\n", " ")
-        except sqlite3.DatabaseError as error:
-            if faults.is_damage(error):
-                self._connection.damage = str(error)
-            elif faults.code_of(error) != sqlite3.SQLITE_INTERRUPT:
+            if result != "ok":
+                self._connection.damage = str(result).replace("\n", " ")
+            elif self._connection.damage is not None:
+                self._connection.recovered()
+        except sqlite3.OperationalError as error:
+            if faults.code_of(error) != sqlite3.SQLITE_INTERRUPT:
                 raise
         self._scanned = found
         self._scan_at = time.monotonic() + max(SCAN_PAUSE, (time.monotonic() - started) * SCAN_SHARE)

@@ -30,6 +30,7 @@ BUSY_SECONDS = 2.0  # to wait for other programs. The transactions of our own pr
 INLINE_SECONDS = 0.02  # to wait on the event loop
 BUSY_PAUSE = 0.0001  # s before the next attempt; doubled after each, up to MAX_BUSY_PAUSE
 MAX_BUSY_PAUSE = 0.002
+BLOCK_GAP_SECONDS = 3.0  # without a caller that had to wait, after which waiting counts from zero again
 REOPEN_SECONDS = 0.5  # between attempts to open the file again
 CACHE_KIB = 16 * 1024  # page cache: enough for the frequently used ends of large indexes
 MEMORY = ":memory:"
@@ -81,12 +82,14 @@ class Connection:
         self._database: sqlite3.Connection | None = None
         self._identity: Identity = (0, 0)
         self._journal: Identity | None = None
+        self._populated: Identity | None = None  # of a file that contained the tables, and can't be new
         self._blocked_since: float | None = None
+        self._blocked_at = 0.0  # when a caller last had to wait
         self._suspect = False
         self._fault: StoreUnavailableError | None = None
         self._opened_at = 0.0
         self._closed = False
-        if not self.in_memory and not path.exists():
+        if not self.in_memory:
             self._create()
         self._open()
 
@@ -102,11 +105,14 @@ class Connection:
         return self._blocked_since is None
 
     def _create(self) -> None:
+        """Create an empty file if there is none. Raises OSError, and StoreUnavailableError if tasks would be lost."""
+        if self.path.exists() and self.path.stat().st_size:
+            return
         journal = Path(self._journal_name)
         if journal.exists():  # it is deleted when the store is closed properly
             raise StoreUnavailableError(
-                f"{self.path} is missing, but {journal} contains its latest changes; move the file back, or delete the "
-                "journal to start without tasks"
+                f"{self.path} is missing or empty, but {journal} contains its latest changes; move a copy of the file "
+                "to its place, or delete the journal to start without tasks"
             )
         self.path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))
@@ -117,10 +123,14 @@ class Connection:
         Raises sqlite3.Error, OSError, and StoreUnavailableError for the file of another program.
         """
         target, uri = (MEMORY, False) if self.in_memory else (f"{self.path.as_uri()}?mode=rw", True)
+        new = not self.in_memory and self.path.stat().st_size == 0
+        if new and identity_of(self._file_name) == self._populated:
+            self.damage = "it is empty"
+            raise faults.damaged(self.path, self.damage)
         database = sqlite3.connect(target, timeout=0, isolation_level=None, check_same_thread=False, uri=uri)
         try:
             schema.version_of(database)  # before the first change
-            if not self.in_memory and self.path.stat().st_size == 0:
+            if new:
                 database.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before anything is written
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = NORMAL")
@@ -163,6 +173,7 @@ class Connection:
             database.close()  # rolls back
             raise
         self._database, self._identity, self._suspect = database, identity, False
+        self._populated = identity
         self._journal = None if self.in_memory else identity_of(self._journal_name)
 
     def begin(self, statement: str) -> sqlite3.Connection:
@@ -187,7 +198,9 @@ class Connection:
                         self._lock.release()
             now = time.monotonic()
             deadline = deadline or now + self._patience()
-            self._blocked_since = self._blocked_since or now
+            if self._blocked_since is None or now > self._blocked_at + BLOCK_GAP_SECONDS:
+                self._blocked_since = now
+            self._blocked_at = now
             if now >= deadline:
                 raise faults.busy(self.path)
             time.sleep(pause)
@@ -197,8 +210,10 @@ class Connection:
         """Return the seconds to wait for the file: what is left since the first caller began to wait."""
         if trio.lowlevel.in_trio_run():
             return INLINE_SECONDS
-        since = self._blocked_since
-        return BUSY_SECONDS if since is None else max(0.0, since + BUSY_SECONDS - time.monotonic())
+        since, now = self._blocked_since, time.monotonic()
+        if since is None or now > self._blocked_at + BLOCK_GAP_SECONDS:
+            return BUSY_SECONDS
+        return max(0.0, since + BUSY_SECONDS - now)
 
     def end(self, error: BaseException | None) -> None:
         """Commit, or roll back after an error; release the lock. Raises StoreUnavailableError."""
@@ -222,6 +237,11 @@ class Connection:
         if faults.is_damage(error):
             self.damage = str(error)
         return faults.described(error, self.path)
+
+    def recovered(self) -> None:
+        """Note that a file in which damage was found is valid again. It is opened again, because pages are cached."""
+        self.damage = None
+        self._suspect = True
 
     def is_intact(self) -> bool:
         """Return whether the connection works, and its file and journal are those at the path."""

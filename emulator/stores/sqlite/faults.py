@@ -50,7 +50,7 @@ def described(error: sqlite3.Error, path: Path) -> StoreUnavailableError:
     code = code_of(error)
     if code in _BUSY:
         return busy(path)
-    if code == sqlite3.SQLITE_FULL or (code in _DISK and free_bytes(path) < FULL_BYTES):
+    if code == sqlite3.SQLITE_FULL or (code in _DISK and free_bytes(path.parent) < FULL_BYTES):
         return full(path)
     if code in _DAMAGED:
         return damaged(path, str(error))
@@ -105,10 +105,10 @@ def unreachable(path: Path, error: OSError) -> StoreUnavailableError:
     return StoreUnavailableError(f"{path} can't be used as a store: {error.strerror}; check the folder and its disk")
 
 
-def free_bytes(path: Path) -> int:
-    """Return the free bytes of the disk with this file; a large number if that is unknown."""
+def free_bytes(folder: str | Path) -> int:
+    """Return the free bytes of the disk with this folder; a large number if that is unknown."""
     try:
-        found = os.statvfs(path.parent)
+        found = os.statvfs(folder)
     except (OSError, AttributeError):  # AttributeError: Windows has no statvfs
         return 1 << 62
     return found.f_bavail * found.f_frsize

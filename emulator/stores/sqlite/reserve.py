@@ -32,6 +32,7 @@ class Reserve:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._folder = str(path.parent)
         self._file = path.with_name(path.name + SUFFIX)
         self.size = min(MAX_RESERVE, max(MIN_RESERVE, _disk_bytes(path) // DISK_SHARE))
         self.checkpoint_pages = min(MAX_CHECKPOINT_PAGES, self.size // 2 // PAGE_BYTES)
@@ -49,7 +50,7 @@ class Reserve:
         With `spare`, as much space as the reserve must be left in addition.
         """
         # The payload is written to the journal and then to the file.
-        free = faults.free_bytes(self._path) - self._floor - 2 * payload_bytes - (self.size if spare else 0)
+        free = faults.free_bytes(self._folder) - self._floor - 2 * payload_bytes - (self.size if spare else 0)
         return free >= self.size or (free >= 0 and self.exists)
 
     def could_have_room(self, payload_bytes: int) -> bool:

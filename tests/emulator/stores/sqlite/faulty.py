@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -28,10 +30,16 @@ class Queue:
     def __init__(self, running: Running, client: httpx.Client) -> None:
         self.running = running
         self.client = client
+        self.expected_code = 0
 
     def insert(self, name: str, payload: str = "eA==") -> httpx.Response:
         """Insert a task over Task Queue v1beta2."""
         return self.client.post(TASKS, json={"id": name, "payloadBase64": payload})
+
+    def insertion(self, name: str) -> dict[str, Any]:
+        """Return the arguments of a `httpx.post` that inserts a task over a new connection."""
+        url = f"{self.running.address}{TASKS}"
+        return {"url": url, "json": {"id": name, "payloadBase64": "eA=="}, "trust_env": False, "timeout": CALL_SECONDS}
 
     def create(self, name: str, payload: str = "eA==") -> httpx.Response:
         """Insert a task over Cloud Tasks v2beta2."""
@@ -73,9 +81,10 @@ class Queue:
         assert newer.json()["error"]["status"] == "UNAVAILABLE"
         assert self.client.get("/livez").status_code == 200
 
-    def stop(self) -> int:
-        """Send SIGTERM and return the exit code."""
-        return self.running.end(seconds=CALL_SECONDS)
+    def end(self, number: signal.Signals) -> None:
+        """Send a signal and wait until the process has ended, with exit code 0 unless it was killed."""
+        self.expected_code = 0 if number != signal.SIGKILL else -number
+        assert self.running.end(number, CALL_SECONDS) == self.expected_code
 
 
 @contextmanager
@@ -84,8 +93,9 @@ def running_queue(file: Path, *options: str, prefix: tuple[str, ...] = (), **set
     running = start_queue(f"sqlite:///{file}", *options, prefix=prefix, **settings)
     try:
         with httpx.Client(base_url=running.address, trust_env=False, timeout=CALL_SECONDS) as client:
-            yield Queue(running, client)
-        assert running.end(seconds=CALL_SECONDS) == 0
+            queue = Queue(running, client)
+            yield queue
+        assert running.end(seconds=CALL_SECONDS) == queue.expected_code
     finally:
         with contextlib.suppress(ProcessLookupError):
             running.process.kill()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.emulator.stores.sqlite.faulty import Queue, refused_start
+from tests.emulator.stores.sqlite.faulty import Queue, refused_start, running_queue
 
 CAUSE = "is damaged"
 PAGE = 4096
@@ -58,7 +59,12 @@ def _truncate(file: Path) -> None:
         damaged.truncate(5 * PAGE)
 
 
-DAMAGES = [_damage_pages, _damage_header, _truncate]
+def _empty(file: Path) -> None:
+    with file.open("r+b") as damaged:
+        damaged.truncate(0)
+
+
+DAMAGES = [_damage_pages, _damage_header, _truncate, _empty]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -89,9 +95,31 @@ def test_a_queue_with_a_damaged_store_ends_on_sigterm(queue: Queue, file: Path, 
     queue.wait_for_health(503)
     queue.insert("refused")
     queue.client.post("/taskqueue/v1beta2/projects/shop/taskqueues/print/tasks/lease?numTasks=100&leaseSecs=60")
-    assert queue.stop() == 0
+    queue.end(signal.SIGTERM)
 
 
 def test_a_damaged_file_prevents_the_start(file: Path) -> None:
     file.write_bytes(b"This is not a database. " * 1000)
     assert f"{file} is damaged (file is not a database)" in refused_start(file)
+
+
+def test_a_file_that_is_repaired_in_place_is_used(queue: Queue, file: Path) -> None:
+    names = _fill(queue)
+    _checkpoint(file)
+    content = file.read_bytes()
+    queue.wait_for_health(200)
+    _damage_header(file)
+    assert CAUSE in queue.wait_for_health(503)
+    _overwrite(file, 0, content[:PAGE])
+    queue.wait_for_health(200)
+    assert sorted(queue.lease()) == sorted(names)
+
+
+def test_an_empty_file_with_a_journal_prevents_the_start(file: Path) -> None:
+    """SQLite would delete the journal, with tasks that are nowhere else."""
+    with running_queue(file) as queue:
+        queue.insert("one")
+    _empty(file)
+    file.with_name(f"{file.name}-wal").write_bytes(b"journal")
+    assert "is missing or empty, but" in refused_start(file)
+    assert file.with_name(f"{file.name}-wal").exists()

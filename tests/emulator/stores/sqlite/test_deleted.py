@@ -6,12 +6,14 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.emulator.stores.sqlite.faulty import CALL_SECONDS, RESTRICTED, Queue, refused_start, running_queue
+from tests.emulator.stores.sqlite.faulty import RESTRICTED, Queue, refused_start, running_queue
 
 DELETED = "was deleted or moved while in use"
 
@@ -42,7 +44,7 @@ def test_a_queue_whose_file_was_deleted_ends_on_sigterm(queue: Queue, file: Path
     queue.insert("one")
     file.unlink()
     queue.insert("two")
-    assert queue.stop() == 0
+    queue.end(signal.SIGTERM)
     assert not file.exists()
 
 
@@ -54,22 +56,28 @@ def test_an_empty_file_in_the_place_of_a_deleted_one_starts_a_new_queue(queue: Q
     queue.wait_for_health(200)
     assert queue.insert("three").status_code == 200
     assert queue.lease() == ["three"]
-    queue.stop()
+    queue.end(signal.SIGTERM)
     with running_queue(file) as again:
         assert again.delete("three") == 204
 
 
-def test_a_copy_in_the_place_of_the_file_is_used(queue: Queue, file: Path) -> None:
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_copy_in_the_place_of_the_file_is_used(file: Path, processes: int) -> None:
     """The journal of the former file is not applied to it."""
-    queue.insert("one")
-    copy = file.with_name("copy")
-    with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(copy)) as target:
-        source.backup(target)
-    for number in range(50):
-        queue.insert(f"later-{number}", "A" * 5000)
-    copy.rename(file)
-    queue.wait_for_health(200)
-    assert queue.lease() == ["one"]
+    with running_queue(file, "--processes", str(processes)) as queue:
+        queue.insert("one")
+        copy = file.with_name("copy")
+        with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+        for number in range(50):
+            assert queue.insert(f"later-{number}", "A" * 5000).status_code == 200
+        copy.rename(file)
+        queue.wait_for_health(200)
+        assert queue.lease() == ["one"]
+        with ThreadPoolExecutor(8) as pool:  # over several connections, so that each process inserts
+            replies = pool.map(lambda number: httpx.post(**queue.insertion(f"new-{number}")), range(100))
+            assert {reply.status_code for reply in replies} == {200}
+        assert len(queue.lease()) == 100
     with closing(sqlite3.connect(file)) as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
@@ -97,11 +105,9 @@ def test_a_deleted_journal_is_recovered(file: Path, processes: int) -> None:
         file.with_name(f"{file.name}-wal").unlink()
         assert queue.insert("two").status_code == 200
         queue.wait_for_health(200)
-        queue.running.process.send_signal(signal.SIGKILL)
-        queue.running.process.wait(CALL_SECONDS)
-        with running_queue(file) as again:
-            assert again.lease() == ["one", "two"]
-        queue.running.process.returncode = 0
+        queue.end(signal.SIGKILL)
+    with running_queue(file) as queue:
+        assert queue.lease() == ["one", "two"]
 
 
 def test_a_missing_file_with_a_journal_prevents_the_start(file: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 from pathlib import Path
 
@@ -67,10 +68,12 @@ def test_a_purge_frees_a_full_disk(small_disk: Path) -> None:
         assert queue.insert("again", "A" * 8000).status_code == 200
 
 
-def test_a_full_queue_can_be_drained_after_a_restart(small_disk: Path) -> None:
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_a_full_queue_can_be_drained_after_a_restart(small_disk: Path, end: signal.Signals) -> None:
     file = small_disk / "queue.sqlite3"
     with running_queue(file) as queue:
         accepted = _insert_until_refused(queue, "A" * 8000)
+        queue.end(end)
     fill(small_disk)
     with running_queue(file) as queue:
         assert CAUSE in queue.health()[1]
@@ -91,7 +94,7 @@ def test_a_queue_on_a_full_disk_ends_on_sigterm(small_disk: Path) -> None:
     with running_queue(small_disk / "queue.sqlite3") as queue:
         accepted = _insert_until_refused(queue, "A" * 8000)
         fill(small_disk)
-        assert queue.stop() == 0
+        queue.end(signal.SIGTERM)
     (small_disk / "filler").unlink()
     with running_queue(small_disk / "queue.sqlite3") as queue:
         assert sorted(_drain(queue)) == sorted(accepted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 import threading
 import time
@@ -13,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from emulator.stores.interface import NewTask, QueueKey, StoreBusyError
+from emulator.stores.sqlite import connection
 from emulator.stores.sqlite.store import SqliteStore
+from tests.emulator.server.running import TASKS
 from tests.emulator.stores.sqlite.faulty import Queue
 
 CAUSE = "locked by a write transaction of another program"
@@ -65,7 +68,7 @@ def test_a_short_transaction_of_another_program_delays_a_call(queue: Queue, file
 def test_a_queue_with_a_locked_store_ends_on_sigterm(queue: Queue, file: Path) -> None:
     with locked(file):
         assert queue.insert("refused").status_code == 503
-        assert queue.stop() == 0
+        queue.end(signal.SIGTERM)
 
 
 def test_reads_continue_while_a_write_waits(file: Path) -> None:
@@ -100,4 +103,32 @@ def test_a_transaction_that_does_not_begin_leaves_the_store_usable(file: Path) -
     with locked(file), pytest.raises(StoreBusyError):
         store.insert(KEY, NewTask("one", "eA=="))
     store.insert(KEY, NewTask("one", "eA=="))
+    store.close()
+
+
+def test_a_lease_that_waits_for_a_task_is_refused(queue: Queue, file: Path) -> None:
+    waiting = f"{TASKS}/lease?numTasks=1&leaseSecs=60"
+    with locked(file):
+        reply = queue.client.post(waiting, headers={"Prefer": "wait=60"})
+        assert reply.status_code == 503
+        assert CAUSE in reply.json()["error"]["message"]
+    queue.insert("one")
+    reply = queue.client.post(waiting, headers={"Prefer": "wait=60"})
+    assert [item["id"] for item in reply.json()["items"]] == ["one"]
+
+
+def test_a_caller_waits_again_after_a_pause(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lock long ago, during which the last call failed, doesn't make the next call fail at once."""
+    monkeypatch.setattr(connection, "BLOCK_GAP_SECONDS", 0.0)
+    store = SqliteStore(file)
+    with locked(file) as other:
+        with pytest.raises(StoreBusyError):
+            store.insert(KEY, NewTask("one", "eA=="))
+        with ThreadPoolExecutor(1) as pool:
+            monkeypatch.setattr(connection, "BLOCK_GAP_SECONDS", -1.0)
+            waiting = pool.submit(store.insert, KEY, NewTask("one", "eA=="))
+            time.sleep(0.2)
+            assert not waiting.done()
+            other.execute("ROLLBACK")
+            assert waiting.result().id == "one"
     store.close()
