@@ -6,6 +6,9 @@ it means that nothing was executed.
 
 While Redis hangs (it accepts connections and does not reply), one thread waits for a reply. All others fail at once,
 so that callers don't wait for each other.
+
+After a failover behind one address, open connections still lead to the old master. The first error of a replica makes
+all connections reconnect.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from typing import Any
 import redis
 
 from emulator.stores.interface import StoreUnavailableError
-from emulator.stores.redis.failures import refused_by_replica, unavailable
+from emulator.stores.redis.failures import refused_by_replica, shortened, unavailable
 
 log = logging.getLogger(__name__)
 # Switching to a thread and back takes more CPU time than a call to a Redis on the same host. The duration of a call is
@@ -76,8 +79,7 @@ class RedisCalls:
             except redis.RedisError as error:
                 if not refused_by_replica(error):
                     raise
-                # After a failover behind one address, open connections still lead to the old master.
-                log.warning("Redis is a read-only replica, connecting again: %s", error)
+                log.warning("Redis is a read-only replica, connecting again: %s", shortened(error))
                 self.drop_connections()
                 reply = self._scripts[verb](keys=keys, args=arguments)
         self._fastest = min(time.perf_counter() - started, self._fastest * ESTIMATE_GROWTH)
@@ -86,9 +88,10 @@ class RedisCalls:
     @contextmanager
     def reached(self) -> Iterator[None]:
         """Translate the errors of redis-py. While Redis hangs, admit one thread only. Raises StoreUnavailableError."""
-        attempting = self._hanging is not None
+        hanging = self._hanging
+        attempting = hanging is not None
         if attempting and not self._attempt.acquire(blocking=False):
-            raise StoreUnavailableError(self._hanging)
+            raise StoreUnavailableError(hanging)
         try:
             yield
             self._hanging = None
