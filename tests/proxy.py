@@ -75,6 +75,10 @@ class Proxy:
         with self._lock:
             self._behaviour, self._times = behaviour, times
 
+    def retarget(self, target: tuple[str, int]) -> None:
+        """Send new connections to another target. Open ones stay where they are, as behind a load balancer."""
+        self._target = target
+
     def _count_use(self) -> None:
         """Count one use of the behaviour, and return to PASS after the last one."""
         with self._lock:

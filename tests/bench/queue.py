@@ -23,7 +23,8 @@ from typing import Any
 
 from emulator.stores.interface import LeaseOrder, QueueKey, Store
 from emulator.stores.opening import open_store
-from emulator.stores.redis.store import CHANNEL, RedisStore, queue_keys
+from emulator.stores.redis.layout import CHANNEL, queue_keys
+from emulator.stores.redis.store import RedisStore
 from emulator.stores.sqlite import store as sqlite_store
 from emulator.stores.sqlite.store import SqliteStore
 from tests.bench.queue_client import PAYLOAD, Client, Times, percentiles
@@ -148,10 +149,10 @@ def fill(store: Store, key: QueueKey, depth: int) -> None:
             database.execute("UPDATE queues SET live_count = ? WHERE number = ?", (depth, queue_row.number))
     elif isinstance(store, RedisStore):
         while some := list(itertools.islice(names, 1000)):
-            with store._redis.pipeline(transaction=False) as pipeline:
+            with store._calls.client.pipeline(transaction=False) as pipeline:
                 for name, tag in some:
                     arguments = [name, PAYLOAD, tag, "", CHANNEL, f"{key.project}/{key.name}"]
-                    store._scripts["insert"](keys=queue_keys(key), args=arguments, client=pipeline)
+                    store._calls._scripts["insert"](keys=queue_keys(key), args=arguments, client=pipeline)
                 pipeline.execute()
 
 

@@ -1,21 +1,18 @@
 """Tasks in Redis: one Lua script per operation, the clock of Redis, all keys of a queue in one cluster slot.
 
-If a reply is lost after its script was executed, the script must not run a second time. Therefore redis-py's
-retries are disabled: the caller gets StoreUnavailableError and decides.
+Three keys don't belong to a queue and may be in other slots: the names of the queues, the offset of the clock, and
+the version of the data (layout.py). Each queue has a copy of the offset. Declaring a queue writes its name, reads the
+offset and writes the copy; advancing the clock writes the offset, reads the names and writes the copies. These orders
+are opposite, so a queue that is declared at the same time always gets the new offset.
 
-Two keys don't belong to a queue and may be in other slots: the names of the queues, and the offset of the clock.
-Each queue has a copy of the offset. Declaring a queue writes its name, reads the offset and writes the copy;
-advancing the clock writes the offset, reads the names and writes the copies. These orders are opposite, so a
-queue that is declared at the same time always gets the new offset.
+Redis can lose single keys (eviction, a person with redis-cli). Every script compares the keys of the queue with the
+number of its tasks, and replies 'damaged' if they don't fit. Then the queue is repaired and the script runs again.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import lru_cache
-from pathlib import Path
+import logging
+from collections.abc import Callable
 from typing import Any
 
 import redis
@@ -37,79 +34,79 @@ from emulator.stores.interface import (
     unknown_task,
 )
 from emulator.stores.redis import connection as redis_connection
+from emulator.stores.redis import layout, migration
+from emulator.stores.redis.calls import RedisCalls
+from emulator.stores.redis.condition import Condition
+from emulator.stores.redis.failures import refused_by_replica
+from emulator.stores.redis.layout import CHANNEL, CLOCK_KEY, QUEUES_KEY, name_of, queue_keys, queue_of
 from emulator.stores.redis.notifications import RedisNotifications
 
-QUEUES_KEY = "render-trio:queues"
-CLOCK_KEY = "render-trio:clock"
-CHANNEL = "render-trio:awaited"
-# Switching to a thread and back takes more CPU time than a call to a Redis on the same host. The duration of a call is
-# estimated as the shortest of the last few, because contention between threads slows down the others. Before the first
-# call and after a failure, Redis is assumed to be slow.
-MAX_INLINE_SECONDS = 0.0005
-SLOW_SECONDS = 1.0
-ESTIMATE_GROWTH = 1.2  # factor per call, so that an old minimum loses its weight
-LUA = Path(__file__).parent / "lua"
-KEY_KINDS = (
-    "state",
-    "eta",
-    "tagged",
-    "records",
-    "payloads",
-    "tombstones",
-    "leased",
-    "dead",
-    "dead-records",
-    "dead-payloads",
-)
-
-
-@lru_cache(maxsize=1024)
-def queue_keys(queue: QueueKey) -> list[str]:
-    """Return the keys of a queue. The hash tag in braces puts them all into one cluster slot."""
-    return [f"render-trio:{{{queue.project}/{queue.name}}}:{kind}" for kind in KEY_KINDS]
-
-
-@contextmanager
-def _reached() -> Iterator[None]:
-    try:
-        yield
-    except redis.RedisError as error:
-        raise StoreUnavailableError(f"the store failed: {error}") from error
+log = logging.getLogger(__name__)
+MAX_REPAIRS = 3  # of a queue during one operation
+CHECK_SECONDS = 1.0  # for each reply during a check of the health
 
 
 class RedisStore:
     """A store in one Redis database, which any number of processes and hosts can share."""
 
     def __init__(self, url: str, tombstone_seconds: int = TOMBSTONE_SECONDS) -> None:
-        self._redis: Any = redis_connection.connect(url)
-        self._fastest = SLOW_SECONDS
-        self._notifications = RedisNotifications(self._redis, CHANNEL, _queue)
-        self._tombstone_seconds = tombstone_seconds
-        prelude = (LUA / "prelude.lua").read_text(encoding="utf-8")
-        self._scripts = {
-            path.stem: self._redis.register_script(prelude + path.read_text(encoding="utf-8"))
-            for path in LUA.glob("*.lua")
-            if path.stem != "prelude"
-        }
+        """Open the store. If Redis can't be reached now, it is used as soon as it can.
 
-    def _run(self, verb: str, queue: QueueKey, *arguments: str | int) -> Any:
-        """Run a script and return its reply. The last two arguments of every script are for notifications."""
-        all_arguments = (*arguments, CHANNEL, _name(queue))
-        started = time.perf_counter()
+        Raises ValueError for a malformed URL, StoreVersionError for data of a newer version.
+        """
+        self._calls = RedisCalls(redis_connection.connect(url))
+        self._checks = RedisCalls(redis_connection.connect(url, CHECK_SECONDS))
+        self._layout = layout.Layout(self._migrate)
+        self._condition = Condition(self._checks)
+        self._warned: tuple[str, ...] = ()
+        self._notifications = RedisNotifications(self._calls.client, CHANNEL, queue_of)
+        self._tombstone_seconds = tombstone_seconds
         try:
-            with _reached():
-                # If the script is unknown (NOSCRIPT), it was not executed: redis-py loads it and calls it again.
-                reply = self._scripts[verb](keys=queue_keys(queue), args=all_arguments)
-        except StoreUnavailableError:
-            self._fastest = SLOW_SECONDS
+            self._layout.verify(self._calls)
+        except layout.StoreVersionError:
+            self.close()
             raise
-        self._fastest = min(time.perf_counter() - started, self._fastest * ESTIMATE_GROWTH)
-        return reply
+        except StoreUnavailableError as error:
+            log.warning("store unavailable at startup: %s", error)
+        else:
+            self.check()
 
     @property
     def runs_inline(self) -> bool:
-        """True while Redis answers fast; False before its first answer and after a failure."""
-        return self._fastest < MAX_INLINE_SECONDS
+        return self._calls.runs_inline
+
+    def _run(self, verb: str, queue: QueueKey, *arguments: str | int) -> Any:
+        """Run a script and return its reply. The last two arguments of every script are for notifications."""
+        if not self._calls.verified:
+            self._layout.verify(self._calls)
+        keys, all_arguments = queue_keys(queue), (*arguments, CHANNEL, name_of(queue))
+        for _ in range(MAX_REPAIRS):
+            reply = self._calls.run(verb, keys, all_arguments)
+            if reply != "damaged":
+                return reply
+            self._repair(queue)
+        raise StoreUnavailableError(
+            f"Redis loses keys of queue {queue.name} again and again; set its maxmemory-policy to noeviction"
+        )
+
+    def _repair(self, queue: QueueKey) -> None:
+        """Restore what can be restored of a queue that has lost keys, and report what is lost."""
+        self._calls.run("add_queues", [QUEUES_KEY], [name_of(queue)])
+        with self._calls.reached():
+            offset = self._calls.client.get(CLOCK_KEY) or 0
+        reply = self._calls.run("repair", queue_keys(queue), (offset, CHANNEL, name_of(queue)))
+        lost, restored, dead_lost, dead_restored, _ = reply
+        if lost or restored or dead_lost or dead_restored:
+            log.error(
+                "Redis lost keys of queue %s: %d tasks and %d dead letters are lost, "
+                "%d tasks and %d dead letters were restored without their count of leases",
+                *(name_of(queue), lost, dead_lost, restored, dead_restored),
+            )
+        if lost or dead_lost:
+            layout.count_losses(self._calls, lost + dead_lost)
+
+    def _migrate(self, queues: list[QueueKey]) -> None:
+        migration.migrate(self._calls, queues, self._repair)
 
     def _run_declared(self, verb: str, queue: QueueKey, *arguments: str | int) -> Any:
         """Run a script that replies 'undeclared', without any effect, until the queue is declared."""
@@ -173,53 +170,81 @@ class RedisStore:
         self._run_declared("pause", queue, "")
 
     def declare(self, queue: QueueKey) -> None:
-        with _reached():
-            self._redis.sadd(QUEUES_KEY, _name(queue))
-            offset = self._redis.get(CLOCK_KEY) or 0
-            self._run("declare", queue, offset)
-            # Again, because a concurrent reset may have removed the name.
-            self._redis.sadd(QUEUES_KEY, _name(queue))
+        self._layout.verify(self._calls)
+        self._calls.run("add_queues", [QUEUES_KEY], [name_of(queue)])
+        with self._calls.reached():
+            offset = self._calls.client.get(CLOCK_KEY) or 0
+        created = self._run("declare", queue, offset) == "created"
+        # Again, because a concurrent reset may have removed the name.
+        self._calls.run("add_queues", [QUEUES_KEY], [name_of(queue)])
+        self._layout.remember(self._calls, queue, created=created)
 
     def queues(self) -> list[QueueKey]:
-        with _reached():
-            names = self._redis.smembers(QUEUES_KEY)
-        return sorted((_queue(name) for name in names), key=lambda queue: (queue.project, queue.name))
+        if not self._calls.verified:
+            self._layout.verify(self._calls)
+        found = layout.listed_queues(self._calls)
+        if not found:
+            self._layout.verify(self._calls)  # restores a lost list
+            found = layout.listed_queues(self._calls)
+        return found
 
     def reset(self) -> None:
-        with _reached():
-            self._redis.delete(CLOCK_KEY)
-            for queue in self.queues():
-                self._redis.srem(QUEUES_KEY, _name(queue))
-                self._run("purge", queue, "all")
+        queues = self.queues()
+        self._layout.forget_all(self._calls)
+        with self._calls.reached():
+            self._calls.client.delete(CLOCK_KEY)
+        for queue in queues:
+            with self._calls.reached():
+                self._calls.client.srem(QUEUES_KEY, name_of(queue))
+            self._run("purge", queue, "all")
 
     def advance(self, seconds: float) -> int:
         ahead = microseconds_ahead(seconds)
-        with _reached():
-            offset = self._redis.incrby(CLOCK_KEY, ahead)
-            for queue in self.queues():
-                self._run("declare", queue, offset)
+        with self._calls.reached():
+            offset = self._calls.client.incrby(CLOCK_KEY, ahead)
+        for queue in self.queues():
+            self._run("declare", queue, offset)
         return self.now_us()
 
     def now_us(self) -> int:
-        with _reached():
-            second, microsecond = self._redis.time()
-            return int(second) * SECOND + int(microsecond) + int(self._redis.get(CLOCK_KEY) or 0)
+        with self._calls.reached():
+            second, microsecond = self._calls.client.time()
+            return int(second) * SECOND + int(microsecond) + int(self._calls.client.get(CLOCK_KEY) or 0)
 
     def watch(self, notify: Callable[[QueueKey | None], None]) -> None:
         self._notifications.add(notify)
 
     def check(self) -> StoreHealth:
         try:
-            with _reached():
-                self._redis.ping()
+            meta = self._layout.verify(self._checks)
+            self._write()
+            health = StoreHealth(None, (*layout.losses(meta), *self._condition.warnings()))
         except StoreUnavailableError as error:
+            self._condition.expire()
             return StoreHealth(str(error))
-        return StoreHealth()
+        new = [warning for warning in health.warnings if warning not in self._warned]
+        if new:
+            log.warning("tasks are at risk: %s", "; ".join(new))
+        self._warned = health.warnings
+        return health
+
+    def _write(self) -> None:
+        """Make a change. Raises StoreUnavailableError if Redis refuses it."""
+        for last in (False, True):
+            try:
+                self._layout.write(self._checks)
+                return
+            except StoreUnavailableError as error:
+                cause = error.__cause__
+                if last or not (isinstance(cause, redis.RedisError) and refused_by_replica(cause)):
+                    raise
+                # The other connections may lead to the same replica.
+                self._calls.drop_connections()
 
     def close(self) -> None:
-        self._notifications.close()
-        self._redis.close()
-        self._redis.connection_pool.disconnect()
+        if self._notifications.close():
+            self._calls.close()
+        self._checks.close()
 
     def _run_on_task(self, verb: str, queue: QueueKey, task_id: str, *arguments: str | int) -> Any:
         """Run a script on a task and return its reply. Raises the StoreError for a refusal."""
@@ -231,15 +256,6 @@ class RedisStore:
         if reply == "conflict":
             raise lease_conflict(task_id, arguments[0])
         return reply
-
-
-def _name(queue: QueueKey) -> str:
-    return f"{queue.project}/{queue.name}"
-
-
-def _queue(name: str) -> QueueKey:
-    project, _, queue = name.rpartition("/")
-    return QueueKey(project, queue)
 
 
 def _task(row: list[str]) -> Task:

@@ -1,6 +1,8 @@
--- ARGV id, end of the lease or '', lifetime of the tombstone (s) → 'deleted'; or 'unknown', 'expired', 'conflict'
+-- ARGV id, end of the lease or '', lifetime of the tombstone (s) → 'deleted'; or 'unknown', 'expired', 'conflict', 'damaged'
+if damaged() then return 'damaged' end
 local id = ARGV[1]
 local task = read(id)
+if not task and remains(id) then return 'damaged' end
 if ARGV[2] ~= '' then
   if not task then return 'unknown' end
   if tonumber(ARGV[2]) ~= task.eta then return 'conflict' end
@@ -8,15 +10,15 @@ if ARGV[2] ~= '' then
 end
 if task then
   drop(task)
-elseif redis.call('ZREM', DEAD, id) == 1 then
-  redis.call('HDEL', DEAD_RECORDS, id)
-  redis.call('HDEL', DEAD_PAYLOADS, id)
+  redis.call('ZADD', TOMBS, whole(now + tonumber(ARGV[3]) * 1000000), id)
+  record(tasks - 1)
 else
-  return 'unknown'
+  local known = redis.call('HDEL', DEAD_RECORDS, id) + redis.call('HDEL', DEAD_PAYLOADS, id) + redis.call('ZREM', DEAD, id)
+  if known == 0 then return 'unknown' end
+  redis.call('ZADD', TOMBS, whole(now + tonumber(ARGV[3]) * 1000000), id)
+  record(tasks, dead - 1)
+  if known < 3 then redis.call('HSET', STATE, 'suspect', '1') end
 end
-redis.call('ZADD', TOMBS, whole(now + tonumber(ARGV[3]) * 1000000), id)
 -- Each call removes more expired tombstones than it adds, so they don't accumulate.
-for _, old in ipairs(redis.call('ZRANGEBYSCORE', TOMBS, '-inf', whole(now), 'LIMIT', 0, 20)) do
-  redis.call('ZREM', TOMBS, old)
-end
+sweep(TOMBS, whole(now), 20)
 return 'deleted'

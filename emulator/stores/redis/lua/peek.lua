@@ -1,4 +1,5 @@
--- ARGV count, ETA and ID of the last task of the previous page or '' → the next tasks by ETA
+-- ARGV count, ETA and ID of the last task of the previous page or '' → the next tasks by ETA; or 'damaged'
+if damaged() then return 'damaged' end
 local count, eta, id = tonumber(ARGV[1]), ARGV[2], ARGV[3]
 local ids
 if eta == '' then
@@ -16,5 +17,9 @@ else
     ids[#ids + 1] = found
   end
 end
-for i, found in ipairs(ids) do ids[i] = reply(read(found)) end
+for i, found in ipairs(ids) do
+  local task = read(found)
+  ids[i] = task and reply(task)
+  if not ids[i] then return 'damaged' end
+end
 return ids

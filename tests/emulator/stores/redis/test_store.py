@@ -34,10 +34,10 @@ def test_a_missing_redis_is_reported_as_unavailable(queue: QueueKey) -> None:
 
 def test_calls_run_inline_while_redis_answers_fast(tmp_path: Path, queue: QueueKey) -> None:
     server = RedisServer(tmp_path)
+    store = open_store(server.url)
+    assert not store.runs_inline
     server.start()
     try:
-        store = open_store(server.url)
-        assert not store.runs_inline
         deadline = time.monotonic() + 20
         while not store.runs_inline:
             assert time.monotonic() < deadline

@@ -1,0 +1,112 @@
+"""The subscription to notifications: silence, lost connections, failovers, and its end."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from emulator.stores.interface import LeaseOrder, NewTask, QueueKey, Store
+from emulator.stores.opening import open_store
+from emulator.stores.redis import notifications
+from tests import redis_faults
+from tests.proxy import PASS, RESET, STALL
+from tests.redis_faults import Stage, fail_over, failover, until
+
+QUEUE = QueueKey("project", "notified")
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with redis_faults.stage(tmp_path) as stage:
+        yield stage
+
+
+class Watch:
+    """The notifications that a store has received, and a second store that causes them."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.received: list[QueueKey | None] = []
+        self.watching = open_store(stage.address)
+        self.other: Store = open_store(stage.server.url)
+        self.other.declare(QUEUE)
+        self.watching.watch(self.received.append)
+        until(lambda: self.received)
+        self.received.clear()
+
+    def notified_of_insert(self, name: str) -> None:
+        """Wait until an insert by the other store is notified."""
+        self.other.lease(QUEUE, LeaseOrder(1, 60, awaited=True))
+        self.other.insert(QUEUE, NewTask(name, "eA=="))
+        until(lambda: QUEUE in self.received)
+        self.other.lease(QUEUE, LeaseOrder(1, 60))
+
+    def close(self) -> None:
+        self.watching.close()
+        self.other.close()
+
+
+@pytest.fixture
+def watch(stage: Stage) -> Iterator[Watch]:
+    watch = Watch(stage)
+    yield watch
+    watch.close()
+
+
+def test_a_silent_connection_is_replaced(stage: Stage, watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notifications, "SILENCE_SECONDS", 0.5)
+    connections = stage.between.connections
+    stage.between.behave(STALL)
+    until(lambda: stage.between.connections > connections)  # noticed without any message
+    stage.between.behave(PASS)
+    until(lambda: None in watch.received)  # every new subscription notifies all queues
+    watch.notified_of_insert("one")
+
+
+def test_a_connection_that_replies_to_the_ping_is_kept(
+    stage: Stage, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with stage.server.client() as client:
+        monkeypatch.setattr(notifications, "SILENCE_SECONDS", 1.5)
+        client.config_resetstat()
+        until(lambda: client.info("commandstats").get("cmdstat_ping", {}).get("calls", 0) >= 2)
+    assert watch.received == []
+    watch.notified_of_insert("one")
+
+
+def test_a_lost_connection_is_replaced_and_logged_once(
+    stage: Stage, watch: Watch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        connections = stage.between.connections
+        stage.between.behave(RESET)
+        until(lambda: stage.between.connections >= connections + 2)
+        stage.between.behave(PASS)
+        until(lambda: None in watch.received)
+    assert caplog.text.count("subscription lost") == 1
+    assert caplog.text.count("subscribed again") == 1
+    watch.notified_of_insert("one")
+
+
+def test_after_a_failover_the_subscription_follows_the_new_master(stage: Stage, watch: Watch) -> None:
+    with failover(stage) as replica:
+        fail_over(stage, replica)
+        assert watch.watching.check().problem is None  # notices the failover, for all connections
+        with replica.client() as client:
+            until(lambda: client.pubsub_numsub("render-trio:awaited")[0][1] == 1)
+
+
+def test_the_thread_ends_with_the_store(stage: Stage) -> None:
+    before = set(threading.enumerate())
+    store = open_store(stage.address)
+    store.watch(lambda _: None)
+    (thread,) = (
+        set(threading.enumerate())
+        - before
+        - {other for other in threading.enumerate() if other.name != "redis-notifications"}
+    )
+    store.close()
+    assert not thread.is_alive()
