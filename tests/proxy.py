@@ -79,6 +79,10 @@ class Proxy:
         """Send new connections to another target. Open ones stay where they are, as behind a load balancer."""
         self._target = target
 
+    def has_connections(self) -> bool:
+        """Return whether a connection is open."""
+        return any(thread.is_alive() for thread in self._threads[1:])
+
     def _count_use(self) -> None:
         """Count one use of the behaviour, and return to PASS after the last one."""
         with self._lock:

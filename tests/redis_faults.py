@@ -179,7 +179,7 @@ def wrong_password(stage: Stage) -> Iterator[None]:
     """It requires a password that the store doesn't have, also from connections that are open."""
     with stage.server.client() as client:
         client.config_set("requirepass", "secret-password")
-        client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        _kill_others(stage, client)
         yield
         client.config_set("requirepass", "")
 
@@ -189,7 +189,7 @@ def too_many_clients(stage: Stage) -> Iterator[None]:
     """Other clients use all its connections."""
     with stage.server.client() as client:
         client.config_set("maxclients", 1)
-        client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        _kill_others(stage, client)
         yield
         client.config_set("maxclients", 10_000)
 
@@ -212,6 +212,12 @@ def busy(stage: Stage) -> Iterator[None]:
         yield
         client.script_kill()
     thread.join()
+
+
+def _kill_others(stage: Stage, client: redis.Redis) -> None:
+    """End the connections of all other clients, and wait until the proxy has closed its side."""
+    client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    until(lambda: not stage.between.has_connections())
 
 
 def _is_busy(client: redis.Redis) -> bool:

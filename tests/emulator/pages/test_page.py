@@ -175,7 +175,7 @@ async def test_an_unreachable_store_is_shown_with_retry_after() -> None:
     async with emulator("redis://127.0.0.1:1/0") as client:
         response = await client.get("/")
         assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
-        assert "the store" in response.text
+        assert "Redis is unreachable" in response.text
 
 
 async def test_an_internal_error_is_shown_without_details(

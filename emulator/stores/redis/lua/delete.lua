@@ -17,7 +17,6 @@ else
   if known == 0 then return 'unknown' end
   redis.call('ZADD', TOMBS, whole(now + tonumber(ARGV[3]) * 1000000), id)
   record(tasks, dead - 1)
-  if known < 3 then redis.call('HSET', STATE, 'suspect', '1') end
 end
 -- Each call removes more expired tombstones than it adds, so they don't accumulate.
 sweep(TOMBS, whole(now), 20)

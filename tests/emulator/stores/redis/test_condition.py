@@ -101,6 +101,17 @@ def test_changed_settings_are_noticed_later(
     store.close()
 
 
+def test_settings_are_read_again_after_a_fault(server: RedisServer, client: redis.Redis) -> None:
+    store = open_store(server.url)
+    client.config_set("maxmemory", 1)
+    assert "no memory left" in (store.check().problem or "")
+    client.config_set("maxmemory", 0)
+    client.config_set("appendfsync", "no")
+    (warning,) = store.check().warnings
+    assert "appendfsync is no" in warning
+    store.close()
+
+
 def test_settings_that_may_not_be_read_are_examined_as_far_as_possible(
     server: RedisServer, client: redis.Redis
 ) -> None:

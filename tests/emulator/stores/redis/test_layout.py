@@ -101,7 +101,9 @@ def test_while_another_process_migrates_requests_are_refused(client: redis.Redis
     store.close()
 
 
-def test_an_interrupted_migration_is_continued(client: redis.Redis, redis_server: RedisServer) -> None:
+def test_an_interrupted_migration_is_continued(
+    client: redis.Redis, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
     other = QueueKey("shop", "other")
     write_first_layout(client)
     open_store(redis_server.url).close()
@@ -109,6 +111,8 @@ def test_an_interrupted_migration_is_continued(client: redis.Redis, redis_server
     client.delete(STORE_KEY)  # as if the process had been killed after the first queue
     store = open_store(redis_server.url)
     assert (store.stats(QUEUE).total, store.stats(other).total) == (2, 2)
+    for name in ("shop/print", "shop/other"):
+        assert caplog.text.count(f"migrating queue {name}") == 1
     store.close()
 
 

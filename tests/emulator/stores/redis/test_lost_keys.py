@@ -14,7 +14,7 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from emulator.stores.interface import SECOND, LeaseOrder, NewTask, QueueKey, Store, StoreError
+from emulator.stores.interface import SECOND, LeaseOrder, NewTask, QueueKey, Store, StoreError, TaskExistsError
 from emulator.stores.opening import open_store
 from emulator.stores.redis.layout import CLOCK_KEY, KEY_KINDS, QUEUES_KEY, STORE_KEY, queue_keys
 from tests.redis_server import RedisServer
@@ -264,6 +264,67 @@ def test_a_deleted_database_is_reported(
     other = open_store(redis_server.url)
     assert any("lost all data" in warning for warning in other.check().warnings)
     other.close()
+
+
+def test_the_loss_of_a_task_with_all_its_entries_is_counted(store: Store, client: redis.Redis) -> None:
+    fill(store)
+    client.delete(ETA, TAGGED, RECORDS, PAYLOADS)
+    assert store.stats(QUEUE).total == 0
+    assert any("5 tasks" in warning for warning in store.check().warnings)
+
+
+def test_a_task_that_is_missing_in_the_index_is_leased(store: Store, client: redis.Redis) -> None:
+    fill(store)
+    client.zrem(ETA, "due", "tagged", "tagged-2")
+    assert {task.id for task in store.lease(QUEUE, LeaseOrder(10, 60))} == {"due", "tagged", "tagged-2"}
+
+
+def test_an_outdated_entry_of_an_index_leases_no_task_twice(store: Store, client: redis.Redis) -> None:
+    fill(store)
+    client.zadd(TAGGED, {f"x\0{1:017}\0leased": 0})
+    leased = store.lease(QUEUE, LeaseOrder(10, 60, group_by_tag=True, tag="x"))
+    assert {task.id for task in leased} == {"tagged", "tagged-2"}
+
+
+def test_damage_behind_a_new_dead_letter_hides_no_task(store: Store, client: redis.Redis) -> None:
+    store.reset()
+    store.insert(QUEUE, NewTask("spent", "eA=="))
+    store.lease(QUEUE, LeaseOrder(1, 0))
+    for name in ("broken", "good"):
+        store.insert(QUEUE, NewTask(name, "eA=="))
+    client.hdel(PAYLOADS, "broken")
+    leased = store.lease(QUEUE, LeaseOrder(1, 60, retry_limit=1))
+    assert [task.id for task in leased] == ["good"]
+    assert [task.id for task in store.dead_letters(QUEUE, 10)] == ["spent"]
+
+
+def test_a_lost_record_is_restored_when_its_task_is_requested(store: Store, client: redis.Redis) -> None:
+    for operation in (
+        lambda: store.get(QUEUE, "due"),
+        lambda: store.release(QUEUE, "due"),
+        lambda: store.delete(QUEUE, "due"),
+    ):
+        fill(store)
+        client.hdel(RECORDS, "due")
+        operation()
+
+
+def test_an_id_whose_record_is_lost_is_in_use(store: Store, client: redis.Redis) -> None:
+    fill(store)
+    client.hdel(RECORDS, "due")
+    with pytest.raises(TaskExistsError):
+        store.insert(QUEUE, NewTask("due", "bmV3"))
+    assert store.get(QUEUE, "due").payload == "payload-due"
+
+
+def test_a_lost_part_of_the_state_is_no_loss_of_tasks(
+    store: Store, client: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(store)
+    client.hdel(STATE, "offset")
+    store.insert(QUEUE, NewTask("new", "eA=="))
+    assert store.stats(QUEUE).total == 6
+    assert "lost all keys" not in caplog.text
 
 
 def test_damage_found_after_a_change_is_repaired_by_the_next_lease(store: Store, client: redis.Redis) -> None:
