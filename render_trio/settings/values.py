@@ -227,15 +227,18 @@ def folders() -> Reader[tuple[Path, ...]]:
 
 
 def inner_path() -> Reader[str]:
-    """Accept a relative path that stays inside its folder. The value is empty for the folder itself."""
+    """Accept a path that stays inside its folder. The value is relative, and empty for the folder itself.
+
+    A leading slash has no effect: older producers' default is /static/resources.
+    """
 
     def read(text: str) -> str:
-        path = PurePosixPath(text)
-        if path.is_absolute() or ".." in path.parts or re.search(r"[\x00-\x1f\\]", text):
+        path = PurePosixPath(text.lstrip("/"))
+        if ".." in path.parts or re.search(r"[\x00-\x1f\\]", text):
             raise ValueError(text)
-        return "" if text in {"", "."} else str(path)
+        return "/".join(path.parts)
 
-    return Reader("a relative path without '..', or nothing", read)
+    return Reader("a path without '..', which may begin with a slash, or nothing", read)
 
 
 def workers(highest: int) -> Reader[int]:
