@@ -17,6 +17,7 @@ import structlog
 import trio
 
 from render_trio.delivery.delivery import Delivery
+from render_trio.delivery.sweeping import sweep_for_ever
 from render_trio.observation import versions
 from render_trio.observation.metrics import Metrics
 from render_trio.observation.observer import Observers
@@ -78,8 +79,8 @@ class Service:
         self._missing_files = ""
         self._recent_activity = RecentActivity()
         self._observer = Observers(metrics, self._recent_activity)
-        self._store = composition.document_store(settings)
-        self._delivery = Delivery(settings.max_queue_task_size, self._store)
+        self.store = composition.document_store(settings)
+        self._delivery = Delivery(settings.max_queue_task_size, self.store)
         self.supervisor = Supervisor(
             {f"worker-{number}": self._work for number in range(1, settings.render_workers + 1)},
             restart_limit=settings.restart_limit,
@@ -131,7 +132,7 @@ class Service:
 
     def app(self, queue: TaskQueue) -> tuple[Asgi, WebTasks]:
         """Return the web application, and its tasks, whose `sweep_for_ever` must run concurrently."""
-        web_tasks = WebTasks(queue, math.ceil(self.settings.web_result_seconds), self._store)
+        web_tasks = WebTasks(queue, math.ceil(self.settings.web_result_seconds), self.store)
         operator = status_page.Operator(
             StatusSource(self.health, self._recent_activity, queue.stats),
             self.supervisor.restart,
@@ -203,6 +204,8 @@ async def run(
                 await serving.wait()
                 web.start_soon(web_tasks.sweep_for_ever)
                 web.start_soon(service.watch_files)
+                if service.store is not None:
+                    web.start_soon(sweep_for_ever, service.store, settings.document_keep)
                 web.start_soon(watch_stray_tasks, queue, metrics.untagged)
                 address = address_of(listener, settings.host)
                 _log_start(settings, address)

@@ -180,6 +180,11 @@ class Settings:
         path_of("folder"),
         "Folder for documents delivered as links. Without one, a task whose document is too large fails.",
     )
+    document_keep: float = _setting(
+        "30 d",
+        seconds(3600, 86_400 * 3650, zero="for ever"),
+        "How long a document is kept in `DOCUMENT_STORE` after it was last stored. Its link doesn't work any longer.",
+    )
     document_url_prefix: str = _setting(
         "",
         web_address(),
