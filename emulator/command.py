@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from emulator.server.listening import ListenError
 from emulator.server.processes import ChildFailedError, run
 from emulator.settings import EmulatorSettings
 from emulator.stores.interface import StoreUnavailableError
@@ -72,10 +73,14 @@ def create_command(configure_logging: Callable[[], None]) -> click.Command:
         settings = EmulatorSettings(**options)
         configure_logging()
         click.echo(access_notice(settings), err=True)
+        failure: click.ClickException | None = None
         try:
             run(settings, lambda address: click.echo(f"listening on {address}"))
-        except* (ValueError, OSError, StoreUnavailableError, ChildFailedError) as group:
-            raise click.ClickException(str(first_error(group))) from None
+        except* (ValueError, OSError, StoreUnavailableError, ChildFailedError, ListenError) as group:
+            failure = click.ClickException(str(first_error(group)))
+        # Not raised above: Python before 3.11.4 wraps an exception that is raised in `except*` in a group.
+        if failure is not None:
+            raise failure
 
     for option in OPTIONS:
         emulator = option(emulator)

@@ -18,6 +18,7 @@ RenderTrioError
 │       └── TaskExistsError             producers only: the ID that was chosen for a task is taken
 ├── BrokenResultError           producers only: a result can't be read, or its document isn't the one it describes
 ├── UnavailableError            producers only: a linked document can't be fetched now; the result is released
+├── StartupError                the service can't start as configured: it exits, and the message names the setting
 └── FatalError                  the process can't continue: leases are released, and it exits to be restarted
 """
 
@@ -150,6 +151,10 @@ class UnavailableError(RenderTrioError):
     """A linked document can't be fetched at the moment."""
 
     code = "document_unavailable"
+
+
+class StartupError(RenderTrioError):
+    """The service can't start as it is configured."""
 
 
 class FatalError(RenderTrioError):

@@ -5,6 +5,13 @@ set -eu
 if [ "$#" -eq 0 ]; then
   set -- serve
 fi
+# Kubernetes sets QUEUE_PORT to tcp://… for a Service named queue.
+case "${QUEUE_PORT:-}" in
+  *://*)
+    echo "QUEUE_PORT is ignored: '$QUEUE_PORT' is the address of a Kubernetes Service or a linked container" >&2
+    unset QUEUE_PORT
+    ;;
+esac
 case "$1" in
   serve)
     if [ -n "${CLOUD_STORAGE_BUCKET_NAME:-}" ] && [ -n "${DOCUMENT_STORE:-}" ]; then

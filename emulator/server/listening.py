@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from functools import partial
 
@@ -22,19 +23,53 @@ ACCEPT_DELAY_SECONDS = 0.001
 MAX_ACCEPT_DELAY = 0.01
 
 
-def listening_socket(host: str, port: int) -> socket.socket:
-    """Return a listening socket. The kernel drops connections of clients that stop reading. Raises OSError."""
+class ListenError(Exception):
+    """The queue can't listen. The message names the option, its value, the cause, and what to do."""
+
+    def __init__(self, host: str, port: int, port_option: str, error: OSError) -> None:
+        super().__init__(_cause(host, port, port_option, error))
+
+
+def _cause(host: str, port: int, port_option: str, error: OSError) -> str:
+    if isinstance(error, socket.gaierror):
+        return f"--host is {host!r}: the name has no address; set the name or an address of this machine"
+    match error.errno:
+        case errno.EADDRINUSE:
+            return (
+                f"{port_option} is {port}: port {port} is in use by another program; stop it or choose another "
+                f"{port_option}"
+            )
+        case errno.EACCES | errno.EPERM:
+            return (
+                f"{port_option} is {port}: this user may not listen on port {port} (ports below 1024 need a "
+                f"privilege); choose another {port_option}"
+            )
+        case errno.EADDRNOTAVAIL:
+            return f"--host is {host!r}: this machine has no such address; set one of its own, or 0.0.0.0 for all"
+        case errno.EAFNOSUPPORT:
+            return f"--host is {host!r}: this machine has no IPv6; set an IPv4 address"
+    return f"--host is {host!r} and {port_option} is {port}: listening failed: {error.strerror or error}"
+
+
+def listening_socket(host: str, port: int, port_option: str = "--port") -> socket.socket:
+    """Return a listening socket. The kernel drops connections of clients that stop reading.
+
+    Raises ListenError, which calls the port `port_option`.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise ListenError(host, port, port_option, error) from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.IPPROTO_TCP, TCP_USER_TIMEOUT, SEND_SECONDS * 1000)
-        listener.bind((host, port))
+        listener.bind((host.strip("[]"), port))
         listener.listen(BACKLOG)
         listener.setblocking(False)
-    except OSError:
+    except OSError as error:
         listener.close()
-        raise
+        raise ListenError(host, port, port_option, error) from error
     return listener
 
 

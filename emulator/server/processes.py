@@ -61,7 +61,7 @@ async def supervise(
     """
     read_access(settings)
     await trio.to_thread.run_sync(_open_and_close, settings.store)
-    with listening_socket(settings.host, settings.port) as listener:
+    with listening_socket(settings.host, settings.port, settings.port_option) as listener:
         async with trio.open_nursery() as nursery:
             async with trio.open_nursery() as starts:
                 for number in range(settings.processes):

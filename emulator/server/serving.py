@@ -37,13 +37,13 @@ async def serve(
 ) -> None:
     """Serve until cancelled, on `listener` or on a new socket. Closes the socket.
 
-    Reports the address (http://host:port) through `task_status` once requests are accepted. Raises OSError if
-    the port is in use, ValueError or StoreUnavailableError for a store that can't be opened, and what
+    Reports the address (http://host:port) through `task_status` once requests are accepted. Raises ListenError if
+    it can't listen there, ValueError or StoreUnavailableError for a store that can't be opened, and what
     `read_access` raises.
     """
     access = read_access(settings)
     store = await trio.to_thread.run_sync(open_store, settings.store, settings.tombstone_seconds)
-    listener = listener or listening_socket(settings.host, settings.port)
+    listener = listener or listening_socket(settings.host, settings.port, settings.port_option)
     try:
         async with trio.open_nursery() as nursery:
             app = create_app(store, access, legacy_shapes=settings.legacy_shapes)

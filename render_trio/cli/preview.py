@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import resources
-from render_trio.web.server.server import address_of, listening_socket
+from render_trio.web.server.listening import address_of, listening_socket
 from resources.content.assets import static_directory, template_directory
 
 HOST = "127.0.0.1"
@@ -56,11 +56,11 @@ def run(view: str, folders: list[Path], port: int, report: Callable[[str], None]
     """Serve the page of the resource until interrupted; `report` receives a line for each start.
 
     The listening socket stays open while the process is replaced, so the browser waits instead of failing. Raises
-    OSError if the port is taken.
+    StartupError if the port is in use.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # raises SystemExit, so that the process is ended too
     places = watched(folders)
-    with listening_socket(HOST, port) as listener:
+    with listening_socket(HOST, port, "--port") as listener:
         address = f"{address_of(listener, HOST)}/resources/{view.replace('_', '-')}"
         report(f"{address}\nThe page is drawn again whenever a file is saved. Press Ctrl-C to stop.")
         descriptor = listener.fileno()

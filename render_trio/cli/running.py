@@ -11,6 +11,7 @@ import click
 import trio
 
 from emulator.server import serving
+from emulator.server.listening import ListenError
 from emulator.settings import EmulatorSettings
 from emulator.stores.interface import StoreUnavailableError
 from render_trio.cli import output
@@ -35,7 +36,7 @@ from resources.registry import CATALOGUE
 )
 @click.option("--stay", is_flag=True, help="Keep queue and service running until Ctrl-C, to explore in a browser.")
 @as_json
-@report_errors(OSError, StoreUnavailableError)
+@report_errors(OSError, StoreUnavailableError, ListenError)
 def demo(out: Path, stay: bool, as_json: bool) -> None:
     """Draw every resource once, through a queue and a service.
 
@@ -90,7 +91,7 @@ def _running(address: str, queue_url: str) -> str:
     show_default=True,
     help="Folder for tasks (queue.sqlite3) and large documents (documents/). It is created if necessary.",
 )
-@report_errors(OSError, StoreUnavailableError)
+@report_errors(OSError, StoreUnavailableError, ListenError)
 def up(port: int, queue_port: int, data: Path) -> None:
     """Run a queue and a service together, until Ctrl-C.
 
@@ -105,7 +106,9 @@ def up(port: int, queue_port: int, data: Path) -> None:
     logs.configure("console", chosen.log_level)
     with Signals() as signals:
         legacy_shapes = os.environ.get("EMULATOR_LEGACY_SHAPES") == "1"
-        queue_settings = EmulatorSettings(port=queue_port, store=store, legacy_shapes=legacy_shapes)
+        queue_settings = EmulatorSettings(
+            port=queue_port, port_option="--queue-port", store=store, legacy_shapes=legacy_shapes
+        )
         trio.run(_run_both, chosen, queue_settings, signals)
 
 

@@ -1,14 +1,28 @@
-"""A PDF → a file in a folder, named by its digest. The folder may be a mounted bucket."""
+"""A PDF → a file in a folder, named by its digest. The folder may be a mounted bucket.
+
+A document is written under a temporary name and then renamed: a file under its final name is complete, whenever the
+process is killed or the disk becomes full. `sweep` deletes what nobody needs any more. It touches only files with
+names that this store gives, and several services may sweep the same folder.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import os
 import re
 import tempfile
+import time
 from pathlib import Path
 
 from render_trio.errors import DeliveryError
+
+PARTIAL_SECONDS = 3600.0  # after which a partial file can't belong to a delivery in progress, of any service
+# The errors of file systems that don't support permissions or dates, above all mounted buckets.
+UNSUPPORTED = frozenset({errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
+_DOCUMENT = re.compile(r"[0-9a-f]{64}\.pdf", re.ASCII)
+_PARTIAL = re.compile(r"\.([0-9a-f]{64}\.)?[a-z0-9_]{8}\.part", re.ASCII)  # version 0.1.0 wrote no digest
 
 
 class DirectoryStore:
@@ -25,11 +39,33 @@ class DirectoryStore:
         path = self._folder / name
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            if not path.exists():
+            if not _renewed(path, len(pdf)):
                 _write_atomically(path, pdf)
         except OSError as error:
             raise DeliveryError(f"storing {len(pdf)} bytes in the document store failed: {error}") from error
         return f"{self._url_prefix}/{name}" if self._url_prefix else path.resolve().as_uri()
+
+    def sweep(self, keep_seconds: float, now: float | None = None) -> int:
+        """Delete documents that were last stored more than `keep_seconds` ago, unless 0; return their number.
+
+        Also deletes partial files that a killed process has left. Raises OSError if the folder can't be read.
+        """
+        now = time.time() if now is None else now
+        deleted = 0
+        if not self._folder.is_dir():
+            return 0
+        with os.scandir(self._folder) as entries:
+            for entry in entries:
+                is_document = bool(_DOCUMENT.fullmatch(entry.name))
+                oldest = now - (keep_seconds if is_document else PARTIAL_SECONDS)
+                if not ((is_document and keep_seconds) or _PARTIAL.fullmatch(entry.name)):
+                    continue
+                # Another service may delete the file, too, or store the document again.
+                with contextlib.suppress(FileNotFoundError):
+                    if entry.is_file(follow_symlinks=False) and Path(entry.path).stat().st_mtime < oldest:
+                        Path(entry.path).unlink()
+                        deleted += is_document
+        return deleted
 
     def read(self, sha256: str) -> bytes | None:
         """Return the document with this digest, or None if it is missing or damaged.
@@ -45,16 +81,44 @@ class DirectoryStore:
         return content if hashlib.sha256(content).hexdigest() == sha256 else None
 
 
+def _renewed(path: Path, size: int) -> bool:
+    """Return whether the document is there; it is then kept as long as a new one.
+
+    A file of another size is not the document: it was damaged after it was written.
+    """
+    try:
+        if path.stat().st_size != size:
+            return False
+        os.utime(path)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        if error.errno in UNSUPPORTED:  # written again, so that it has a new date
+            return False
+        raise
+    return True
+
+
 def _write_atomically(path: Path, content: bytes) -> None:
     """Write a file that exists either completely or not at all, even if this process is killed."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=".part")
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
+        _allow_reading(Path(temporary))
         Path(temporary).replace(path)
     except OSError:
-        Path(temporary).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the store has failed; a partial file is deleted by `sweep`
+            Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _allow_reading(path: Path) -> None:
+    """Let the web server that serves the links read the file; a mounted bucket has permissions of its own."""
+    try:
+        path.chmod(0o644)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise

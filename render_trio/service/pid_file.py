@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from render_trio.errors import FatalError
+from render_trio.errors import StartupError
 
 PATIENCE_SECONDS = 1.0  # for a process that holds the lock only to check whether the file is locked
 POLL_INTERVAL = 0.02  # s
@@ -23,17 +23,34 @@ POLL_INTERVAL = 0.02  # s
 def held(path: Path) -> Iterator[None]:
     """Write this process's ID to the file and lock it; delete it when the block is left.
 
-    Raises FatalError if another process holds the lock, OSError if the file can't be written.
+    Raises StartupError if another process holds the lock, or the file can't be written.
     """
-    descriptor = _locked(path)
     try:
-        content = f"{os.getpid()}\n".encode()
-        os.pwrite(descriptor, content, 0)
-        os.ftruncate(descriptor, len(content))
+        descriptor = _locked(path)
+    except OSError as error:
+        raise _unusable(path, error) from error
+    try:
+        _write_id(path, descriptor)
         yield
     finally:
         path.unlink(missing_ok=True)  # still locked, so no other process can own the file yet
         os.close(descriptor)
+
+
+def _write_id(path: Path, descriptor: int) -> None:
+    content = f"{os.getpid()}\n".encode()
+    try:
+        os.pwrite(descriptor, content, 0)
+        os.ftruncate(descriptor, len(content))
+    except OSError as error:
+        raise _unusable(path, error) from error
+
+
+def _unusable(path: Path, error: OSError) -> StartupError:
+    return StartupError(
+        f"PID_FILE is {str(path)!r}: it can't be written: {error.strerror}; set a path in an existing folder that "
+        "this user may write to"
+    )
 
 
 def _locked(path: Path) -> int:
@@ -48,7 +65,7 @@ def _locked(path: Path) -> int:
             if time.monotonic() > patient_until:
                 holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip()
                 os.close(descriptor)
-                raise FatalError(
+                raise StartupError(
                     f"PID_FILE is {str(path)!r}, which is locked by process {holder}: the service is already running. "
                     "Stop it, or set another PID_FILE"
                 ) from None

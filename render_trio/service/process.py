@@ -20,8 +20,8 @@ log = structlog.get_logger(__name__)
 def main(settings: Settings) -> int:
     """Run the service until a signal stops it, and return the exit code 0.
 
-    Exits the process with another code as described in `shutdown`. Raises OSError if PORT or PID_FILE can't be
-    used, FatalError if the PID file is locked by another process.
+    Exits the process with another code as described in `shutdown`. Raises StartupError if a setting can't be used
+    on this machine, for example because PORT is in use or PID_FILE is locked by another process.
     """
     logs.configure(settings.log_format, settings.log_level)
     faulthandler.enable()  # prints a traceback of Python code after a fault in C code

@@ -17,6 +17,7 @@ import structlog
 import trio
 
 from render_trio.delivery.delivery import Delivery
+from render_trio.delivery.sweeping import sweep_for_ever
 from render_trio.observation import versions
 from render_trio.observation.metrics import Metrics
 from render_trio.observation.observer import Observers
@@ -24,7 +25,7 @@ from render_trio.observation.recent_activity import RecentActivity
 from render_trio.queue.task_queue.client import TaskQueue
 from render_trio.rendering.offload.offload import Offload
 from render_trio.rendering.on_demand import OnDemandRenderer
-from render_trio.service import composition
+from render_trio.service import composition, startup
 from render_trio.service.shutdown import EXIT_CLEAN, EXIT_FATAL
 from render_trio.settings.settings import Settings
 from render_trio.supervision.health import Health, judge
@@ -34,10 +35,10 @@ from render_trio.web.app import create_app
 from render_trio.web.operations import status_page
 from render_trio.web.operations.probes import Probes
 from render_trio.web.operations.status import StatusSource
+from render_trio.web.server.listening import address_of, listening_socket
 from render_trio.web.server.pacing import paced
 from render_trio.web.server.request_limits import Asgi, limit_requests
 from render_trio.web.server.self_check import web_supervisor
-from render_trio.web.server.server import address_of, listening_socket
 from render_trio.web.server_sent_events import Listeners
 from render_trio.web.tasks import routes
 from render_trio.web.tasks.submissions import WebTasks
@@ -47,6 +48,7 @@ from resources import registry
 from resources.content import assets
 
 DRAIN_SHARE = 0.6  # of SHUTDOWN_SECONDS, for work in progress; the rest is for releasing leases and the web server
+FILES_INTERVAL = 2.0  # s between two looks for the files that documents need; one takes 1 ms
 WEB_SECONDS = 4.0  # for the web server to stop, after the workers have
 log = structlog.get_logger(__name__)
 
@@ -74,10 +76,11 @@ class Service:
         self._offload = offload
         self._on_demand = on_demand
         self._metrics = metrics
+        self._missing_files = ""
         self._recent_activity = RecentActivity()
         self._observer = Observers(metrics, self._recent_activity)
-        self._store = composition.document_store(settings)
-        self._delivery = Delivery(settings.max_queue_task_size, self._store)
+        self.store = composition.document_store(settings)
+        self._delivery = Delivery(settings.max_queue_task_size, self.store)
         self.supervisor = Supervisor(
             {f"worker-{number}": self._work for number in range(1, settings.render_workers + 1)},
             restart_limit=settings.restart_limit,
@@ -107,7 +110,19 @@ class Service:
             abandoned=self._offload.abandoned + self._on_demand.abandoned,
             abandoned_limit=self.settings.abandoned_limit,
             queue_silence=self.settings.queue_silence,
+            missing_files=self._missing_files,
         )
+
+    async def watch_files(self) -> None:
+        """Look for the files that documents need, again and again: their folder may be a mount that comes and goes."""
+        while True:
+            await trio.sleep(FILES_INTERVAL)
+            missing = await trio.to_thread.run_sync(startup.missing_files, self.settings, abandon_on_cancel=True)
+            if missing and not self._missing_files:
+                log.error("files missing", reason=missing)
+            elif self._missing_files and not missing:
+                log.info("files found again")
+            self._missing_files = missing
 
     def probes(self) -> Probes:
         """Return the operations behind the health and metrics routes."""
@@ -117,7 +132,7 @@ class Service:
 
     def app(self, queue: TaskQueue) -> tuple[Asgi, WebTasks]:
         """Return the web application, and its tasks, whose `sweep_for_ever` must run concurrently."""
-        web_tasks = WebTasks(queue, math.ceil(self.settings.web_result_seconds), self._store)
+        web_tasks = WebTasks(queue, math.ceil(self.settings.web_result_seconds), self.store)
         operator = status_page.Operator(
             StatusSource(self.health, self._recent_activity, queue.stats),
             self.supervisor.restart,
@@ -162,18 +177,16 @@ async def run(
 ) -> None:
     """Run the service until it is cancelled, or drain and return once `shutdown_requested` is set.
 
-    Reports the web server's URL when it answers requests. Raises OSError if the service can't listen on HOST and
-    PORT, PluginError if PLUGIN_DIRECTORY has no resource, FatalError if it can't recover.
+    Reports the web server's URL when it answers requests. Raises StartupError if a setting can't be used on this
+    machine, PluginError if PLUGIN_DIRECTORY has no resource, FatalError if it can't recover.
     """
     assets.use(settings.static_directory, settings.template_directory)
+    startup.check_files(settings)
+    startup.check_document_folder(settings)
     for folder in settings.plugin_directory:
         registry.add_folder(folder)
     metrics = Metrics()
-    try:
-        listener = listening_socket(settings.host, settings.port)
-    except OSError as error:
-        message = f"can't listen on HOST {settings.host!r}, PORT {settings.port}: {error.strerror}"
-        raise OSError(error.errno, message) from error
+    listener = listening_socket(settings.host, settings.port)
     try:
         async with (
             composition.open_offload(settings, metrics) as offload,
@@ -190,6 +203,9 @@ async def run(
                 web.start_soon(web_side.run)
                 await serving.wait()
                 web.start_soon(web_tasks.sweep_for_ever)
+                web.start_soon(service.watch_files)
+                if service.store is not None:
+                    web.start_soon(sweep_for_ever, service.store, settings.document_keep)
                 web.start_soon(watch_stray_tasks, queue, metrics.untagged)
                 address = address_of(listener, settings.host)
                 _log_start(settings, address)

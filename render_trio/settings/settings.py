@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from render_trio.settings.unrelated import is_service_variable, reason_to_ignore
 from render_trio.settings.values import (
     GIB,
     KIB,
@@ -179,6 +180,11 @@ class Settings:
         path_of("folder"),
         "Folder for documents delivered as links. Without one, a task whose document is too large fails.",
     )
+    document_keep: float = _setting(
+        "30 d",
+        seconds(3600, 86_400 * 3650, zero="for ever"),
+        "How long a document is kept in `DOCUMENT_STORE` after it was last stored. Its link doesn't work any longer.",
+    )
     document_url_prefix: str = _setting(
         "",
         web_address(),
@@ -276,7 +282,8 @@ TABLE: tuple[Setting, ...] = tuple(
 def read(environment: Mapping[str, str], options: Mapping[str, str | None] | None = None) -> Settings:
     """Return the settings of this process.
 
-    `environment` maps variables (`TASK_COUNT`) to texts; an empty one counts as not set. `options` maps fields
+    `environment` maps variables (`TASK_COUNT`) to texts; an empty one counts as not set, and one that another program
+    has set is ignored (see `unrelated`). `options` maps fields
     (`task_count`) to texts, or to None for an option that was not given. An option wins over a variable, and a
     setting's name over its former name.
 
@@ -285,12 +292,15 @@ def read(environment: Mapping[str, str], options: Mapping[str, str | None] | Non
     chosen = {name: text for name, text in (options or {}).items() if text is not None}
     for unknown in chosen.keys() - {name.lower() for setting in TABLE for name in (setting.name, setting.former)}:
         raise SettingError(unknown, chosen[unknown], "no such option")
+    ignored = {setting.name: reason_to_ignore(setting.name, environment.get(setting.name, "")) for setting in TABLE}
+    environment = {name: text for name, text in environment.items() if not ignored.get(name)}
     values: dict[str, Any] = {}
     for setting in TABLE:
         text = next(_given(setting, environment, chosen), "")
         if text.strip():
             values[setting.field] = setting.read(text)
-    return Settings(**values, notices=(*former_names(environment, chosen), *unknown_names(environment)))
+    notices = (*former_names(environment, chosen), *unknown_names(environment), *filter(None, ignored.values()))
+    return Settings(**values, notices=notices)
 
 
 def _given(setting: Setting, environment: Mapping[str, str], options: Mapping[str, str]) -> Iterator[str]:
@@ -324,7 +334,7 @@ def unknown_names(environment: Mapping[str, str]) -> tuple[str, ...]:
     accepted = {*known, *(setting.former for setting in TABLE)}
     lines = []
     for name in sorted(environment):
-        if name.startswith("RENDER_") and name not in accepted:
+        if name.startswith("RENDER_") and name not in accepted and not is_service_variable(name, environment):
             closest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
             lines.append(f"{name[:VALUE_SHOWN]} is not a setting; the closest name is {closest[0]}")
     return tuple(lines)

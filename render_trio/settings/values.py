@@ -25,7 +25,7 @@ MIB = 1024 * KIB
 GIB = 1024 * MIB
 
 _SIZES = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": KIB, "mib": MIB, "gib": GIB}
-_TIMES = {"": 1.0, "s": 1.0, "ms": 0.001, "min": 60.0, "h": 3600.0}
+_TIMES = {"": 1.0, "s": 1.0, "ms": 0.001, "min": 60.0, "h": 3600.0, "d": 86_400.0}
 _QUANTITY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*([a-zA-Z]*)")
 _YES_NO = {
     "yes": True,
@@ -94,15 +94,20 @@ def factor(lowest: float, highest: float) -> Reader[float]:
     return Reader(f"a number from {lowest:g} to {highest:g}", read)
 
 
-def seconds(lowest: float, highest: float) -> Reader[float]:
-    """Accept a duration, in seconds unless it has a unit: `90`, `250 ms`, `2 min`, `1 h`. The value is in seconds."""
+def seconds(lowest: float, highest: float, *, zero: str = "") -> Reader[float]:
+    """Accept a duration, in seconds unless it has a unit: `90`, `250 ms`, `2 min`, `1 h`, `30 d`.
+
+    The value is in seconds. `zero`: the meaning of 0, if allowed.
+    """
 
     def read(text: str) -> float:
         value = _quantity(text, _TIMES)
-        _within(value, lowest, highest)
+        if not (zero and value == 0):
+            _within(value, lowest, highest)
         return value
 
-    return Reader(f"seconds from {lowest:g} to {highest:g} (units: ms, s, min, h)", read)
+    allowed = f"seconds from {lowest:.10g} to {highest:.10g} (units: ms, s, min, h, d)"
+    return Reader(f"{allowed}, or 0 for {zero}" if zero else allowed, read)
 
 
 def size(lowest: int, highest: int, *, zero: str = "") -> Reader[int]:
@@ -227,15 +232,18 @@ def folders() -> Reader[tuple[Path, ...]]:
 
 
 def inner_path() -> Reader[str]:
-    """Accept a relative path that stays inside its folder. The value is empty for the folder itself."""
+    """Accept a path that stays inside its folder. The value is relative, and empty for the folder itself.
+
+    A leading slash has no effect: older producers' default is /static/resources.
+    """
 
     def read(text: str) -> str:
-        path = PurePosixPath(text)
-        if path.is_absolute() or ".." in path.parts or re.search(r"[\x00-\x1f\\]", text):
+        path = PurePosixPath(text.lstrip("/"))
+        if ".." in path.parts or re.search(r"[\x00-\x1f\\]", text):
             raise ValueError(text)
-        return "" if text in {"", "."} else str(path)
+        return "/".join(path.parts)
 
-    return Reader("a relative path without '..', or nothing", read)
+    return Reader("a path without '..', which may begin with a slash, or nothing", read)
 
 
 def workers(highest: int) -> Reader[int]:

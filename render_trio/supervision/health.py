@@ -34,6 +34,8 @@ class Health(msgspec.Struct, frozen=True):
     last_poll_seconds: float | None
     abandoned_threads: int
     workers: tuple[WorkerHealth, ...]
+    missing_files: str = ""
+    """The folder and the first files that documents need and that have vanished; empty if all are there."""
 
     @property
     def well(self) -> bool:
@@ -41,13 +43,25 @@ class Health(msgspec.Struct, frozen=True):
         return not self.reasons
 
     @property
+    def restart_helps(self) -> bool:
+        """Whether the service is unhealthy in a way that a new process would not be."""
+        return bool(self.reasons) and self.reasons != (self.missing_files,)
+
+    @property
     def ready(self) -> bool:
-        """Whether the service can work now: it isn't draining, and has reached the queue recently."""
-        return self.queue_reachable and not self.draining
+        """Whether the service can work now: it isn't draining, has its files, and has reached the queue recently."""
+        return self.queue_reachable and not self.draining and not self.missing_files
 
 
 def judge(
-    slots: list[Slot], now: float, *, draining: bool, abandoned: int, abandoned_limit: int, queue_silence: float
+    slots: list[Slot],
+    now: float,
+    *,
+    draining: bool,
+    abandoned: int,
+    abandoned_limit: int,
+    queue_silence: float,
+    missing_files: str = "",
 ) -> Health:
     """Return the health at `now`. A worker that waits for its restart counts as healthy, a wedged one does not.
 
@@ -64,6 +78,8 @@ def judge(
     reasons = [f"{worker.name} is {worker.state} in {worker.phase}" for worker in workers if not worker.well]
     if abandoned >= abandoned_limit:
         reasons.append(f"{abandoned} drawing threads hang")
+    if missing_files:
+        reasons.append(missing_files)
     return Health(
         status="ok" if not reasons else "unwell",
         reasons=tuple(reasons),
@@ -72,6 +88,7 @@ def judge(
         last_poll_seconds=None if last_poll is None else round(last_poll, 1),
         abandoned_threads=abandoned,
         workers=workers,
+        missing_files=missing_files,
     )
 
 

@@ -21,7 +21,7 @@ async def watch_recovery(health: Callable[[], Health], stopping: trio.Event, giv
     last_healthy = trio.current_time()
     while not stopping.is_set():
         now, current = trio.current_time(), health()
-        if current.well:
+        if not current.restart_helps:
             last_healthy = now
         elif now - last_healthy > RECOVERY_SECONDS:
             reason = f"unwell for {RECOVERY_SECONDS:.0f} s: {'; '.join(current.reasons)}"

@@ -6,8 +6,10 @@ settings STATIC_DIRECTORY and TEMPLATE_DIRECTORY replace them, once, when the pr
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 NAME = re.compile(r"[a-z0-9_-]+(/[a-z0-9_-]+)*")
@@ -34,6 +36,28 @@ def use(static: Path | None = None, templates: Path | None = None) -> None:
         _directories.static = static
     if templates is not None:
         _directories.templates = templates
+
+
+def missing_static_files() -> list[str]:
+    """Return the packaged static files that the current directory lacks or that can't be read, sorted by path."""
+    return _missing("static", _directories.static, ("artwork", "pixels", "web"))
+
+
+def missing_templates() -> list[str]:
+    """Return the packaged templates that the current directory lacks or that can't be read, sorted by path."""
+    return _missing("templates", _directories.templates, ("sheets/en", "web"))
+
+
+def _missing(name: str, current: Path, kinds: tuple[str, ...]) -> list[str]:
+    """Compare with the list that was read first: files that vanish from the packaged folder are missing, too."""
+    return [file for file in _needed(name, kinds) if not os.access(current / file, os.R_OK)]
+
+
+@lru_cache
+def _needed(name: str, kinds: tuple[str, ...]) -> tuple[str, ...]:
+    shipped = _shipped(name)
+    files = (path for kind in kinds for path in (shipped / kind).rglob("*") if path.is_file())
+    return tuple(sorted(path.relative_to(shipped).as_posix() for path in files))
 
 
 def find(kind: str, name: str, suffix: str, folder: Path | None, error: type[ValueError]) -> Path:

@@ -100,6 +100,23 @@ def test_the_entrypoint_starts_the_queue(tmp_path: Path) -> None:
         assert process.returncode == 0
 
 
+def test_the_entrypoint_ignores_the_address_of_a_kubernetes_service(tmp_path: Path) -> None:
+    with container(
+        tmp_path,
+        "emulator",
+        "--port",
+        "0",
+        QUEUE_PORT="tcp://10.0.0.1:5052",
+        HOST="127.0.0.1",
+        STORE=f"sqlite:///{tmp_path / 'q.sqlite3'}",
+    ) as process:
+        line_with(process, "QUEUE_PORT is ignored: 'tcp://10.0.0.1:5052'")
+        line_with(process, r"listening on http://127\.0\.0\.1:\d+")
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+        assert process.returncode == 0
+
+
 def test_the_pre_emption_hook_stops_the_service_and_waits(tmp_path: Path) -> None:
     hook = ROOT / "scripts" / "shutdown-script.sh"
     with container(tmp_path, PORT="0", PID_FILE=str(tmp_path / "pid")) as process:

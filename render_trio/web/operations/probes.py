@@ -25,6 +25,12 @@ class Probes:
     show_metrics: bool
 
 
+def _readiness(health: Health) -> str:
+    if health.draining:
+        return "draining"
+    return health.missing_files or ("ok" if health.ready else "the queue is unreachable")
+
+
 def routes(probes: Probes) -> Blueprint:
     """Return the routes of the probes."""
     part = Blueprint("probes", __name__)
@@ -55,8 +61,7 @@ def routes(probes: Probes) -> Blueprint:
     @describe("200 while the service takes tasks, otherwise 503", {200: {JSON: ""}, 503: {JSON: ""}})
     async def ready() -> Response:
         health = probes.health()
-        reason = "draining" if health.draining else "ok" if health.ready else "the queue is unreachable"
-        return json_response({"status": reason}, 200 if health.ready else 503)
+        return json_response({"status": _readiness(health)}, 200 if health.ready else 503)
 
     @part.get("/version")
     @describe("The versions that documents depend on", {200: {JSON: ""}})

@@ -15,35 +15,10 @@ from hypercorn.utils import wrap_app
 from render_trio.web.server.connection import Connection, Connections
 from render_trio.web.server.request_limits import Asgi
 
-BACKLOG = 1024  # connections waiting to be accepted; a client beyond this retries only after a second
 ACCEPTORS = 8  # each accepts one connection per pass of Trio's scheduler: with one, a probe waits behind a burst
 MAX_CONNECTIONS = 500  # at once; many systems allow 1,024 descriptors, and the queue's connections need some
-ACKNOWLEDGE_SECONDS = 20  # that a client's host may leave data unacknowledged before the kernel drops it
 HEADER_BYTES = 32 * 1024
 KEEP_ALIVE_SECONDS = 15.0  # between two requests, and for the headers of the first one to arrive
-TCP_USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", 18)  # Linux's value; not every build of Python has it
-
-
-def listening_socket(host: str, port: int) -> socket.socket:
-    """Return a listening socket; port 0 selects a free port. Raises OSError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.IPPROTO_TCP, TCP_USER_TIMEOUT, ACKNOWLEDGE_SECONDS * 1000)
-        listener.bind((host.strip("[]"), port))
-        listener.listen(BACKLOG)
-        listener.setblocking(False)
-    except OSError:
-        listener.close()
-        raise
-    return listener
-
-
-def address_of(listener: socket.socket, host: str) -> str:
-    """Return the socket's address as a URL."""
-    shown = f"[{host.strip('[]')}]" if ":" in host else host
-    return f"http://{shown}:{listener.getsockname()[1]}"
 
 
 async def serve(app: Asgi, listener: socket.socket, *, task_status: trio.TaskStatus[Connections]) -> None:

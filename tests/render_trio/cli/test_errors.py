@@ -94,15 +94,33 @@ def test_an_invalid_setting(command: tuple[str, ...], tmp_path: Path) -> None:
 
 
 def test_a_port_in_use(busy_port: int, tmp_path: Path) -> None:
-    message = f"can't listen on HOST '127.0.0.1', PORT {busy_port}: Address already in use"
-    assert_one_line(invoke("serve", PORT=str(busy_port)), 1, message)
+    cause = f" is {busy_port}: port {busy_port} is in use by another program; stop it or choose another "
+    assert_one_line(invoke("serve", PORT=str(busy_port)), 1, f"PORT{cause}PORT")
+    assert_one_line(invoke("preview", "grid", "--port", str(busy_port)), 1, f"--port{cause}--port")
+    store = ("--store", f"sqlite:///{tmp_path / 'other.sqlite3'}")
+    emulator = ("emulator", *store, "--port", str(busy_port))
+    assert invoke(*emulator).stderr.splitlines()[1:] == [f"Error: --port{cause}--port"]
+    assert invoke(*emulator, "--processes", "2").stderr.splitlines()[1:] == [f"Error: --port{cause}--port"]
     up = ("up", "--data", str(tmp_path), "--queue-port")
-    assert_one_line(invoke(*up, "0", "--port", str(busy_port)), 1, message)
-    assert_one_line(invoke(*up, str(busy_port), "--port", "0"), 1, "Address already in use")
+    assert_one_line(invoke(*up, "0", "--port", str(busy_port)), 1, f"PORT{cause}PORT")
+    assert_one_line(invoke(*up, str(busy_port), "--port", "0"), 1, f"--queue-port{cause}--queue-port")
 
 
 def test_a_host_that_is_not_of_this_machine() -> None:
-    assert_one_line(invoke("serve", "--port", "0", HOST="192.0.2.1"), 1, "can't listen on HOST '192.0.2.1', PORT 0")
+    cause = "this machine has no such address; set one of its own, or 0.0.0.0 for all"
+    assert_one_line(invoke("serve", "--port", "0", HOST="192.0.2.1"), 1, f"HOST is '192.0.2.1': {cause}")
+    assert_one_line(invoke("serve", HOST="nowhere.invalid"), 1, "HOST is 'nowhere.invalid': the name has no address")
+
+
+def test_the_queue_s_host_is_not_of_this_machine(tmp_path: Path) -> None:
+    emulator = ("emulator", "--store", f"sqlite:///{tmp_path / 'queue.sqlite3'}", "--port", "0", "--host")
+    for host, cause in {
+        "192.0.2.1": "this machine has no such address",
+        "no.invalid": "the name has no address",
+    }.items():
+        error = invoke(*emulator, host)
+        assert error.exit_code == 1
+        assert error.stderr.splitlines()[1].startswith(f"Error: --host is '{host}': {cause}; set ")
 
 
 def test_a_pid_file_that_can_not_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +128,9 @@ def test_a_pid_file_that_can_not_be_used(tmp_path: Path, monkeypatch: pytest.Mon
     path = tmp_path / "pid"
     with pid_file.held(path):
         assert_one_line(invoke("serve", PID_FILE=str(path)), 1, f"PID_FILE is '{path}'", "already running")
-    assert_one_line(invoke("serve", PID_FILE=str(path / "none")), 1, f"No such file or directory: '{path / 'none'}'")
+    assert_one_line(
+        invoke("serve", PID_FILE=str(path / "none")), 1, f"PID_FILE is '{path / 'none'}': it can't be written: No"
+    )
 
 
 def test_a_queue_file_that_is_not_a_database(tmp_path: Path) -> None:

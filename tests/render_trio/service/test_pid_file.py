@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from render_trio.errors import FatalError
+from render_trio.errors import StartupError
 from render_trio.service import pid_file
 
 HOLD = "import sys, time; from pathlib import Path; from render_trio.service import pid_file\n"
@@ -33,7 +33,7 @@ def test_a_second_process_is_refused_and_the_file_of_a_killed_process_is_taken_o
     with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True) as first:
         assert first.stdout is not None
         assert first.stdout.readline() == "held\n"
-        with pytest.raises(FatalError, match=f"locked by process {first.pid}"), pid_file.held(path):
+        with pytest.raises(StartupError, match=f"locked by process {first.pid}"), pid_file.held(path):
             raise AssertionError
         assert path.read_text() == f"{first.pid}\n", "the second process must not change the file"
         first.send_signal(signal.SIGKILL)
@@ -52,5 +52,5 @@ def test_a_file_that_is_deleted_while_held_is_created_again(tmp_path: Path) -> N
 
 
 def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError), pid_file.held(tmp_path / "gone" / "pid"):
+    with pytest.raises(StartupError, match=r"PID_FILE is .*: No such file"), pid_file.held(tmp_path / "gone" / "pid"):
         raise AssertionError

@@ -83,7 +83,8 @@ def test_times_are_read_with_their_units(text: str, seconds: float) -> None:
         ("QUEUE_NAME", "a queue"),
         ("PROJECT_NAME", "a/b"),
         ("BUCKET_SAVE_DIRECTORY", "../up"),
-        ("BUCKET_SAVE_DIRECTORY", "/rooted"),
+        ("BUCKET_SAVE_DIRECTORY", "/../up"),
+        ("PORT", "http://10.0.0.1:5052"),
         ("DOCUMENT_STORE", "s3://bucket"),
         ("DOCUMENT_STORE", "file://elsewhere/folder"),
         ("CLOUD_STORAGE_BUCKET_NAME", "A Bucket"),
@@ -102,6 +103,75 @@ def test_an_invalid_value_is_reported_with_the_variable_and_the_allowed_values(n
     allowed = next(setting.reader.allowed for setting in settings.TABLE if setting.name == name)
     assert line == f"{name} is {value!r}; allowed: {allowed}"
     assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("/static/resources", "static/resources"),
+        ("static/resources", "static/resources"),
+        ("//static//resources/", "static/resources"),
+        ("/", ""),
+        ("./", ""),
+    ],
+)
+def test_the_folder_in_the_bucket_may_begin_with_a_slash(text: str, value: str) -> None:
+    """Older producers set /static/resources."""
+    chosen = settings.read({"BUCKET_SAVE_DIRECTORY": text, "DOCUMENT_STORE": "/bucket"})
+    assert chosen.bucket_save_directory == value
+    assert chosen.document_store is not None
+    assert (chosen.document_store / chosen.bucket_save_directory).is_relative_to("/bucket")
+
+
+@pytest.mark.parametrize("name", [setting.name for setting in settings.TABLE])
+def test_the_address_of_a_kubernetes_service_is_ignored(name: str) -> None:
+    (notice,) = (read := settings.read({name: "tcp://10.0.0.1:5052"})).notices
+    assert notice.startswith(f"{name} is ignored: 'tcp://10.0.0.1:5052' is the address of a Kubernetes Service")
+    assert dataclasses.replace(read, notices=()) == settings.Settings()
+
+
+def test_the_address_of_a_kubernetes_service_is_not_ignored_as_an_option() -> None:
+    with pytest.raises(SettingError):
+        settings.read({}, {"port": "tcp://10.0.0.1:5052"})
+
+
+@pytest.mark.parametrize(
+    "platform",
+    [
+        "x86_64-conda-linux-gnu",
+        "x86_64-conda_cos6-linux-gnu",
+        "aarch64-conda-linux-gnu",
+        "powerpc64le-conda-linux-gnu",
+        "x86_64-apple-darwin13.4.0",
+        "arm64-apple-darwin20.0.0",
+    ],
+)
+def test_a_host_that_conda_has_set_is_ignored(platform: str) -> None:
+    read = settings.read({"HOST": platform})
+    assert read.host == "127.0.0.1"
+    assert read.notices == (f"HOST is ignored: {platform!r} is a compiler's platform, which conda sets",)
+
+
+@pytest.mark.parametrize("host", ["arm64-builder", "web-1.linux.example.org", "x86-64.example.org"])
+def test_a_host_that_resembles_a_platform_is_used(host: str) -> None:
+    assert settings.read({"HOST": host}).host == host
+
+
+@pytest.mark.parametrize("service", ["RENDER", "RENDER_TRIO"])
+def test_the_variables_of_a_kubernetes_service_cause_no_warning(service: str) -> None:
+    port = f"{service}_PORT_8080_TCP"
+    link = "tcp://10.0.0.1:8080"
+    variables = {
+        f"{service}_SERVICE_HOST": "10.0.0.1",
+        f"{service}_SERVICE_PORT": "8080",
+        f"{service}_SERVICE_PORT_HTTP": "8080",
+        f"{service}_PORT": link,
+        port: link,
+        f"{port}_PROTO": "tcp",
+        f"{port}_PORT": "8080",
+        f"{port}_ADDR": "10.0.0.1",
+    }
+    assert settings.read(variables).notices == ()
 
 
 def test_a_long_invalid_value_is_shortened() -> None:

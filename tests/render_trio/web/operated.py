@@ -22,8 +22,9 @@ from render_trio.web.app import create_app
 from render_trio.web.operations import status_page
 from render_trio.web.operations.probes import Probes
 from render_trio.web.operations.status import StatusSource
+from render_trio.web.server.listening import address_of, listening_socket
 from render_trio.web.server.request_limits import Asgi, limit_requests
-from render_trio.web.server.server import address_of, listening_socket, serve
+from render_trio.web.server.server import serve
 from render_trio.web.server_sent_events import Listeners
 from render_trio.web.tasks import routes
 from render_trio.web.tasks.submissions import WebTasks

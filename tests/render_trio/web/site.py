@@ -17,8 +17,9 @@ from render_trio.rendering.on_demand import OnDemandLimits, open_on_demand
 from render_trio.supervision.health import judge
 from render_trio.web.app import create_app
 from render_trio.web.operations.probes import Probes
+from render_trio.web.server.listening import address_of, listening_socket
 from render_trio.web.server.request_limits import Asgi, limit_requests
-from render_trio.web.server.server import address_of, listening_socket, serve
+from render_trio.web.server.server import serve
 
 LIMITS = OnDemandLimits(at_once=2, waiting=100, seconds=30, cache_bytes=2**24)
 PAGE = "text/html,application/xhtml+xml,*/*;q=0.8"  # what a browser accepts

@@ -11,8 +11,9 @@ from pathlib import Path
 import trio
 
 from render_trio.web.server.connection import Connections
+from render_trio.web.server.listening import listening_socket
 from render_trio.web.server.request_limits import Asgi, Message, Receive, Send, limit_requests
-from render_trio.web.server.server import listening_socket, serve
+from render_trio.web.server.server import serve
 
 LIMIT = 1024 * 1024
 

@@ -11,7 +11,7 @@ import trio
 from render_trio.errors import FatalError
 from render_trio.supervision.supervisor import Supervisor
 from render_trio.web.server import self_check
-from render_trio.web.server.server import address_of, listening_socket
+from render_trio.web.server.listening import address_of, listening_socket
 
 
 class Site:

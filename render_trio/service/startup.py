@@ -1,0 +1,61 @@
+"""Settings → nothing if the files and folders that they name can be used, or else one line for the operator.
+
+A file or folder that can't be used at startup is a mistake in the configuration: the service doesn't start. One that
+fails later is an outage: the service continues, and its health states the cause.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from render_trio.errors import StartupError
+from render_trio.settings.settings import Settings
+from resources.content import assets
+
+SHOWN_FILES = 3  # missing files that a message lists
+# A network file system that fails in another way may recover: the service starts without it.
+MISTAKES = frozenset({errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EROFS, errno.ELOOP})
+
+
+def check_files(settings: Settings) -> None:
+    """Raise StartupError if STATIC_DIRECTORY or TEMPLATE_DIRECTORY lacks files, or if the packaged files do."""
+    if problem := missing_files(settings):
+        raise StartupError(problem)
+
+
+def missing_files(settings: Settings) -> str:
+    """Return a line that names a folder and its first missing files; empty if there is every file."""
+    for name, given, current, missing in (
+        ("STATIC_DIRECTORY", settings.static_directory, assets.static_directory(), assets.missing_static_files()),
+        ("TEMPLATE_DIRECTORY", settings.template_directory, assets.template_directory(), assets.missing_templates()),
+    ):
+        if not missing:
+            continue
+        subject = f"{name} is {str(given)!r}" if given else f"{name} is not set, and the packaged folder is {current}"
+        if not current.is_dir():
+            return f"{subject}: there is no such folder; correct the path"
+        more = f" and {len(missing) - SHOWN_FILES} more" if len(missing) > SHOWN_FILES else ""
+        shown = ", ".join(missing[:SHOWN_FILES])
+        return f"{subject}: it lacks {shown}{more}, or they can't be read; copy them from the packaged folder"
+    return ""
+
+
+def check_document_folder(settings: Settings) -> None:
+    """Create the folder for documents. Raises StartupError if it can't be created, or this user may not write to it."""
+    if settings.document_store is None:
+        return
+    folder = settings.document_store / settings.bucket_save_directory
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno in MISTAKES:
+            raise _unusable(folder, f"it can't be created: {error.strerror}") from error
+        return
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise _unusable(folder, f"user {os.getuid()} may not write to it")
+
+
+def _unusable(folder: Path, reason: str) -> StartupError:
+    return StartupError(f"DOCUMENT_STORE: {str(folder)!r}: {reason}; set a folder that this user may write to")
