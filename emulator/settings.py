@@ -12,13 +12,12 @@ class EmulatorSettings:
     """Where the service listens, where tasks are stored, and who has access.
 
     Port 0 selects a free port; `port_option` is its name in messages. `tombstone_seconds` is how long the ID of a
-    deleted task stays reserved (s).
-    `legacy_shapes` selects the reply formats of older clients: see "Legacy format" in PROTOCOL.md.
+    deleted task stays reserved (s). `legacy_shapes` selects the reply formats of older clients: see
+    "Legacy format" in PROTOCOL.md.
     """
 
     host: str = "127.0.0.1"
     port: int = 5052
-    port_option: str = "--port"
     store: str = "sqlite:///queue.sqlite3"
     processes: int = 1
     queue_file: str | None = None
@@ -26,3 +25,4 @@ class EmulatorSettings:
     tombstone_seconds: int = TOMBSTONE_SECONDS
     test_verbs: bool = False
     legacy_shapes: bool = False
+    port_option: str = "--port"

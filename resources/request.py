@@ -19,6 +19,7 @@ RESERVED_KEYS = frozenset(
 )
 FILENAME_BYTES = 255  # what ext4, APFS and NTFS allow
 SUFFIX = ".pdf"
+EDGES = " .-~"  # at the beginning of a name: hidden files, options of commands, home folders
 REJECTED = '/\\:*?"<>|'  # by Windows; among them are the separators of paths
 # Control, surrogate, private and unassigned characters, line and paragraph separators.
 UNPRINTABLE = ("Cc", "Cs", "Co", "Cn", "Zl", "Zp")
@@ -92,12 +93,12 @@ def safe_filename(text: str, *, keep: str = "", suffix: str = SUFFIX, limit: int
     Windows. Returns "" if nothing of the text and of `keep` remains.
     """
     space = limit - len(suffix.encode())
-    stem, tail = _harmless(text).lstrip(" .-~"), _cut(_harmless(keep), space)
+    stem, tail = _harmless(text).lstrip(EDGES), _cut(_harmless(keep), space)
     if not tail and stem.lower().endswith(suffix):
         stem = stem[: -len(suffix)]
     if DEVICE_NAMES.fullmatch(stem):
         stem = f"_{stem}"
-    name = (_cut(stem, space - len(tail.encode())) + tail).strip(" .")
+    name = (_cut(stem, space - len(tail.encode())) + tail).lstrip(EDGES).rstrip(" .")
     return f"{name}{suffix}" if name else ""
 
 

@@ -20,7 +20,8 @@ from render_trio.service import service
 from render_trio.settings.settings import Settings
 
 # What the tests of the first render service put on its queue: relative addresses, or none.
-PAYLOADS = [json.loads(line) for line in (Path(__file__).parent / "older-payloads.jsonl").open(encoding="utf-8")]
+LINES = (Path(__file__).parent / "older-payloads.jsonl").read_text(encoding="utf-8").splitlines()
+PAYLOADS = [json.loads(line) for line in LINES]
 TASKS = "/taskqueue/v1beta2/projects/render/taskqueues/render/tasks"
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from resources.parsing import parse_request
@@ -55,6 +55,7 @@ def test_any_text_becomes_a_harmless_file_name(text: str, expected: str) -> None
     assert safe_filename(text) == expected
 
 
+@example("", "-")
 @given(st.text(), st.text(max_size=300))
 def test_no_text_makes_a_file_name_that_a_file_system_rejects(text: str, keep: str) -> None:
     name = safe_filename(text, keep=keep)
