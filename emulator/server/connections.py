@@ -11,6 +11,8 @@ import logging
 import math
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from email.utils import formatdate
 from functools import lru_cache
 from urllib.parse import unquote
@@ -24,6 +26,8 @@ from emulator.wire.errors import ApiError, by_reason, first_error
 
 log = logging.getLogger(__name__)
 IDLE_SECONDS = 60  # for a client to send the next request completely
+MAX_CONNECTIONS = 10_000  # at once, in one process; fewer if it may not open as many files
+RESERVED_DESCRIPTORS = 128  # for the store, its reserve, connections being closed, and the processes of the server
 HEAD_BYTES = 32 * 1024
 READ_BYTES = 64 * 1024
 LINGER_SECONDS = 2  # for a client to read the reply to a request that was not read completely
@@ -42,13 +46,39 @@ class ConnectionLostError(Exception):
     """The client disconnected or read too slowly."""
 
 
+def connection_limit() -> int:
+    """Return the number of connections that the file descriptors of this process are enough for."""
+    try:
+        import resource  # not on Windows
+    except ImportError:
+        return MAX_CONNECTIONS
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if descriptors == resource.RLIM_INFINITY:
+        return MAX_CONNECTIONS
+    return max(1, min(MAX_CONNECTIONS, descriptors - min(RESERVED_DESCRIPTORS, descriptors // 2)))
+
+
 class OpenConnections:
     """State shared by the connections of a server: their number, and the reads that wait for a client."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int | None = None) -> None:
         self.closing = trio.Event()
         self.count = 0
+        self.limit = connection_limit() if limit is None else limit
         self.reading: set[trio.CancelScope] = set()
+        self.incomplete: dict[trio.CancelScope, None] = {}
+        """The reads that wait for a request or for the rest of one, the longest wait first."""
+
+    def make_room(self) -> bool:
+        """Close the connection that has waited longest for its client, at the limit. Return whether there is room."""
+        if self.count < self.limit:
+            return True
+        if not self.incomplete:  # every connection has a request in progress
+            return False
+        longest = next(iter(self.incomplete))
+        del self.incomplete[longest]
+        longest.cancel()
+        return True
 
     def close(self) -> None:
         """Close connections that wait for their client; the others close after the current reply."""
@@ -90,17 +120,28 @@ class Connection:
         """Return the head of the next request, None if the client sends no more. Raises RemoteProtocolError."""
         self._body_read = False
         self._start = None
-        deadline = trio.current_time() + IDLE_SECONDS
-        while (event := self._http.next_event()) is h11.NEED_DATA:
-            if (data := await self._read(deadline)) is None:
-                return None
-            self._http.receive_data(data)
+        with trio.CancelScope(deadline=trio.current_time() + IDLE_SECONDS) as waiting, self._incomplete(waiting):
+            while (event := self._http.next_event()) is h11.NEED_DATA:
+                if (data := await self._read(math.inf)) is None:
+                    return None
+                self._http.receive_data(data)
+        if waiting.cancelled_caught:
+            return None
         if not isinstance(event, h11.Request):
             return None
         self._method = event.method
         if not event.http_version.startswith(b"1."):
             raise h11.RemoteProtocolError("its version is not supported", error_status_hint=505)
         return event
+
+    @contextmanager
+    def _incomplete(self, waiting: trio.CancelScope) -> Iterator[None]:
+        """Let the server close this connection in favour of a new one while it waits for its client."""
+        self._connections.incomplete[waiting] = None
+        try:
+            yield
+        finally:
+            self._connections.incomplete.pop(waiting, None)
 
     async def _read(self, deadline: float) -> bytes | None:
         """Return the next data from the client, or None after the deadline or when the server closes."""
@@ -160,7 +201,10 @@ class Connection:
             elif parts:
                 return {"type": "http.request", "body": b"".join(parts), "more_body": True}
             else:
-                self._http.receive_data(await self._stream.receive_some(READ_BYTES))
+                with trio.CancelScope() as waiting, self._incomplete(waiting):
+                    self._http.receive_data(await self._stream.receive_some(READ_BYTES))
+                if waiting.cancelled_caught:
+                    raise ConnectionLostError
 
     async def _wait_for_disconnect(self) -> None:
         """Return when the client disconnects or the server closes. A pipelined request is buffered meanwhile."""
@@ -218,6 +262,10 @@ class Connection:
 
 async def serve_connection(app: Asgi, connections: OpenConnections, stream: trio.SocketStream) -> None:
     """Serve a connection until it ends. An error in it is logged and doesn't affect anything else."""
+    if not connections.make_room():
+        log.debug("too many connections: a new one was closed")
+        await trio.aclose_forcefully(stream)
+        return
     connections.count += 1
     try:
         async with stream:

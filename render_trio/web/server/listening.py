@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 
@@ -21,7 +22,8 @@ def listening_socket(host: str, port: int, port_name: str = "PORT") -> socket.so
         raise StartupError(_cause(host, port, port_name, error)) from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.IPPROTO_TCP, TCP_USER_TIMEOUT, ACKNOWLEDGE_SECONDS * 1000)
+        with contextlib.suppress(OSError):  # WSL 1 and macOS don't have it; a client that stops reading stays longer
+            listener.setsockopt(socket.IPPROTO_TCP, TCP_USER_TIMEOUT, ACKNOWLEDGE_SECONDS * 1000)
         listener.bind((host.strip("[]"), port))
         listener.listen(BACKLOG)
         listener.setblocking(False)

@@ -16,9 +16,22 @@ from render_trio.web.server.connection import Connection, Connections
 from render_trio.web.server.request_limits import Asgi
 
 ACCEPTORS = 8  # each accepts one connection per pass of Trio's scheduler: with one, a probe waits behind a burst
-MAX_CONNECTIONS = 500  # at once; many systems allow 1,024 descriptors, and the queue's connections need some
+MAX_CONNECTIONS = 500  # at once; many systems allow 1,024 descriptors
+RESERVED_DESCRIPTORS = 128  # for the connections to the queue, files, and render processes
 HEADER_BYTES = 32 * 1024
 KEEP_ALIVE_SECONDS = 15.0  # between two requests, and for the headers of the first one to arrive
+
+
+def connection_limit() -> int:
+    """Return the number of connections that the file descriptors of this process are enough for."""
+    try:
+        import resource  # not on Windows
+    except ImportError:
+        return MAX_CONNECTIONS
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if descriptors == resource.RLIM_INFINITY:
+        return MAX_CONNECTIONS
+    return max(1, min(MAX_CONNECTIONS, descriptors - min(RESERVED_DESCRIPTORS, descriptors // 2)))
 
 
 async def serve(app: Asgi, listener: socket.socket, *, task_status: trio.TaskStatus[Connections]) -> None:
@@ -35,7 +48,7 @@ async def serve(app: Asgi, listener: socket.socket, *, task_status: trio.TaskSta
     wrapped = wrap_app(app, config.wsgi_max_body_size, "asgi")  # type: ignore[arg-type]
     state: LifespanState = {}
     context = WorkerContext(None)
-    connections = Connections(MAX_CONNECTIONS)
+    connections = Connections(connection_limit())
 
     async def serve_connection(stream: trio.SocketStream) -> None:
         await Connection(wrapped, config, context, ConnectionState(state.copy()), stream, connections).run()
