@@ -14,10 +14,11 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
+# For each command that serves: the variable with its port, and the default.
 PORTS = {
-    "serve": ("--port", "PORT", "8080"),
-    "emulator": ("--port", "QUEUE_PORT", "5052"),
-    "up": ("--port", "", "8080"),
+    "serve": ("PORT", "8080"),
+    "emulator": ("QUEUE_PORT", "5052"),
+    "up": ("", "8080"),
 }
 TIMEOUT = 4.0  # s
 
