@@ -18,13 +18,16 @@ COPY static static
 RUN /venv/bin/pip install --no-deps --no-build-isolation --no-binary render-trio .
 
 FROM python:3.11-slim
+# tini as the first process reaps the processes whose parent was killed.
+RUN apt-get update && apt-get install --yes --no-install-recommends tini && rm -rf /var/lib/apt/lists/*
 COPY --from=build /venv /venv
-COPY scripts/docker-entrypoint.sh scripts/mount-bucket.sh scripts/shutdown-script.sh /app/scripts/
-RUN useradd --system --create-home render && mkdir /data && chown render /data
+COPY scripts/docker-entrypoint.sh scripts/healthcheck.py scripts/mount-bucket.sh scripts/shutdown-script.sh /app/scripts/
+# The user is numeric, so that Kubernetes can verify runAsNonRoot. OpenShift assigns any uid, in group 0.
+RUN useradd --system --uid 1000 --gid 0 --create-home render && mkdir /data && chown 1000:0 /data && chmod g=u /data
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 HOST=0.0.0.0 RENDER_ISOLATION=process
-USER render
+USER 1000
 VOLUME /data
 EXPOSE 8080 5052
-HEALTHCHECK --interval=15s --timeout=5s --start-period=20s CMD ["python3", "-c", "import os, urllib.request as u; u.urlopen(f'http://127.0.0.1:{os.environ.get(\"HEALTH_PORT\", os.environ.get(\"PORT\", \"8080\"))}/health', timeout=4)"]
-ENTRYPOINT ["/app/scripts/docker-entrypoint.sh"]
+HEALTHCHECK --interval=15s --timeout=5s --start-period=20s CMD ["python3", "/app/scripts/healthcheck.py"]
+ENTRYPOINT ["/usr/bin/tini", "-s", "--", "/app/scripts/docker-entrypoint.sh"]
 CMD ["serve"]
