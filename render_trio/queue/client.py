@@ -46,6 +46,8 @@ class Result(Received):
     """A result from a `Client`. It stays in the queue until `acknowledge` is called.
 
     task_id: of the task that it answers; "" if the result is broken and doesn't name one.
+    enqueue_timestamp: of the task, µs since the epoch: which submission of the ID this answers; None if the
+        service is older than this field.
     success: whether there is a document.
     filename: a proposed name for the file, safe on every file system; None without a document.
     document: the PDF, also if it was behind a link; None without one.

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -94,6 +95,8 @@ class Received:
     """A result, leased until it is acknowledged.
 
     task_id: of the task that it answers; "" if the result is broken and doesn't name one.
+    enqueue_timestamp: of the task, µs since the epoch: which submission of the ID this answers; None if the
+        service is older than this field.
     success: whether there is a document.
     filename: a proposed name for the file, safe on every file system; None without a document.
     document: the PDF, also if it was behind a link; None without one.
@@ -109,6 +112,7 @@ class Received:
 
     task_id: str
     success: bool
+    enqueue_timestamp: int | None = None
     filename: str | None = None
     document: bytes | None = field(default=None, repr=False)
     url: str | None = None
@@ -260,6 +264,7 @@ def _complete(result: WireResult, document: bytes | None, leased: LeasedTask) ->
     return Received(
         task_id=result.task_id,
         success=result.success,
+        enqueue_timestamp=_time(result),
         filename=None if document is None else clean_name(result.filename or result.task_id, ".pdf"),
         document=document,
         url=result.url if isinstance(result, LinkResult) else None,
@@ -272,6 +277,11 @@ def _complete(result: WireResult, document: bytes | None, leased: LeasedTask) ->
         payload=leased.payload,
         leased=leased,
     )
+
+
+def _time(result: WireResult) -> int | None:
+    text = _optional(result, "enqueue_timestamp")
+    return int(text) if text is not None and re.fullmatch(r"[0-9]{1,18}", text) else None
 
 
 def _optional(result: WireResult, key: str) -> Any:

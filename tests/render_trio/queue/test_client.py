@@ -171,9 +171,11 @@ def test_threads_share_a_client(inbox: Inbox) -> None:
 def test_a_result_has_everything_that_its_service_reported(inbox: Inbox, tmp_path: Path) -> None:
     warning = {"code": "truncated", "field": "header_text", "message": "cut off"}
     request = {"resource_view": "grid", "seed": "7"}
-    inbox.put(document_result(filename="../Grid.pdf", fingerprint="abc", warnings=[warning], request=request))
+    known = {"fingerprint": "abc", "warnings": [warning], "request": request, "enqueue_timestamp": "1700000000000000"}
+    inbox.put(document_result(filename="../Grid.pdf", **known))
     with client_of(inbox) as client:
         (result,) = client.results()
+        assert result.enqueue_timestamp == 1_700_000_000_000_000
         assert (result.task_id, result.success, result.filename, result.document) == ("one", True, "Grid.pdf", PDF)
         assert (result.pages, result.fingerprint, result.request, result.error) == (1, "abc", request, None)
         assert [(one.code, one.field, one.message) for one in result.warnings] == [tuple(warning.values())]
