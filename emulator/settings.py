@@ -18,7 +18,6 @@ class EmulatorSettings:
 
     host: str = "127.0.0.1"
     port: int = 5052
-    port_option: str = "--port"
     store: str = "sqlite:///queue.sqlite3"
     processes: int = 1
     queue_file: str | None = None
@@ -26,3 +25,4 @@ class EmulatorSettings:
     tombstone_seconds: int = TOMBSTONE_SECONDS
     test_verbs: bool = False
     legacy_shapes: bool = False
+    port_option: str = "--port"
