@@ -97,7 +97,7 @@ class TolerantReader(Reader):
         return self.line("filename", FILENAME_CHARACTERS)
 
     def seed(self) -> str:
-        """Return the seed; one that is too long to be kept is replaced by its digest, which is as good a seed."""
+        """Return the seed; a very long one is replaced by its digest, which distinguishes seeds equally well."""
         value = self.text("seed")
         if len(value) <= SEED_CHARACTERS:
             return UNUSABLE.sub(REPLACEMENT, value)
