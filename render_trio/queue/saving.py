@@ -1,9 +1,9 @@
 """A file name from outside and some content → a file in a folder, complete or absent.
 
 The name in a result is untrusted: its resource, a task's author or a broken result chose it. `clean_name` makes it a
-name that every common file system accepts and that stays in its folder. Files of the same name but different content
-are told apart by their digest, so a file needs the same number of operations however many others there are: `Grid.pdf`,
-then `Grid (0d4f3c1b).pdf`, then the whole digest. Saving the same content again finds the existing file.
+name that every common file system accepts and that stays in its folder. Files with the same name but different
+content get a part of their digest: `Grid.pdf`, then `Grid (0d4f3c1b).pdf`, then the whole digest. So the number of
+operations per file is constant. Saving the same content again finds the existing file.
 """
 
 from __future__ import annotations
