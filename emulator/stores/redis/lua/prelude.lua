@@ -27,7 +27,9 @@ elseif redis_now + shift < seen then
   shift = seen - redis_now
 end
 local now = redis_now + shift
-local SEEN_INTERVAL = 1000000 -- µs by which `seen` may be behind, so that not every script has to write it
+-- µs by which `seen` may be behind, so that not every script has to write it. When Redis is set back, the clock of the queue
+-- may go back by as much.
+local SEEN_INTERVAL = 1000000
 
 -- A double represents microseconds exactly, but tostring would round them.
 local function whole(number) return string.format('%.0f', number) end
