@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 from render_trio.delivery import directory
 from render_trio.delivery.directory import DirectoryStore
+from tests import kernel_without
 from tests.conftest import ROOT
 
 PDF = b"%PDF" * 100
@@ -25,6 +27,20 @@ from pathlib import Path
 from render_trio.delivery.directory import DirectoryStore
 os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)
 DirectoryStore(Path(sys.argv[1]), "").put(bytes(1000), "a" * 64)
+"""
+
+# Stores a document twice, and prints the error of chmod.
+STORED_TWICE = """
+import errno, sys
+from pathlib import Path
+from render_trio.delivery.directory import DirectoryStore
+folder = Path(sys.argv[1])
+try:
+    folder.chmod(0o755)
+except OSError as error:
+    print(errno.errorcode[error.errno])
+for _ in range(2):
+    DirectoryStore(folder, "").put(b"%PDF" * 100, sys.argv[2])
 """
 
 
@@ -99,18 +115,14 @@ def test_a_folder_that_does_not_exist_yet_has_nothing_to_sweep(tmp_path: Path) -
     assert DirectoryStore(tmp_path / "later", "").sweep(DAY) == 0
 
 
-def test_a_store_without_permissions_and_dates_accepts_documents(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("refusal", ["permissions", "permissions and dates"])
+@pytest.mark.parametrize("error", [errno.EPERM, errno.ENOTSUP, errno.ENOSYS])
+def test_a_file_system_without_permissions_and_dates_accepts_documents(
+    refusal: str, error: int, tmp_path: Path
 ) -> None:
-    """Mounted buckets refuse chmod and utime; no file system here does."""
-
-    def refuse(*arguments: object, **options: object) -> None:
-        raise PermissionError(1, "Operation not permitted")
-
-    monkeypatch.setattr(Path, "chmod", refuse)
-    monkeypatch.setattr(os, "utime", refuse)
-    store = DirectoryStore(tmp_path, "")
-    for _ in range(2):
-        store.put(PDF, SHA256)
-    assert store.read(SHA256) == PDF
-    assert len(list(tmp_path.iterdir())) == 1
+    """Mounted buckets refuse chmod and often utime; the errors differ."""
+    command = [*kernel_without.command(refusal, error), sys.executable, "-c", STORED_TWICE, str(tmp_path), SHA256]
+    ended = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
+    assert ended.stdout.split() == [errno.errorcode[error]]
+    (document,) = tmp_path.iterdir()
+    assert document.read_bytes() == PDF
