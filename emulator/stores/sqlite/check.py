@@ -47,9 +47,11 @@ class Check:
                 self._write(database)
                 self._scan(database, file)
         except sqlite3.Error as error:
-            if faults.is_damage(error):
-                self._connection.damage = str(error)
-            raise faults.described(error, path) from error
+            failure = self._connection.failed(error)
+            if not self._connection.is_intact():
+                with self._connection.read:  # closes the file, so that a disk with an error can be unmounted
+                    pass
+            raise failure from error
         except OSError as error:
             raise faults.unreachable(path, error) from error
         if self._connection.damage is not None:

@@ -192,7 +192,7 @@ class Connection:
                     return self.database
                 except sqlite3.Error as error:
                     if not faults.is_busy(error):
-                        raise self._failed(error) from error
+                        raise self.failed(error) from error
                 finally:
                     if not begun:
                         self._lock.release()
@@ -226,13 +226,14 @@ class Connection:
                 if self.database.in_transaction:
                     self.database.rollback()
         except sqlite3.Error as failure:
-            raise self._failed(failure) from failure
+            raise self.failed(failure) from failure
         finally:
             self._lock.release()
         if isinstance(error, sqlite3.Error):
-            raise self._failed(error) from error
+            raise self.failed(error) from error
 
-    def _failed(self, error: sqlite3.Error) -> StoreUnavailableError:
+    def failed(self, error: sqlite3.Error) -> StoreUnavailableError:
+        """Note an error, so that the file is opened again if that may help; return the error for the caller."""
         self._suspect = self._suspect or faults.needs_reopening(error)
         if faults.is_damage(error):
             self.damage = str(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sqlite3
@@ -56,8 +57,10 @@ def described(error: sqlite3.Error, path: Path) -> StoreUnavailableError:
         return damaged(path, str(error))
     if code in _READ_ONLY:
         return read_only(path)
-    if code in _DISK and path.exists() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
-        return read_only(path)
+    if code in _DISK and path.exists():
+        writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+        if not writable or on_read_only_disk(path):
+            return read_only(path)
     if code in _DISK:
         return StoreUnavailableError(
             f"{path} can't be read or written ({error}); check its disk, and the permissions of the file and its folder"
@@ -85,10 +88,32 @@ def damaged(path: Path, detail: str) -> StoreDamagedError:
 
 def read_only(path: Path) -> StoreUnavailableError:
     """Return the error for a file that can't be written."""
+    if on_read_only_disk(path):
+        return StoreUnavailableError(
+            f"the disk of {path.parent} is read-only; mount it read-write, and check it first if its file system "
+            "has reported an error"
+        )
     return StoreUnavailableError(
-        f"{path} is read-only; make it, its -wal and -shm files and their folder writable for user {_user()}, or mount "
-        "the disk read-write"
+        f"{path} is read-only; make it, its -wal and -shm files and their folder writable for user {_user()}"
     )
+
+
+def on_read_only_disk(path: Path) -> bool:
+    """Return whether the disk accepts no changes.
+
+    After an error, ext4 refuses them but reports itself and its files as writable. So a change is tried: a file without
+    a name, because closing one that SQLite has open would release the locks of this process.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # AttributeError: Windows has no statvfs
+        if os.statvfs(path.parent).f_flag & os.ST_RDONLY:
+            return True
+    if not hasattr(os, "O_TMPFILE"):  # macOS, Windows
+        return False
+    try:
+        os.close(os.open(path.parent, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        return error.errno == errno.EROFS
+    return False
 
 
 def deleted(path: Path) -> StoreUnavailableError:

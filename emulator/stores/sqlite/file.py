@@ -194,7 +194,12 @@ class SqliteFile:
         return StoreHealth()
 
     def _recheck(self) -> None:
-        if self._connection.damage is not None or not self._connection.is_intact():
+        """Notice faults without a request or a check of the health, which another process may get.
+
+        On a disk that has become read-only, the file is closed: otherwise the disk couldn't be unmounted and repaired.
+        """
+        connection = self._connection
+        if connection.damage is not None or not connection.is_intact() or faults.on_read_only_disk(self.path):
             self.health()
 
     def sweep(self) -> None:

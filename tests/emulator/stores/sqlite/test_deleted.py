@@ -1,11 +1,10 @@
-"""A file that is deleted, replaced or read-only: nothing is acknowledged that would be lost, and nothing is created."""
+"""A file that is deleted or replaced: nothing is acknowledged that would be lost, and nothing is created."""
 
 from __future__ import annotations
 
 import shutil
 import signal
 import sqlite3
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.emulator.stores.sqlite.faulty import RESTRICTED, Queue, refused_start, running_queue
+from tests.emulator.stores.sqlite.faulty import Queue, refused_start, running_queue
 
 DELETED = "was deleted or moved while in use"
 
@@ -123,43 +122,6 @@ def test_a_missing_file_with_a_journal_prevents_the_start(file: Path) -> None:
     assert "contains its latest changes" in refused_start(lost)
     (kept / "moved").rename(lost)
     with running_queue(lost) as queue:
-        assert queue.lease() == ["one"]
-
-
-def test_a_read_only_file_prevents_the_start(file: Path) -> None:
-    with running_queue(file) as queue:
-        queue.insert("one")
-    file.chmod(0o444)
-    line = refused_start(file, *RESTRICTED)
-    assert f"{file} is read-only; make it, its -wal and -shm files and their folder writable for user 0" in line
-
-
-def test_a_read_only_file_is_reported_until_it_is_writable(file: Path) -> None:
-    """A copy without write permission takes the place of the file."""
-    with running_queue(file) as queue:
-        queue.insert("one")
-    copy = file.with_name("copy")
-    shutil.copy(file, copy)
-    copy.chmod(0o444)
-    with running_queue(file, prefix=RESTRICTED) as queue:
-        queue.wait_for_health(200)
-        copy.rename(file)
-        queue.refused("is read-only")
-        assert "is read-only" in queue.wait_for_health(503)
-        file.chmod(0o644)
-        queue.wait_for_health(200)
-        assert queue.lease() == ["one"]
-
-
-def test_a_read_only_disk_prevents_the_start(small_disk: Path) -> None:
-    file = small_disk / "queue.sqlite3"
-    with running_queue(file) as queue:
-        queue.insert("one")
-    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
-    assert "read-only" in refused_start(file)
-    assert "Read-only file system" in refused_start(small_disk / "new.sqlite3")
-    subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
-    with running_queue(file) as queue:
         assert queue.lease() == ["one"]
 
 
