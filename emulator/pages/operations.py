@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 
 from emulator.permissions.access import Need
 from emulator.queues.queue_service import QueueService
-from emulator.stores.interface import MAX_ADVANCE, SECOND, QueueKey, QueueStats
+from emulator.stores.interface import MAX_ADVANCE, SECOND, QueueKey, QueueStats, StoreHealth
 from emulator.wire import parameters
 from emulator.wire.calls import Call, Reply, Route
 from emulator.wire.errors import ApiError, invalid, required
@@ -56,6 +56,13 @@ def waited_seconds(stats: QueueStats, now_us: int) -> float:
     return 0 if stats.oldest_us is None else max(0, now_us - stats.oldest_us) / SECOND
 
 
+def _health_reply(found: StoreHealth) -> Reply:
+    """Return the reply to a probe. Raises ApiError with status 503 if there is a problem."""
+    if found.problem is not None:
+        raise ApiError(503, found.problem)
+    return Reply(value={"status": "ok"} | ({"warnings": found.warnings} if found.warnings else {}))
+
+
 def routes(service: QueueService) -> list[Route]:
     """Return the routes."""
 
@@ -63,10 +70,14 @@ def routes(service: QueueService) -> list[Route]:
         return Reply(value={"status": "ok"})
 
     async def health(_: Call) -> Reply:
+        return _health_reply(await service.store_check.health())
+
+    async def ready(_: Call) -> Reply:
         found = await service.store_check.health()
-        if found.problem is not None:
-            raise ApiError(503, found.problem)
-        return Reply(value={"status": "ok"} | ({"warnings": found.warnings} if found.warnings else {}))
+        if found.full and found.problem is not None:
+            # A load balancer that obeys a 503 would also keep away the workers, which make room.
+            found = StoreHealth(warnings=(found.problem, *found.warnings))
+        return _health_reply(found)
 
     async def metrics(call: Call) -> Reply:
         service.access.check(call, Need.METRICS)
@@ -93,7 +104,7 @@ def routes(service: QueueService) -> list[Route]:
 
     return [
         Route("", "GET", "/livez", live),
-        Route("", "GET", "/readyz", health),
+        Route("", "GET", "/readyz", ready),
         Route("", "GET", "/health", health),
         Route("", "GET", "/metrics", metrics),
         Route("", "POST", "/admin/reset", reset),

@@ -47,6 +47,10 @@ class StoreUnavailableError(Exception):
     """
 
 
+class StoreFullError(StoreUnavailableError):
+    """There is no room for new tasks; they can still be leased, renewed, deleted and purged. Nothing was executed."""
+
+
 class StoreBusyError(StoreUnavailableError):
     """Another program or thread is using the store. Nothing was executed, so the operation can be repeated."""
 
@@ -56,10 +60,17 @@ class StoreHealth:
     """The result of a check. `problem` is None if the store accepts tasks, otherwise the cause and what to do.
 
     `warnings` describe risks that don't prevent the store from working, such as settings that can lose tasks.
+    `full` means that only inserts fail, for lack of space, so the queue can be drained.
     """
 
     problem: str | None = None
     warnings: tuple[str, ...] = ()
+    full: bool = False
+
+    @classmethod
+    def failed(cls, error: StoreUnavailableError) -> StoreHealth:
+        """Return the result of a check that ended with this error."""
+        return cls(str(error), full=isinstance(error, StoreFullError))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import re
 
 import redis
 
-from emulator.stores.interface import StoreUnavailableError
+from emulator.stores.interface import StoreFullError, StoreUnavailableError
 
 SHOWN_CHARACTERS = 200  # of a message from Redis
 # By the code at the start of an error reply. Redis before 7.0 puts the error of a script inside another message.
@@ -58,6 +58,8 @@ def unavailable(error: redis.RedisError) -> StoreUnavailableError:
     """Return the error for callers. Its message contains no password."""
     text = shortened(error)
     code = code_of(error)
+    if code == "OOM":
+        return StoreFullError(CAUSES[code])
     if code is not None:
         message = CAUSES[code]
     elif isinstance(error, redis.exceptions.NoPermissionError) or _FORBIDDEN.search(text):

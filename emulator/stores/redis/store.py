@@ -221,7 +221,7 @@ class RedisStore:
             health = StoreHealth(None, (*layout.losses(meta), *self._condition.warnings()))
         except StoreUnavailableError as error:
             self._condition.expire()
-            return StoreHealth(str(error))
+            return StoreHealth.failed(error)
         new = [warning for warning in health.warnings if warning not in self._warned]
         if new:
             log.warning("tasks are at risk: %s", "; ".join(new))

@@ -8,7 +8,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from emulator.stores.interface import StoreBusyError, StoreUnavailableError
+from emulator.stores.interface import StoreBusyError, StoreFullError, StoreUnavailableError
 
 FULL_BYTES = 64 * 1024  # free space below which an error in writing is attributed to the full disk
 
@@ -16,10 +16,6 @@ _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _READ_ONLY = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH)
 _DISK = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
-
-
-class StoreFullError(StoreUnavailableError):
-    """The disk is full. Nothing was executed."""
 
 
 class StoreDamagedError(StoreUnavailableError):

@@ -9,13 +9,12 @@ import sqlite3
 from pathlib import Path
 from typing import NamedTuple
 
-from emulator.stores.interface import QueueKey, StoreHealth, StoreUnavailableError
+from emulator.stores.interface import QueueKey, StoreFullError, StoreHealth, StoreUnavailableError
 from emulator.stores.sqlite import clock as store_clock
 from emulator.stores.sqlite import faults, schema
 from emulator.stores.sqlite.check import Check
 from emulator.stores.sqlite.clock import MachineClock
 from emulator.stores.sqlite.connection import MEMORY, Connection
-from emulator.stores.sqlite.faults import StoreFullError
 from emulator.stores.sqlite.housekeeping import Housekeeping
 from emulator.stores.sqlite.notifications import Notifications, Notify, send
 from emulator.stores.sqlite.reserve import Reserve
@@ -188,9 +187,9 @@ class SqliteFile:
                 self._refused_bytes = 0
         except StoreFullError as error:
             self._housekeeping.sweep()  # recovers on its own once there is space
-            return StoreHealth(str(error))
+            return StoreHealth.failed(error)
         except StoreUnavailableError as error:
-            return StoreHealth(str(error))
+            return StoreHealth.failed(error)
         return StoreHealth()
 
     def _recheck(self) -> None:

@@ -13,12 +13,11 @@ import sqlite3
 import threading
 from collections.abc import Callable
 
-from emulator.stores.interface import StoreUnavailableError
+from emulator.stores.interface import StoreFullError, StoreUnavailableError
 from emulator.stores.sqlite import clock as store_clock
 from emulator.stores.sqlite import faults
 from emulator.stores.sqlite.clock import MachineClock
 from emulator.stores.sqlite.connection import Connection
-from emulator.stores.sqlite.faults import StoreFullError
 from emulator.stores.sqlite.reserve import Reserve
 
 log = logging.getLogger(__name__)

@@ -20,6 +20,7 @@ from emulator.stores.interface import (
     NewTask,
     QueueKey,
     QueueStats,
+    StoreFullError,
     StoreHealth,
     Task,
     check_lease,
@@ -29,7 +30,6 @@ from emulator.stores.interface import (
 )
 from emulator.stores.sqlite import clock as store_clock
 from emulator.stores.sqlite.clock import MachineClock
-from emulator.stores.sqlite.faults import StoreFullError
 from emulator.stores.sqlite.file import QueueRow, SqliteFile
 from emulator.stores.sqlite.leasing import MAX_DEAD_LETTERED, MAX_TRIMMED, TASK, choose, count_leases, move
 

@@ -61,15 +61,25 @@ class Queue:
         reply = self.client.get(path)
         return reply.status_code, reply.json().get("error", {}).get("message", "")
 
-    def wait_for_health(self, status: int) -> str:
-        """Wait until both probes have the status; return the message. Fails after a few seconds."""
+    def wait_for_health(self, status: int, ready: int | None = None) -> str:
+        """Wait until `/health` has the status and `/readyz` the same or `ready`; return the message of `/health`.
+
+        Fails after a few seconds.
+        """
+        expected = [status, status if ready is None else ready]
         deadline = time.monotonic() + 10
         while True:
             found = [self.health(path) for path in HEALTH]
-            if all(code == status for code, _ in found):
+            if [code for code, _ in found] == expected:
                 return found[0][1]
             assert time.monotonic() < deadline, found
             time.sleep(0.1)
+
+    def wait_until_full(self, cause: str) -> None:
+        """Wait until the health reports a full disk. The queue stays ready, because only leasing makes room."""
+        assert cause in self.wait_for_health(503, ready=200)
+        (warning,) = self.client.get("/readyz").json()["warnings"]
+        assert cause in warning
 
     def refused(self, cause: str) -> None:
         """Check that both dialects refuse an insert with status 503, Retry-After and the cause."""

@@ -39,7 +39,7 @@ def test_a_full_queue_can_be_drained(small_disk: Path, payload_bytes: int) -> No
     with running_queue(small_disk / "queue.sqlite3") as queue:
         accepted = _insert_until_refused(queue, "A" * payload_bytes)
         assert len(accepted) > 5
-        assert CAUSE in queue.wait_for_health(503)
+        queue.wait_until_full(CAUSE)
         fill(small_disk)
         queue.refused(CAUSE)
         assert sorted(_drain(queue)) == sorted(accepted)
@@ -85,7 +85,7 @@ def test_a_full_disk_is_reported_while_no_requests_come_in(small_disk: Path) -> 
     with running_queue(small_disk / "queue.sqlite3") as queue:
         queue.wait_for_health(200)
         filler = fill(small_disk)
-        assert CAUSE in queue.wait_for_health(503)
+        queue.wait_until_full(CAUSE)
         assert queue.client.get("/livez").status_code == 200
         filler.unlink()
         queue.wait_for_health(200)
