@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import trio
@@ -21,6 +21,7 @@ from emulator.stores.interface import (
     QueueStats,
     Store,
     StoreBusyError,
+    StorePendingError,
     Task,
     TaskExistsError,
     TaskUnknownError,
@@ -100,9 +101,12 @@ class QueueService:
         """
         try:
             if self.store.runs_inline and not _is_large(arguments):
-                # If the store is busy, this was a short attempt without any effect. In a thread, it can wait.
-                with contextlib.suppress(StoreBusyError):
-                    return method(*arguments)
+                try:
+                    return self.store.call_inline(method, *arguments)
+                except StoreBusyError:
+                    pass  # this was a short attempt without any effect; in a thread, it can wait
+                except StorePendingError as pending:
+                    return await self._resume(pending, method, *arguments)
             return await trio.to_thread.run_sync(method, *arguments, limiter=self._limiter)
         except TaskUnknownError as error:
             raise ApiError(404, str(error)) from None
@@ -112,6 +116,13 @@ class QueueService:
             raise ApiError(400, str(error), "leaseExpired") from None
         except LeaseConflictError as error:
             raise ApiError(400, str(error), "leaseConflict", "leaseTimestamp", "field") from None
+
+    async def _resume(self, pending: StorePendingError, method: Callable[..., T], *arguments: object) -> T:
+        """Wait in a thread for the reply to a call that was sent, even if cancelled: its outcome must be known."""
+        call = partial(method, *arguments)
+        with trio.CancelScope(shield=True):
+            result: T = await trio.to_thread.run_sync(pending.resume, call, limiter=self._limiter)
+        return result
 
     async def insert(self, queue: QueueKey, task: NewTask) -> Task:
         """Insert a task and return it. Raises ApiError if its ID is in use."""

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 SECOND = 1_000_000  # µs
 TOMBSTONE_SECONDS = 3600
 MAX_ADVANCE = 10 * 365 * 86_400  # s; keeps times within the 17 digits that the Redis indexes use
+T = TypeVar("T")
 
 
 class StoreError(Exception):
@@ -53,6 +54,17 @@ class StoreFullError(StoreUnavailableError):
 
 class StoreBusyError(StoreUnavailableError):
     """Another program or thread is using the store. Nothing was executed, so the operation can be repeated."""
+
+
+class StorePendingError(Exception):
+    """An operation on the event loop was sent, and its reply is late. `resume` must be called in a thread.
+
+    Its argument repeats the operation, which then waits for that reply instead of sending anything twice.
+    """
+
+    def __init__(self, resume: Callable[[Callable[[], Any]], Any]) -> None:
+        super().__init__("the reply is late")
+        self.resume = resume
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +153,13 @@ class Store(Protocol):
     @property
     def runs_inline(self) -> bool:
         """Whether most calls currently take less time than switching to a worker thread would."""
+        ...
+
+    def call_inline(self, method: Callable[..., T], *arguments: object) -> T:
+        """Call a method of this store on the event loop, without holding it up for long; return its result.
+
+        Raises StoreBusyError if it must be called in a thread, StorePendingError, and what the method raises.
+        """
         ...
 
     def insert(self, queue: QueueKey, task: NewTask) -> Task:

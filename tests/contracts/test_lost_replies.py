@@ -12,6 +12,7 @@ import redis
 from emulator.stores.interface import LeaseOrder, NewTask, QueueKey, Store, StoreUnavailableError, TaskUnknownError
 from emulator.stores.opening import open_store
 from tests.cutting_proxy import CuttingProxy
+from tests.redis_faults import until
 from tests.redis_server import RedisServer
 
 
@@ -42,6 +43,8 @@ def test_a_script_runs_once_if_its_reply_is_lost(verb: str, proxy: CuttingProxy,
     store.insert(queue, NewTask("due-too", "eA=="))
     with contextlib.suppress(TaskUnknownError):  # loads the script, so that only its own reply can be lost
         VERBS[verb](direct, QueueKey("project", f"{queue.name}-other"))
+    # Until it has connected for the event loop too, and verified the data again.
+    until(lambda: store.stats(queue) and store.runs_inline)
     with redis.Redis(port=redis_server.port, decode_responses=True) as client:
         client.config_resetstat()
         proxy.lose_next_reply()

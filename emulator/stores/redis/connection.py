@@ -66,13 +66,13 @@ class _SentinelPool(DroppableConnections, SentinelConnectionPool):
     """For the current master of a Sentinel service."""
 
 
-def connect(url: str, seconds: float = REPLY_SECONDS) -> redis.Redis:
+def connect(url: str, seconds: float = REPLY_SECONDS, connect_seconds: float = CONNECT_SECONDS) -> redis.Redis:
     """Return the client, which connects on first use and waits for a reply for up to `seconds`.
 
     Raises ValueError for a malformed URL.
     """
     options: dict[str, Any] = {
-        "socket_connect_timeout": min(CONNECT_SECONDS, seconds),
+        "socket_connect_timeout": connect_seconds,
         "socket_keepalive": True,
         "socket_timeout": seconds,
         "retry": Retry(NoBackoff(), 0),

@@ -140,9 +140,13 @@ class Layout:
         flat = calls.run("register", [STORE_KEY], arguments)
         return dict(zip(flat[::2], flat[1::2], strict=True))
 
-    def remember(self, calls: RedisCalls, queue: QueueKey, *, created: bool) -> None:
-        """Record that this process uses the queue. If it had to be created a second time, all its keys are lost."""
-        if created and queue in self._declared:
+    def uses(self, queue: QueueKey) -> bool:
+        """Return whether this process has used the queue."""
+        return queue in self._declared
+
+    def remember(self, calls: RedisCalls, queue: QueueKey, *, lost: bool) -> None:
+        """Record that this process uses the queue. `lost`: it had to be created a second time."""
+        if lost:
             log.error("Redis lost all keys of queue %s: its tasks are lost", name_of(queue))
             count_losses(calls, 0)
         with suppress(StoreUnavailableError), calls.reached():  # it can fail while memory is exhausted

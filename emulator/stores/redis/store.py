@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import redis
 
@@ -38,10 +38,12 @@ from emulator.stores.redis import layout, migration
 from emulator.stores.redis.calls import RedisCalls
 from emulator.stores.redis.condition import Condition
 from emulator.stores.redis.failures import refused_by_replica
+from emulator.stores.redis.inline import INLINE_SECONDS, InlineConnection
 from emulator.stores.redis.layout import CHANNEL, CLOCK_KEY, QUEUES_KEY, name_of, queue_keys, queue_of
 from emulator.stores.redis.notifications import RedisNotifications
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 MAX_REPAIRS = 3  # of a queue during one operation
 CHECK_SECONDS = 1.0  # for each reply during a check of the health
 
@@ -54,8 +56,9 @@ class RedisStore:
 
         Raises ValueError for a malformed URL, StoreVersionError for data of a newer version.
         """
-        self._calls = RedisCalls(redis_connection.connect(url))
-        self._checks = RedisCalls(redis_connection.connect(url, CHECK_SECONDS))
+        self._inline = InlineConnection(redis_connection.connect(url, INLINE_SECONDS), redis_connection.REPLY_SECONDS)
+        self._calls = RedisCalls(redis_connection.connect(url), self._inline)
+        self._checks = RedisCalls(redis_connection.connect(url, CHECK_SECONDS, CHECK_SECONDS))
         self._layout = layout.Layout(self._migrate)
         self._condition = Condition(self._checks)
         self._warned: tuple[str, ...] = ()
@@ -74,6 +77,9 @@ class RedisStore:
     @property
     def runs_inline(self) -> bool:
         return self._calls.runs_inline
+
+    def call_inline(self, method: Callable[..., T], *arguments: object) -> T:
+        return self._inline.call(method, *arguments)
 
     def _run(self, verb: str, queue: QueueKey, *arguments: str | int) -> Any:
         """Run a script and return its reply. The last two arguments of every script are for notifications."""
@@ -174,10 +180,12 @@ class RedisStore:
         self._calls.run("add_queues", [QUEUES_KEY], [name_of(queue)])
         with self._calls.reached():
             offset = self._calls.client.get(CLOCK_KEY) or 0
+        # Read before the script, because other threads may declare the queue at the same time.
+        used = self._layout.uses(queue)
         created = self._run("declare", queue, offset) == "created"
         # Again, because a concurrent reset may have removed the name.
         self._calls.run("add_queues", [QUEUES_KEY], [name_of(queue)])
-        self._layout.remember(self._calls, queue, created=created)
+        self._layout.remember(self._calls, queue, lost=used and created)
 
     def queues(self) -> list[QueueKey]:
         if not self._calls.verified:
@@ -207,9 +215,8 @@ class RedisStore:
         return self.now_us()
 
     def now_us(self) -> int:
-        with self._calls.reached():
-            second, microsecond = self._calls.client.time()
-            return int(second) * SECOND + int(microsecond) + int(self._calls.client.get(CLOCK_KEY) or 0)
+        second, microsecond, offset = self._calls.run("now", [CLOCK_KEY], ())
+        return int(second) * SECOND + int(microsecond) + int(offset)
 
     def watch(self, notify: Callable[[QueueKey | None], None]) -> None:
         self._notifications.add(notify)

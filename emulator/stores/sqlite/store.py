@@ -74,6 +74,9 @@ class SqliteStore:
     def runs_inline(self) -> bool:
         return self._file.runs_inline
 
+    def call_inline(self, method: Callable[..., T], *arguments: object) -> T:
+        return method(*arguments)  # on the event loop, transactions wait for a short time only (connection.py)
+
     def insert(self, queue: QueueKey, task: NewTask) -> Task:
         self._file.require_room(len(task.payload))
         with self._file.write as database:

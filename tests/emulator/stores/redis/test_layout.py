@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from tests.redis_server import RedisServer
 QUEUE = QueueKey("shop", "print")
 NOW = 1_700_000_000_000_000
 FAR = 4_000_000_000_000_000
+THREADS, NEW_QUEUES = 8, 100
 
 
 @pytest.fixture
@@ -86,6 +88,26 @@ def test_a_migration_happens_once(
         thread.join()
     open_store(redis_server.url).close()
     assert caplog.text.count("migrating queue shop/print") == 1
+
+
+def test_threads_that_use_a_new_queue_at_the_same_time_report_no_loss(
+    redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All of them declare it; one creates it, and may be the last to notice."""
+    store = open_store(redis_server.url)
+    with ThreadPoolExecutor(THREADS) as pool:
+        for number in range(NEW_QUEUES):
+            queue, start = QueueKey("new", f"q-{number}"), threading.Barrier(THREADS)
+
+            def insert(name: int, queue: QueueKey = queue, start: threading.Barrier = start) -> None:
+                start.wait()
+                store.insert(queue, NewTask(f"t-{name}", "eA=="))
+
+            list(pool.map(insert, range(THREADS)))
+            assert store.stats(queue).total == THREADS
+    assert "lost all keys" not in caplog.text
+    assert not any("lost keys" in warning for warning in store.check().warnings)
+    store.close()
 
 
 def test_while_another_process_migrates_requests_are_refused(client: redis.Redis, redis_server: RedisServer) -> None:
