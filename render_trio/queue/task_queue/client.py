@@ -10,11 +10,10 @@ available again when their leases expire.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import msgspec
-import trio
 
 from render_trio.errors import LeaseLostError, QueueRefusedError, QueueUnavailableError, TaskExistsError
 from render_trio.queue.identity import former_result_id, is_result_of, result_ids
@@ -32,6 +31,9 @@ from render_trio.queue.task_queue.connection import (
 from render_trio.queue.task_queue.transport import Transport
 
 SERVICE_PATH = "/taskqueue/v1beta2/projects/"
+# Of a request to insert: the task was inserted, now or by an attempt whose response was lost; it was, and is completed
+# since; or its ID is reserved by a task that is gone, or taken by another one.
+Insertion = Literal["inserted", "completed", "reserved", "taken"]
 
 
 class TaskQueue:
@@ -88,14 +90,18 @@ class TaskQueue:
 
         Raises QueueRefusedError if the ID belongs to another task, QueueUnavailableError.
         """
+        if await self._insert(task_id, payload, tag) in ("reserved", "taken"):
+            raise QueueRefusedError(f"the ID {task_id} belongs to another task; use an ID that was never used before")
+
+    async def _insert(self, task_id: str, payload: str, tag: str) -> Insertion:
+        """Insert a task, and find out what an ID that exists means. Raises QueueError."""
         response = await self._post(task_id, payload, tag)
         if response.is_success:
-            return
+            return "inserted"
         found = await self._find(task_id)
-        if found is None and was_repeated(response):
-            return  # inserted by the attempt whose response was lost, and completed since
-        if found is None or (found.task.payload, found.tag) != (payload, tag):
-            raise QueueRefusedError(f"the ID {task_id} belongs to another task; use an ID that was never used before")
+        if found is None:
+            return "completed" if was_repeated(response) else "reserved"
+        return "inserted" if (found.task.payload, found.tag) == (payload, tag) else "taken"
 
     async def _post(self, task_id: str, payload: str, tag: str) -> httpx.Response:
         """Return the response to an insertion: success, or 409 if the ID is taken."""
@@ -154,7 +160,7 @@ class TaskQueue:
             except QueueUnavailableError as error:
                 if attempt == ATTEMPTS:
                     raise
-                await trio.sleep(error.pause or INITIAL_BACKOFF * 2**attempt)
+                await self._connection.sleep(error.pause or INITIAL_BACKOFF * 2**attempt)
             found = await self._find(task.id)
             if found is None or found.task.enqueued_us != task.enqueued_us:
                 return
@@ -212,18 +218,14 @@ class TaskQueue:
         If the ID exists, it may be this very task, inserted by an attempt whose response was lost, or another one.
         Raises TaskExistsError in the second case, and if that can't be determined; QueueError.
         """
-        response = await self._post(task_id, payload, tag)
-        if response.is_success:
-            return
-        found = await self._find(task_id)
-        if found is None:
-            if not generated:
-                raise TaskExistsError(
-                    f"the ID {task_id!r} is reserved: a task that had it was deleted less than an hour ago, "
-                    "perhaps this one, if it was accepted before and is done; use another ID"
-                )
-        elif (found.task.payload, found.tag) != (payload, tag):
+        outcome = await self._insert(task_id, payload, tag)
+        if outcome == "taken":
             raise TaskExistsError(f"the ID {task_id!r} is taken by a task with other content; use another ID")
+        if outcome in ("completed", "reserved") and not generated:
+            raise TaskExistsError(
+                f"the ID {task_id!r} is reserved: a task that had it was deleted less than an hour ago, "
+                "perhaps this one, if it was accepted before and is done; use another ID"
+            )
 
     async def get(self, task_id: str) -> FoundTask | None:
         """Return the task without leasing it, or None if it doesn't exist. Raises QueueError."""

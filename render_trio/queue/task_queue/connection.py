@@ -67,6 +67,10 @@ class QueueConnection:
         """Close the connections."""
         await self._transport.aclose()
 
+    async def sleep(self, seconds: float) -> None:
+        """Wait, on any event loop or none."""
+        await self._transport.sleep(seconds)
+
     async def request(
         self,
         method: str,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 import httpx
@@ -17,6 +18,8 @@ from render_trio.errors import LeaseLostError, QueueRefusedError, QueueUnavailab
 from render_trio.queue.interface import MAX_RETRY_AFTER, REQUEST_SECONDS
 from render_trio.queue.task_queue import connection as queue_connection
 from render_trio.queue.task_queue.client import TaskQueue
+from render_trio.queue.task_queue.transport import BlockingTransport, LoopTransport, Transport
+from tests.processes import queue as running_queue
 from tests.proxy import SWALLOW, proxy
 from tests.redis_server import free_port
 
@@ -246,3 +249,52 @@ async def test_the_discovery_document_is_read_again_if_its_address_fails(autojum
     queue._connection._transport._client = httpx.AsyncClient(transport=httpx.MockTransport(respond))
     await queue.insert("one", "eA==", "task")
     assert roots == []
+
+
+class _Losing:
+    """A transport that loses the first response to a deletion."""
+
+    lost = False
+
+    async def send(self, request: httpx.Request, *, seconds: float, limit: int) -> httpx.Response:
+        response = await super().send(request, seconds=seconds, limit=limit)  # type: ignore[misc]
+        if request.method == "DELETE" and not self.lost:
+            self.lost = True
+            raise httpx.ReadError("the response was lost")
+        return response  # type: ignore[no-any-return]
+
+
+class LosingLoop(_Losing, LoopTransport):
+    """On an event loop."""
+
+
+class LosingThread(_Losing, BlockingTransport):
+    """In a thread."""
+
+
+def run_blocking(work: Callable[[], Coroutine[None, None, None]]) -> None:
+    with pytest.raises(StopIteration):
+        work().send(None)
+
+
+@pytest.mark.parametrize(
+    ("run", "transport"),
+    [(trio.run, LosingLoop), (lambda work: asyncio.run(work()), LosingLoop), (run_blocking, LosingThread)],
+    ids=["trio", "asyncio", "blocking"],
+)
+def test_a_task_is_settled_on_any_event_loop_although_a_response_is_lost(
+    run: Callable[[Callable[[], Coroutine[None, None, None]]], None], transport: type[Transport], tmp_path: Path
+) -> None:
+    with running_queue(f"sqlite:///{tmp_path / 'q'}") as running:
+
+        async def settle() -> None:
+            losing = transport()
+            queue = TaskQueue(running.address, "p", "q", timeout=5, transport=losing)
+            await queue.insert("one", "eA==", "task")
+            (task,) = (await queue.lease(1, 60)).tasks
+            await queue.settle(task, "e30=", "result")
+            assert losing.lost  # type: ignore[attr-defined]
+            assert list((await queue.tags()).values()) == ["result"]
+            await queue.aclose()
+
+        run(settle)
