@@ -88,14 +88,20 @@ class FairListener(trio.abc.Listener[trio.SocketStream]):
     """
 
     def __init__(self, listener: socket.socket, connections: OpenConnections) -> None:
+        self._socket = listener
         self._listener = trio.SocketListener(trio.socket.from_stdlib_socket(listener))
         self._connections = connections
 
     async def accept(self) -> trio.SocketStream:
         """Return the next connection."""
-        await trio.lowlevel.wait_readable(self._listener.socket)
-        await trio.sleep(min(self._connections.count * ACCEPT_DELAY_SECONDS, MAX_ACCEPT_DELAY))
-        return await self._listener.accept()
+        while True:
+            await trio.lowlevel.wait_readable(self._listener.socket)
+            await trio.sleep(min(self._connections.count * ACCEPT_DELAY_SECONDS, MAX_ACCEPT_DELAY))
+            try:
+                accepted, _ = self._socket.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                continue  # another process has accepted it, or the client has gone; the next one is delayed again
+            return trio.SocketStream(trio.socket.from_stdlib_socket(accepted))
 
     async def aclose(self) -> None:
         """Close the socket in this process."""
