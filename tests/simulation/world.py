@@ -22,16 +22,14 @@ from emulator.queues.queue_service import QueueService
 from emulator.stores.interface import LeaseOrder, QueueKey, TaskUnknownError
 from emulator.stores.sqlite.clock import MachineClock
 from emulator.stores.sqlite.store import SqliteStore
-from render_trio.delivery.delivery import Delivery
 from render_trio.errors import QueueError, RenderCrashedError, RenderFailedError
 from render_trio.observation.observer import Observer
 from render_trio.queue.messages import Result, decode_result, encode_task
 from render_trio.queue.task_queue.client import TaskQueue
 from render_trio.rendering.finisher import FinishedDocument
 from render_trio.worker.limits import Limits
-from render_trio.worker.worker import Worker
 from resources.request import Request
-from tests.render_trio.fakes import TASK, FakeHeartbeat
+from tests.render_trio.fakes import TASK, FakeHeartbeat, storeless_worker
 from tests.simulation.network import SimulatedTransport, Weather
 
 QUEUE = QueueKey("p", "q")
@@ -133,9 +131,7 @@ class World:
                 if not self.weather.calm:
                     life.deadline = trio.current_time() + self.rng.expovariate(1 / 10)
                 queue = self._queue(transport)
-                worker = Worker(
-                    queue, self._make, Delivery(10**6, None).deliver, LIMITS, Observer(), trio.Event(), self.rng.uniform
-                )
+                worker = storeless_worker(queue, self._make, LIMITS, Observer(), uniform=self.rng.uniform)
                 try:
                     await worker.run(FakeHeartbeat())
                 finally:
