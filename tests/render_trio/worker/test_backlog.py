@@ -148,8 +148,10 @@ async def test_the_place_is_bounded_in_documents_and_bytes(
             assert bench.heartbeat.budgets[-1] == math.inf, "the watchdog must not restart a worker that waits"
 
 
-def test_the_bounds() -> None:
+def test_the_limits_are_those_of_the_documents() -> None:
     assert (module.MAX_DOCUMENTS, module.MAX_BYTES) == (20, 64 * 1024 * 1024)
+    assert (FIRST_SECONDS, STORE_SECONDS, module.FINISH_SECONDS) == (10, 30, 2)
+    assert module.OWN_FAILURES == 3
 
 
 async def test_leased_tasks_wait_without_being_drawn_while_the_place_is_full(
