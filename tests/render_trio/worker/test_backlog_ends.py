@@ -272,6 +272,20 @@ async def test_a_cancelled_backlog_releases_its_leases(autojump_clock: MockClock
     assert bench.queue.free() == ["a", "b"]
 
 
+@pytest.mark.parametrize("ran_before", [False, True])
+async def test_a_backlog_that_is_not_running_takes_no_document(ran_before: bool, autojump_clock: MockClock) -> None:
+    bench = Bench()
+    if ran_before:
+        with trio.move_on_after(1):
+            await bench.backlog.run()
+    bench.delivery.cause = DOWN
+    bench.add("a")
+    await bench.worker.iterate(bench.heartbeat)
+    assert (bench.backlog.documents, bench.backlog.problem) == (0, "")
+    assert bench.queue.free() == ["a"]
+    assert bench.observer.outcomes == ["retried"]
+
+
 async def test_a_cancelled_worker_leaves_the_waiting_documents_alone(autojump_clock: MockClock) -> None:
     bench = Bench()
     bench.delivery.cause = DOWN
