@@ -8,10 +8,10 @@ process, outside of the workers, so that it survives their restarts.
 While the store fails, only one document at a time is tried, the one that has waited longest, after a pause that doubles
 with each failure: many clients that retry would keep a store down. A document that failed is tried again after all the
 others. If others were stored between its failures, it is at fault itself (its file is too large for the file system,
-or its name is taken by a folder), and what follows is what follows any failed attempt. A lack of space is never the
-fault of a document.
+or its name is taken by a folder), and this counts as a failed attempt. A lack of space is never the fault of a
+document.
 
-The place is bounded. When it is full, workers begin no further task, because its document might have to wait, too.
+The backlog is bounded. While it is full, workers begin no further task, because its document might have to wait, too.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from render_trio.worker.leases import Leases
 from render_trio.worker.limits import Limits
 from render_trio.worker.settling import Attempt, Outcome, RenderedTask, Settling
 
-# The place is full with so many documents or bytes. A document of a task that was begun before is still accepted, so
-# that each worker can exceed these bounds by one document.
+# The backlog is full when it holds this many documents or bytes. It still accepts the document of a task that was begun
+# before, so each worker can exceed these bounds by one document.
 MAX_DOCUMENTS = 20
 MAX_BYTES = 64 * 1024 * 1024
-FIRST_SECONDS = 10.0  # time limit for a worker, which other tasks wait for; a waiting document has STORE_SECONDS
+FIRST_SECONDS = 10.0  # time limit for a worker, which delays its other tasks; a waiting document has STORE_SECONDS
 INITIAL_PAUSE, MAX_PAUSE = 0.5, 15.0  # s between two attempts to store a document; doubles
-OWN_FAILURES = 3  # failures of a document, each after others were stored, until it is at fault itself
+OWN_FAILURES = 3  # after so many failures, each following a success of other documents, a document is at fault itself
 FINISH_SECONDS = 2.0  # for a last attempt at shutdown; then the remaining leases are released
 log = structlog.get_logger(__name__)
 

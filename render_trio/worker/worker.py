@@ -29,7 +29,7 @@ from render_trio.worker.polling import Poller
 from render_trio.worker.task_runner import TaskRunner
 from resources.request import Request
 
-PLACE_INTERVAL = 1.0  # s between two looks whether the backlog is still full
+SPACE_INTERVAL = 1.0  # s between two checks whether the backlog is still full
 
 
 class Worker:
@@ -69,12 +69,12 @@ class Worker:
 
     async def iterate(self, heartbeat: Heartbeat) -> None:
         """Lease a small batch and work on each of its tasks."""
-        await self._wait_for_place(heartbeat)
+        await self._wait_for_space(heartbeat)
         if self._stopping.is_set():
             return
         heartbeat.enter("poll", self._limits.poll_budget)
         for lease in await self._poller.lease_batch(heartbeat):
-            await self._wait_for_place(heartbeat)
+            await self._wait_for_space(heartbeat)
             if self._stopping.is_set():
                 break
             heartbeat.enter("work", self._limits.work_budget(lease.task.retry_count))
@@ -86,10 +86,10 @@ class Worker:
             heartbeat.progress("finished")
         await self._leases.release_all()
 
-    async def _wait_for_place(self, heartbeat: Heartbeat) -> None:
+    async def _wait_for_space(self, heartbeat: Heartbeat) -> None:
         """Wait while the backlog is full; the leases of the tasks that the worker has are renewed meanwhile."""
         if self._backlog.full:
             heartbeat.enter(STORE_PHASE, math.inf)  # an outage may take any time, and a restart wouldn't end it
         while self._backlog.full and not self._stopping.is_set():
-            with trio.move_on_after(PLACE_INTERVAL):
+            with trio.move_on_after(SPACE_INTERVAL):
                 await self._stopping.wait()

@@ -229,7 +229,7 @@ def test_an_outage_of_the_document_store_only_delays_results(
     assert here.service.end() == 0
 
 
-def test_a_service_whose_place_for_documents_is_full_leases_nothing_until_there_is_place(
+def test_a_service_whose_backlog_is_full_leases_nothing_until_there_is_space(
     scene: Callable[..., Scene], folder: Path, tmp_path: Path
 ) -> None:
     here = scene()

@@ -17,7 +17,7 @@ from render_trio.queue.messages import LinkResult
 from render_trio.worker import backlog as module
 from render_trio.worker.backlog import FIRST_SECONDS
 from render_trio.worker.limits import Limits
-from render_trio.worker.worker import PLACE_INTERVAL
+from render_trio.worker.worker import SPACE_INTERVAL
 from tests.render_trio.worker.outage import DOWN, INLINE_BYTES, Bench, working
 
 
@@ -128,7 +128,7 @@ async def test_a_store_that_hangs_delays_a_worker_once(autojump_clock: MockClock
 
 
 @pytest.mark.parametrize(("documents", "size", "full"), [(3, 10, True), (2, 10, False), (2, 50, True), (2, 49, False)])
-async def test_the_place_is_bounded_in_documents_and_bytes(
+async def test_the_backlog_is_bounded_in_documents_and_bytes(
     documents: int, size: int, full: bool, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAX_DOCUMENTS", 3)
@@ -142,7 +142,7 @@ async def test_the_place_is_bounded_in_documents_and_bytes(
         assert bench.backlog.full is full
         polls = bench.queue.log.count("lease")
         await trio.sleep(300)
-        assert (bench.queue.log.count("lease") == polls) is full, "a full place means that no task is leased"
+        assert (bench.queue.log.count("lease") == polls) is full, "no task is leased while it is full"
         assert (bench.heartbeat.phases[-1] == "store") is full
         if full:
             assert bench.heartbeat.budgets[-1] == math.inf, "the watchdog must not restart a worker that waits"
@@ -154,7 +154,7 @@ def test_the_limits_are_those_of_the_documents() -> None:
     assert module.OWN_FAILURES == 3
 
 
-async def test_leased_tasks_wait_without_being_drawn_while_the_place_is_full(
+async def test_leased_tasks_wait_without_being_drawn_while_the_backlog_is_full(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAX_DOCUMENTS", 2)
@@ -171,7 +171,7 @@ async def test_leased_tasks_wait_without_being_drawn_while_the_place_is_full(
         await bench.settled("a", "b")
         resumed_at = trio.current_time()
         await bench.settled(*names)
-        assert trio.current_time() - resumed_at <= PLACE_INTERVAL + 0.1
+        assert trio.current_time() - resumed_at <= SPACE_INTERVAL + 0.1
     assert all(isinstance(result, LinkResult) for result in bench.queue.results.values())
 
 
