@@ -116,10 +116,13 @@ def test_a_store_without_permissions_and_dates_accepts_documents(
     monkeypatch.setattr(Path, "chmod", refuse)
     monkeypatch.setattr(os, "utime", refuse)
     store = DirectoryStore(tmp_path, "")
+    inodes = set()
     for _ in range(2):
         store.put(PDF, SHA256)
+        inodes.add((tmp_path / f"{SHA256}.pdf").stat().st_ino)
     assert store.read(SHA256) == PDF
     assert len(list(tmp_path.iterdir())) == 1
+    assert len(inodes) == 2, "written again: it must not be deleted as early as if it had been stored only once"
 
 
 def refused(store: DirectoryStore, pdf: bytes = PDF) -> DeliveryError:
@@ -225,7 +228,17 @@ def test_a_document_that_is_missing_or_damaged_is_not_read(tmp_path: Path) -> No
     (tmp_path / f"{SHA256}.pdf").unlink()
     (tmp_path / f"{SHA256}.pdf").mkdir()
     assert store.read(SHA256) is None
-    assert store.read("../secret") is None
+
+
+def test_a_value_that_is_no_digest_is_not_looked_up(tmp_path: Path) -> None:
+    """A digest of a missing store is an error; this value never gets that far."""
+    assert DirectoryStore(tmp_path / "gone", "").read("../secret") is None
+
+
+def test_others_may_read_a_document(tmp_path: Path) -> None:
+    """The web server that serves the links may run as another user."""
+    DirectoryStore(tmp_path, "").put(PDF, SHA256)
+    assert (tmp_path / f"{SHA256}.pdf").stat().st_mode & 0o777 == 0o644
 
 
 def test_a_store_that_fails_is_reported_to_readers_without_its_path(tmp_path: Path) -> None:
