@@ -11,6 +11,7 @@ from trio.testing import MockClock
 
 from render_trio.delivery.delivery import STORE_SECONDS
 from render_trio.errors import DeliveryError, QueueUnavailableError
+from render_trio.worker import backlog as module
 from render_trio.worker.backlog import FINISH_SECONDS, OWN_FAILURES
 from render_trio.worker.limits import Limits
 from tests.render_trio.worker.outage import DOWN, LIMITS, Bench, working
@@ -251,6 +252,27 @@ async def test_a_document_that_can_not_be_stored_during_shutdown_is_released_and
     assert bench.queue.free() == ["a"]
     assert bench.observer.outcomes == ["retried"]
     assert bench.backlog.documents == 0
+
+
+@pytest.mark.parametrize("names", [("a",), ("a", "b", "c")], ids=["without tasks", "with tasks"])
+async def test_a_worker_that_waits_because_the_backlog_is_full_ends_at_once_at_shutdown(
+    names: tuple[str, ...], autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_DOCUMENTS", 1)
+    bench = Bench()
+    bench.delivery.cause = DOWN
+    bench.add(*names)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(bench.backlog.run)
+        nursery.start_soon(bench.worker.run, bench.heartbeat)
+        await trio.sleep(40.3)
+        assert bench.heartbeat.phases[-1] == "store"
+        polls, began = bench.queue.log.count("lease"), trio.current_time()
+        bench.stopping.set()
+    assert trio.current_time() - began < 0.1
+    assert bench.queue.log.count("lease") == polls
+    assert bench.queue.free() == list(names)
+    assert len(bench.drawn) == 1
 
 
 async def test_an_idle_backlog_ends_at_once_at_shutdown(autojump_clock: MockClock) -> None:
