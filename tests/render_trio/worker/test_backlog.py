@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from render_trio.delivery.delivery import STORE_SECONDS
+from render_trio.errors import DeliveryError
 from render_trio.queue.messages import LinkResult
 from render_trio.worker import backlog as module
 from render_trio.worker.backlog import FIRST_SECONDS
@@ -67,6 +68,20 @@ async def test_the_pause_doubles_and_is_short_again_after_a_success(
             assert pauses[:8] == pytest.approx([pause * share for pause in expected], abs=0.001)
             bench.delivery.cause = ""
             await bench.settled(f"large-{round_number}")
+
+
+async def test_the_pause_is_short_for_a_document_that_fails_after_another_was_stored(autojump_clock: MockClock) -> None:
+    bench = Bench()
+    bench.delivery.faults["bad_______"] = DeliveryError("its name is taken")
+    bench.add("bad")
+    async with working(bench):
+        await trio.sleep(100)
+        bench.add("good")
+        await bench.settled("good")
+        stored_at = bench.delivery.tries[bench.names_tried().index("good")][0]
+        await trio.sleep(10)
+        pauses = [when - stored_at for when, _ in bench.delivery.tries if when > stored_at - 0.001]
+        assert pauses == pytest.approx([0, 0, 0.5, 1.5, 3.5, 7.5], abs=0.001)
 
 
 async def test_one_document_at_a_time_is_tried_and_a_failed_one_again_after_the_others(
@@ -152,6 +167,7 @@ def test_the_limits_are_those_of_the_documents() -> None:
     assert (module.MAX_DOCUMENTS, module.MAX_BYTES) == (20, 64 * 1024 * 1024)
     assert (FIRST_SECONDS, STORE_SECONDS, module.FINISH_SECONDS) == (10, 30, 2)
     assert module.OWN_FAILURES == 3
+    assert SPACE_INTERVAL == 1
 
 
 async def test_leased_tasks_wait_without_being_drawn_while_the_backlog_is_full(

@@ -64,6 +64,7 @@ async def test_the_result_is_inserted_before_the_task_is_deleted(autojump_clock:
     assert bench.queue.tasks == {}
     assert bench.queue.log.index("insert") < bench.queue.log.index("delete")
     assert bench.heartbeat.progressed[:2] == ["polled", "finished"]
+    assert bench.heartbeat.phases[:3] == ["poll", "work", "poll"]
 
 
 @pytest.mark.parametrize(
@@ -238,6 +239,27 @@ async def test_a_stopping_worker_finishes_its_task_and_releases_the_others(autoj
         bench.stopping.set()
     assert list(bench.queue.results) == ["one"]
     assert bench.queue.free() == ["two", "three"]
+
+
+async def test_the_rest_of_a_batch_is_released_at_the_end_of_an_iteration(autojump_clock: MockClock) -> None:
+    bench = Bench(FakeRenderer(seconds=10))
+    for name in ("one", "two", "three"):
+        bench.queue.add(name)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(bench.worker.iterate, bench.heartbeat)
+        await trio.sleep(1)
+        bench.stopping.set()
+    assert bench.queue.free() == ["two", "three"]
+
+
+async def test_batches_are_as_small_as_the_tasks_before_were_long(autojump_clock: MockClock) -> None:
+    bench = Bench(FakeRenderer(seconds=2))
+    for number in range(6):
+        bench.queue.add(str(number))
+    await bench.worker.iterate(bench.heartbeat)
+    assert len(bench.queue.results) == 4, "a second's work, estimated without knowing the tasks"
+    await bench.worker.iterate(bench.heartbeat)
+    assert len(bench.queue.results) == 5
 
 
 async def test_a_cancelled_worker_releases_all_its_tasks(autojump_clock: MockClock) -> None:
