@@ -10,10 +10,12 @@ from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from render_trio.delivery.delivery import STORE_SECONDS
-from render_trio.errors import DeliveryError, QueueUnavailableError
+from render_trio.errors import DeliveryError, QueueUnavailableError, RenderFailedError
+from render_trio.rendering.finisher import FinishedDocument
 from render_trio.worker import backlog as module
 from render_trio.worker.backlog import FINISH_SECONDS, OWN_FAILURES
 from render_trio.worker.limits import Limits
+from resources.request import Request
 from tests.render_trio.worker.outage import DOWN, LIMITS, Bench, working
 
 
@@ -134,6 +136,38 @@ async def test_a_document_that_fails_while_others_are_stored_counts_as_a_failed_
         if outcomes == ["retried"]:
             assert bench.queue.free() == [], "released with a delay"
             assert bench.queue.leased_until["bad"] - trio.current_time() == pytest.approx(4, abs=0.5)
+
+
+async def test_the_delay_of_a_failed_delivery_doubles_with_each_attempt(autojump_clock: MockClock) -> None:
+    bench = Bench(Limits(20, 50, 1.33, 9, 2))
+    bench.delivery.faults["bad_______"] = DeliveryError("its name is taken")
+    bench.add("bad")
+    for _ in range(2):
+        await bench.queue.lease(1, 0)
+    async with working(bench):
+        await trio.sleep(1)
+        for number in range(OWN_FAILURES):
+            bench.add(f"good-{number}")
+            await bench.settled(f"good-{number}")
+            await trio.sleep(0.1)
+        assert bench.queue.leased_until["bad"] - trio.current_time() == pytest.approx(16, abs=0.5)
+        assert bench.observer.failures == [("bad", "delivery_failed", "retried")]
+
+
+async def test_no_failure_result_is_delivered_if_the_lease_has_expired(autojump_clock: MockClock) -> None:
+    bench = Bench()
+    bench.add("late")
+
+    async def fail_late(request: Request, seconds: float) -> FinishedDocument:
+        (lease,) = bench.worker._leases._held.values()
+        lease.deadline = trio.current_time()
+        raise RenderFailedError("too late")
+
+    bench.worker._runner._make = fail_late
+    await bench.worker.iterate(bench.heartbeat)
+    assert bench.queue.results == {}
+    assert bench.observer.outcomes == ["lost"]
+    assert bench.observer.failures[-1] == ("late", "lease_lost", "lost")
 
 
 async def test_a_document_that_fails_often_at_once_is_not_at_fault(autojump_clock: MockClock) -> None:
