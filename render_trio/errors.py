@@ -9,7 +9,7 @@ RenderTrioError
 │   ├── RenderTimedOutError         the time limit was exceeded
 │   ├── RenderCrashedError          the render process died: killed, out of memory, a fault in C code
 │   ├── AttemptsExhaustedError      the task was leased TASK_RETRY_LIMIT times without being settled
-│   ├── DeliveryError               the document store refused the document
+│   ├── DeliveryError               the document store fails: the document waits, and the attempt isn't over
 │   └── BusyError                   web only: too many documents are being requested; carries a retry delay
 ├── LeaseLostError              another worker has the task, or will lease it: nothing is delivered or changed
 ├── QueueError                  the task is left alone; its lease expires and it is leased again
@@ -17,7 +17,7 @@ RenderTrioError
 │   └── QueueRefusedError           the queue rejected the request; retrying doesn't help
 │       └── TaskExistsError             producers only: the ID that was chosen for a task is taken
 ├── BrokenResultError           producers only: a result can't be read, or its document isn't the one it describes
-├── UnavailableError            producers only: a linked document can't be fetched now; the result is released
+├── UnavailableError            a linked document can't be read now; a producer releases its result
 ├── StartupError                the service can't start as configured: it exits, and the message names the setting
 └── FatalError                  the process can't continue: leases are released, and it exits to be restarted
 """
@@ -94,11 +94,18 @@ class AttemptsExhaustedError(RetryError):
 
 
 class DeliveryError(RetryError):
-    """The document could not be stored."""
+    """The document could not be stored.
+
+    The document then waits for the store. It is an attempt at the task only if other documents could be stored
+    meanwhile. `store_full`: the store has no space, which says nothing about the document.
+    """
 
     code = "delivery_failed"
-    # The store is at fault, not the task: immediate retries would use up all attempts within a second.
     retry_delay = 4.0
+
+    def __init__(self, message: str = "", *, store_full: bool = False) -> None:
+        super().__init__(message)
+        self.store_full = store_full
 
 
 class BusyError(RetryError):
@@ -148,7 +155,7 @@ class BrokenResultError(RenderTrioError):
 
 
 class UnavailableError(RenderTrioError):
-    """A linked document can't be fetched at the moment."""
+    """A linked document can't be read at the moment."""
 
     code = "document_unavailable"
 

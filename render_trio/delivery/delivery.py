@@ -31,12 +31,16 @@ class Delivery:
         self._store = store
         self._limiter = trio.CapacityLimiter(STORE_THREADS)
 
-    async def deliver(self, pdf: bytes, sha256: str) -> str | None:
+    def needs_store(self, pdf: bytes) -> bool:
+        """Return whether the document is too large for its result."""
+        return len(pdf) > self._inline_bytes
+
+    async def deliver(self, pdf: bytes, sha256: str, seconds: float = STORE_SECONDS) -> str | None:
         """Return the address of the stored document, or None if it is small enough for its result.
 
-        Raises DeliveryError when the store fails, TooLargeError when there is no store.
+        Raises DeliveryError when the store fails or takes longer than `seconds`, TooLargeError when there is no store.
         """
-        if len(pdf) <= self._inline_bytes:
+        if not self.needs_store(pdf):
             return None
         if self._store is None:
             raise TooLargeError(
@@ -46,11 +50,12 @@ class Delivery:
         # Abandoning the thread is harmless: documents are named by their content, so storing one late or twice
         # changes nothing.
         try:
-            with trio.fail_after(STORE_SECONDS):
+            with trio.fail_after(seconds):
                 return await trio.to_thread.run_sync(
                     self._store.put, pdf, sha256, limiter=self._limiter, abandon_on_cancel=True
                 )
         except trio.TooSlowError:
             raise DeliveryError(
-                f"storing {len(pdf)} bytes in the document store took longer than {STORE_SECONDS:.0f} s"
+                f"document store: storing a document took longer than {seconds:.0f} s; "
+                "check its disk, or the network and the server behind it"
             ) from None

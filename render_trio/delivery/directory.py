@@ -16,11 +16,25 @@ import tempfile
 import time
 from pathlib import Path
 
-from render_trio.errors import DeliveryError
+from render_trio.errors import DeliveryError, UnavailableError
 
 PARTIAL_SECONDS = 3600.0  # after which a partial file can't belong to a delivery in progress, of any service
 # The errors of file systems that don't support permissions or dates, above all mounted buckets.
 UNSUPPORTED = frozenset({errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+ADVICE = {
+    errno.ENOSPC: "free space there",
+    errno.EDQUOT: "free space there, or raise the quota",
+    errno.EROFS: "mount it writable",
+    errno.EACCES: "allow this user to use it",
+    errno.EPERM: "allow this user to use it",
+    errno.ENOTCONN: "mount it again",
+    errno.ESTALE: "mount it again",
+    errno.ENOTDIR: "move the file in its place away",
+    errno.EEXIST: "move the file in its place away",
+    errno.EISDIR: "move the folder in its place away",
+    errno.EFBIG: "raise the limit on the size of files",
+}
 _DOCUMENT = re.compile(r"[0-9a-f]{64}\.pdf", re.ASCII)
 _PARTIAL = re.compile(r"\.([0-9a-f]{64}\.)?[a-z0-9_]{8}\.part", re.ASCII)  # version 0.1.0 wrote no digest
 
@@ -38,12 +52,22 @@ class DirectoryStore:
         name = f"{sha256}.pdf"
         path = self._folder / name
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._make_folder()
             if not _renewed(path, len(pdf)):
                 _write_atomically(path, pdf)
         except OSError as error:
-            raise DeliveryError(f"storing {len(pdf)} bytes in the document store failed: {error}") from error
+            place = path if error.errno == errno.EISDIR else self._folder
+            raise DeliveryError(
+                f"document store: [Errno {error.errno}] {error.strerror}: {str(place)!r}; {_advice(error)}",
+                store_full=error.errno in FULL,
+            ) from error
         return f"{self._url_prefix}/{name}" if self._url_prefix else path.resolve().as_uri()
+
+    def _make_folder(self) -> None:
+        try:
+            self._folder.stat()  # not `mkdir`, which states that the folder exists if its file system fails
+        except FileNotFoundError:
+            self._folder.mkdir(parents=True, exist_ok=True)
 
     def sweep(self, keep_seconds: float, now: float | None = None) -> int:
         """Delete documents that were last stored more than `keep_seconds` ago, unless 0; return their number.
@@ -70,15 +94,30 @@ class DirectoryStore:
     def read(self, sha256: str) -> bytes | None:
         """Return the document with this digest, or None if it is missing or damaged.
 
-        The digest may come from outside: a value that is not a SHA-256 digest never becomes part of a path.
+        The digest may come from outside: a value that is not a SHA-256 digest never becomes part of a path. Raises
+        UnavailableError if the store fails. Its message is for clients and doesn't name the folder.
         """
         if not re.fullmatch(r"[0-9a-f]{64}", sha256, re.ASCII):
             return None
         try:
-            content = (self._folder / f"{sha256}.pdf").read_bytes()
-        except OSError:
+            self._folder.stat()  # a missing folder is a fault of the store, a missing file isn't
+            content = _content(self._folder / f"{sha256}.pdf")
+        except OSError as error:
+            raise UnavailableError(f"the document store can't be read: {error.strerror}") from error
+        if content is None:
             return None
         return content if hashlib.sha256(content).hexdigest() == sha256 else None
+
+
+def _advice(error: OSError) -> str:
+    return ADVICE.get(error.errno or 0, "check its file system")
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError):
+        return None
 
 
 def _renewed(path: Path, size: int) -> bool:

@@ -40,6 +40,12 @@ class Metrics(Observer):
             "render_worker_restarts", "Restarts of workers, the web server included.", ["worker"], registry=registry
         )
         self._bytes = Counter("render_result_bytes", "Bytes of delivered documents.", registry=registry)
+        self._store_failures = Counter(
+            "render_store_failures", "Failures to store a document in the document store.", registry=registry
+        )
+        self._waiting = Gauge(
+            "render_waiting_documents", "Documents that wait for the document store.", registry=registry
+        )
         self._orders = Counter(
             "render_web_orders",
             "Documents and images requested over the web, by kind and outcome.",
@@ -89,6 +95,12 @@ class Metrics(Observer):
     def untagged(self, tasks: int) -> None:
         """`tasks` of the first tasks in the queue have no tag."""
         self._untagged.set(tasks)
+
+    def store_failed(self) -> None:
+        self._store_failures.inc()
+
+    def waiting_documents(self, count: int) -> None:
+        self._waiting.set(count)
 
     def in_flight(self, change: int) -> None:
         self._in_flight.inc(change)

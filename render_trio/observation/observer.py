@@ -42,6 +42,12 @@ class Observer:
     def result_bytes(self, count: int) -> None:
         """A document of `count` bytes was delivered."""
 
+    def store_failed(self) -> None:
+        """A document could not be stored."""
+
+    def waiting_documents(self, count: int) -> None:
+        """The number of documents that wait for the document store has changed to `count`."""
+
     def in_flight(self, change: int) -> None:
         """The number of tasks in progress changed by 1 or -1."""
 

@@ -42,6 +42,7 @@ from render_trio.web.server.self_check import web_supervisor
 from render_trio.web.server_sent_events import Listeners
 from render_trio.web.tasks import routes
 from render_trio.web.tasks.submissions import WebTasks
+from render_trio.worker.backlog import Backlog
 from render_trio.worker.stray_tasks import watch_stray_tasks
 from render_trio.worker.worker import Worker
 from resources import registry
@@ -69,8 +70,10 @@ class Service:
         offload: Offload,
         on_demand: OnDemandRenderer,
         metrics: Metrics,
+        backlog_queue: TaskQueue,
         hard_exit: HardExit = no_hard_exit,
     ) -> None:
+        """`backlog_queue` is the queue client of the documents that wait for the document store."""
         self.settings = settings
         self._hard_exit = hard_exit
         self._offload = offload
@@ -80,13 +83,19 @@ class Service:
         self._recent_activity = RecentActivity()
         self._observer = Observers(metrics, self._recent_activity)
         self.store = composition.document_store(settings)
-        self._delivery = Delivery(settings.max_queue_task_size, self.store)
         self.supervisor = Supervisor(
             {f"worker-{number}": self._work for number in range(1, settings.render_workers + 1)},
             restart_limit=settings.restart_limit,
             restart_window=settings.restart_window,
             on_restart=metrics.restarted,
             on_give_up=self.give_up,
+        )
+        self._backlog = Backlog(
+            backlog_queue,
+            Delivery(settings.max_queue_task_size, self.store),
+            composition.worker_limits(settings),
+            self._observer,
+            self.supervisor.stopping,
         )
 
     def give_up(self, reason: str) -> None:
@@ -98,7 +107,7 @@ class Service:
         """Run one incarnation of a worker, with a queue client of its own."""
         limits, stopping = composition.worker_limits(self.settings), self.supervisor.stopping
         async with composition.open_queue(self.settings) as queue:
-            worker = Worker(queue, self._offload.make, self._delivery.deliver, limits, self._observer, stopping)
+            worker = Worker(queue, self._offload.make, self._backlog, limits, self._observer, stopping)
             await worker.run(heartbeat)
 
     def health(self) -> Health:
@@ -111,6 +120,9 @@ class Service:
             abandoned_limit=self.settings.abandoned_limit,
             queue_silence=self.settings.queue_silence,
             missing_files=self._missing_files,
+            document_store=self._backlog.problem,
+            waiting_documents=self._backlog.documents,
+            leasing=not (self._backlog.problem and self._backlog.full),
         )
 
     async def watch_files(self) -> None:
@@ -154,7 +166,9 @@ class Service:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._bound_drain)
             nursery.start_soon(watch_recovery, self.health, self.supervisor.stopping, self.give_up)
-            await self.supervisor.run()
+            async with trio.open_nursery() as waiting:
+                await waiting.start(self._backlog.run)
+                await self.supervisor.run()
             nursery.cancel_scope.cancel()
 
     async def drain_when(self, shutdown_requested: trio.Event) -> None:
@@ -192,8 +206,9 @@ async def run(
             composition.open_offload(settings, metrics) as offload,
             composition.open_on_demand_renderer(settings, offload, metrics) as on_demand,
             composition.open_queue(settings) as queue,
+            composition.open_queue(settings) as backlog_queue,
         ):
-            service = Service(settings, offload, on_demand, metrics, hard_exit)
+            service = Service(settings, offload, on_demand, metrics, backlog_queue, hard_exit)
             async with trio.open_nursery() as web:
                 if shutdown_requested is not None:
                     web.start_soon(service.drain_when, shutdown_requested)

@@ -7,6 +7,8 @@ import msgspec
 from render_trio.supervision.restart_policy import verdict
 from render_trio.supervision.supervisor import Slot
 
+STORE_PHASE = "store"  # of a worker that waits, because no more documents may wait for the document store
+
 
 class WorkerHealth(msgspec.Struct, frozen=True):
     """The state of one worker; ages in seconds."""
@@ -25,7 +27,10 @@ class WorkerHealth(msgspec.Struct, frozen=True):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """The health of the service. `reasons` is empty if it is healthy."""
+    """The health of the service. `reasons` is empty if it is healthy.
+
+    `status` is "unwell" if there are reasons, "degraded" if documents wait for the document store, otherwise "ok".
+    """
 
     status: str
     reasons: tuple[str, ...]
@@ -36,6 +41,12 @@ class Health(msgspec.Struct, frozen=True):
     workers: tuple[WorkerHealth, ...]
     missing_files: str = ""
     """The folder and the first files that documents need and that have vanished; empty if all are there."""
+    document_store: str = ""
+    """Why the document store fails, what to do, and how many documents wait for it; empty if it works."""
+    waiting_documents: int = 0
+    """Finished documents that wait for the document store, with the leases of their tasks."""
+    leasing: bool = True
+    """False while so many documents wait that no further task is leased."""
 
     @property
     def well(self) -> bool:
@@ -49,8 +60,8 @@ class Health(msgspec.Struct, frozen=True):
 
     @property
     def ready(self) -> bool:
-        """Whether the service can work now: it isn't draining, has its files, and has reached the queue recently."""
-        return self.queue_reachable and not self.draining and not self.missing_files
+        """Whether the service takes tasks now: it has what it needs, and has reached the queue recently."""
+        return self.queue_reachable and self.leasing and not self.draining and not self.missing_files
 
 
 def judge(
@@ -62,16 +73,21 @@ def judge(
     abandoned_limit: int,
     queue_silence: float,
     missing_files: str = "",
+    document_store: str = "",
+    waiting_documents: int = 0,
+    leasing: bool = True,
 ) -> Health:
     """Return the health at `now`. A worker that waits for its restart counts as healthy, a wedged one does not.
 
-    `queue_silence`: s since the last answer after which the queue counts as unreachable.
+    `queue_silence`: s since the last answer after which the queue counts as unreachable. The other arguments are
+    those of `Health`. A document store that fails is no reason, as an unreachable queue is none: a restart doesn't
+    help, and would use up an attempt of each task whose document waits.
     """
     workers = tuple(_worker(slot, now) for slot in slots)
     polls = [slot.last_polled for slot in slots if slot.last_polled is not None]
     last_poll = now - max(polls) if polls else None
-    # A worker doesn't poll while it works; it must have reached the queue to have a task.
-    working = any(slot.pulse.phase == "work" and slot.pulse.state == "running" for slot in slots)
+    # A worker doesn't poll while it works or waits for the store; it must have reached the queue to have a task.
+    working = any(slot.pulse.phase in ("work", STORE_PHASE) and slot.pulse.state == "running" for slot in slots)
     reachable = working or (last_poll is not None and last_poll <= queue_silence)
     if any(slot.reachable is False for slot in slots) and not any(slot.reachable for slot in slots):
         reachable = False
@@ -81,7 +97,7 @@ def judge(
     if missing_files:
         reasons.append(missing_files)
     return Health(
-        status="ok" if not reasons else "unwell",
+        status="unwell" if reasons else "degraded" if document_store else "ok",
         reasons=tuple(reasons),
         draining=draining,
         queue_reachable=reachable,
@@ -89,6 +105,9 @@ def judge(
         abandoned_threads=abandoned,
         workers=workers,
         missing_files=missing_files,
+        document_store=document_store,
+        waiting_documents=waiting_documents,
+        leasing=leasing,
     )
 
 

@@ -72,9 +72,26 @@ class Leases:
         return leases
 
     def drop(self, lease: Lease) -> None:
-        """Stop renewing a lease whose task was settled, released or lost; a renewal in progress would undo that."""
-        self._held.pop(lease.task.id, None)
-        lease.renewal.cancel()
+        """Stop renewing a lease whose task was settled, released or lost; a renewal in progress would undo that.
+
+        Does nothing if the lease isn't held here.
+        """
+        if self._holds(lease):
+            del self._held[lease.task.id]
+            lease.renewal.cancel()
+
+    def transfer(self, lease: Lease, to: Leases) -> None:
+        """Move a lease to `to`, which keeps it renewed from now on. Raises LeaseLostError, and then keeps it here.
+
+        A renewal in progress continues. The lease gets a new scope for the work that follows.
+        """
+        self.confirm(lease)
+        del self._held[lease.task.id]
+        lease.work = trio.CancelScope()
+        to._held[lease.task.id] = lease
+
+    def _holds(self, lease: Lease) -> bool:
+        return self._held.get(lease.task.id) is lease
 
     async def release(self, lease: Lease, seconds: int = 0) -> None:
         """Make the task available again after `seconds`. Raises QueueError."""
@@ -125,14 +142,14 @@ class Leases:
         try:
             # A response that arrives after the deadline is useless.
             with trio.CancelScope(deadline=lease.deadline) as lease.renewal:
-                if self._held.get(lease.task.id) is not lease:  # dropped since this renewal was scheduled
+                if not self._holds(lease):  # dropped since this renewal was scheduled
                     return
                 async with limiter:
                     requested_at = trio.current_time()
                     lease.task = await self._queue.renew(lease.task, max(1, round(lease.seconds)))
                     lease.extend(requested_at)
         except LeaseLostError as error:
-            if lease.task.id in self._held:  # otherwise it was settled during the request
+            if self._holds(lease):  # otherwise it was settled during the request, or transferred
                 self._lose(lease, str(error))
         except QueueError as error:
             log.warning("lease renewal failed, will retry", task=lease.task.id, error=str(error))

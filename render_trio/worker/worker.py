@@ -6,10 +6,12 @@ The worker guarantees:
 - The ID of the result is derived from the ID of the task, so doing this twice produces one result.
 - A task that can never succeed gets a failure result at once.
 - Any other failure is retried with a longer time limit each time, up to a limit.
+- An outage of the document store is no failure of a task: see `backlog`.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Awaitable, Callable
 
@@ -18,12 +20,16 @@ import trio
 from render_trio.observation.observer import Observer
 from render_trio.queue.interface import Queue
 from render_trio.rendering.finisher import FinishedDocument
+from render_trio.supervision.health import STORE_PHASE
 from render_trio.supervision.supervisor import Heartbeat
+from render_trio.worker.backlog import Backlog
 from render_trio.worker.leases import Leases
 from render_trio.worker.limits import Limits
 from render_trio.worker.polling import Poller
 from render_trio.worker.task_runner import TaskRunner
 from resources.request import Request
+
+SPACE_INTERVAL = 1.0  # s between two checks whether the backlog is still full
 
 
 class Worker:
@@ -33,21 +39,22 @@ class Worker:
         self,
         queue: Queue,
         make: Callable[[Request, float], Awaitable[FinishedDocument]],
-        deliver: Callable[[bytes, str], Awaitable[str | None]],
+        backlog: Backlog,
         limits: Limits,
         observer: Observer,
         stopping: trio.Event,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        """`make` renders a request within so many seconds; `deliver` stores a PDF by its digest, if it must be stored.
+        """`make` renders a request within so many seconds; `backlog` is that of the process, and must be running.
 
         `uniform` draws the length of every pause, between its two arguments.
         """
+        self._backlog = backlog
         self._limits = limits
         self._stopping = stopping
         self._leases = Leases(queue, observer, uniform)
         self._poller = Poller(queue, self._leases, limits, observer, stopping, uniform)
-        self._runner = TaskRunner(queue, make, deliver, limits, observer, self._leases)
+        self._runner = TaskRunner(queue, make, backlog, limits, observer, self._leases)
 
     async def run(self, heartbeat: Heartbeat) -> None:
         """Iterate until `stopping` is set. Releases all leases at the end, even when cancelled."""
@@ -62,8 +69,12 @@ class Worker:
 
     async def iterate(self, heartbeat: Heartbeat) -> None:
         """Lease a small batch and work on each of its tasks."""
+        await self._wait_for_space(heartbeat)
+        if self._stopping.is_set():
+            return
         heartbeat.enter("poll", self._limits.poll_budget)
         for lease in await self._poller.lease_batch(heartbeat):
+            await self._wait_for_space(heartbeat)
             if self._stopping.is_set():
                 break
             heartbeat.enter("work", self._limits.work_budget(lease.task.retry_count))
@@ -74,3 +85,11 @@ class Worker:
             self._poller.task_finished(trio.current_time() - started)
             heartbeat.progress("finished")
         await self._leases.release_all()
+
+    async def _wait_for_space(self, heartbeat: Heartbeat) -> None:
+        """Wait while the backlog is full; the leases of the tasks that the worker has are renewed meanwhile."""
+        if self._backlog.full:
+            heartbeat.enter(STORE_PHASE, math.inf)  # an outage may take any time, and a restart wouldn't end it
+        while self._backlog.full and not self._stopping.is_set():
+            with trio.move_on_after(SPACE_INTERVAL):
+                await self._stopping.wait()

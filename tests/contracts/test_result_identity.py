@@ -25,15 +25,13 @@ from trio.testing import MockClock
 from emulator.app import create_app
 from emulator.stores.interface import LeaseOrder, NewTask, QueueKey, TaskExistsError
 from emulator.stores.sqlite.store import SqliteStore
-from render_trio.delivery.delivery import Delivery
 from render_trio.errors import QueueRefusedError
 from render_trio.observation.metrics import Metrics
 from render_trio.queue.identity import former_result_id, result_ids
 from render_trio.queue.messages import LeasedTask, Result, decode_result, encode_result, encode_task, failure
 from render_trio.queue.task_queue.client import TaskQueue
 from render_trio.worker.limits import Limits
-from render_trio.worker.worker import Worker
-from tests.render_trio.fakes import TASK, FakeHeartbeat, FakeRenderer
+from tests.render_trio.fakes import TASK, FakeHeartbeat, FakeRenderer, storeless_worker
 
 QUEUE = QueueKey("p", "q")
 Fault = Literal["none", "lose request", "lose reply", "kill before", "kill after"]
@@ -127,8 +125,7 @@ class Field:
         connection = Connection(self.transport, self.faults)
         queue = TaskQueue("http://queue", "p", "q", timeout=5)
         use(queue, connection)
-        deliver = Delivery(1_000_000, None).deliver
-        worker = Worker(queue, FakeRenderer(0.1).make, deliver, Limits(20, 50, 1.33, 50, 2), Metrics(), trio.Event())
+        worker = storeless_worker(queue, FakeRenderer(0.1).make, Limits(20, 50, 1.33, 50, 2), Metrics())
         with trio.move_on_after(60):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(worker.run, FakeHeartbeat())

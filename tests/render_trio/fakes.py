@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import random
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import trio
 
+from render_trio.delivery.delivery import Delivery
 from render_trio.errors import LeaseLostError
-from render_trio.queue.interface import LeasedBatch
+from render_trio.observation.observer import Observer
+from render_trio.queue.interface import LeasedBatch, Queue
 from render_trio.queue.messages import LeasedTask, decode_result, encode_task
 from render_trio.rendering.finisher import FinishedDocument
+from render_trio.worker.backlog import Backlog
+from render_trio.worker.limits import Limits
+from render_trio.worker.worker import Worker
 from resources.registry import CATALOGUE
 from resources.request import Request
 
@@ -125,3 +132,19 @@ class FakeHeartbeat:
 
     def progress(self, kind: str) -> None:
         self.progressed.append(kind)
+
+
+def storeless_worker(
+    queue: Queue,
+    make: Callable[[Request, float], Awaitable[FinishedDocument]],
+    limits: Limits,
+    observer: Observer,
+    *,
+    stopping: trio.Event | None = None,
+    inline_bytes: int = 1_000_000,
+    uniform: Callable[[float, float], float] = random.uniform,
+) -> Worker:
+    """Return a worker without a document store: documents of up to `inline_bytes` travel inside their results."""
+    stopping = trio.Event() if stopping is None else stopping
+    backlog = Backlog(queue, Delivery(inline_bytes, None), limits, observer, stopping, uniform)
+    return Worker(queue, make, backlog, limits, observer, stopping, uniform)

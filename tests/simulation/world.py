@@ -1,7 +1,8 @@
 """One simulated world: a queue, two services with a worker each, producers, and a network. All of it from one seed.
 
-The queue's store is the real one, in memory; so are its dispatcher, the queue client and the worker. Time is virtual:
-trio's clock jumps to the next event, and the store's clock is derived from it. Nothing is random but the seed, so that
+The queue's store is the real one, in memory; so are its dispatcher, the queue client, the worker, and the backlog of
+documents that wait for a document store that fails now and then. Time is virtual: trio's clock jumps to the next event,
+and the store's clock is derived from it. Nothing is random but the seed, so that
 the same seed gives the same run.
 """
 
@@ -22,12 +23,13 @@ from emulator.queues.queue_service import QueueService
 from emulator.stores.interface import LeaseOrder, QueueKey, TaskUnknownError
 from emulator.stores.sqlite.clock import MachineClock
 from emulator.stores.sqlite.store import SqliteStore
-from render_trio.delivery.delivery import Delivery
-from render_trio.errors import QueueError, RenderCrashedError, RenderFailedError
+from render_trio.delivery.delivery import STORE_SECONDS, Delivery
+from render_trio.errors import DeliveryError, QueueError, RenderCrashedError, RenderFailedError
 from render_trio.observation.observer import Observer
 from render_trio.queue.messages import Result, decode_result, encode_task
 from render_trio.queue.task_queue.client import TaskQueue
 from render_trio.rendering.finisher import FinishedDocument
+from render_trio.worker.backlog import Backlog
 from render_trio.worker.limits import Limits
 from render_trio.worker.worker import Worker
 from resources.request import Request
@@ -37,6 +39,8 @@ from tests.simulation.network import SimulatedTransport, Weather
 QUEUE = QueueKey("p", "q")
 EPOCH_US = 1_800_000_000_000_000
 TASKS, SERVICES = 3, 2
+LARGE, LARGE_TASKS = " large", (0,)  # the text of tasks whose documents need the document store
+INLINE_BYTES = len("night 0")
 STORM_SECONDS = 30.0  # of faults; calm follows
 PATIENCE_SECONDS = 4000.0  # of calm, for all tasks to be settled
 TOMBSTONE_SECONDS = 20_000  # longer than a storm and the calm after it
@@ -66,11 +70,29 @@ class Submission:
     sure: bool
 
 
+class SimulatedDelivery(Delivery):
+    """A document store that takes a moment, and can be out. The document is its own address."""
+
+    def __init__(self, rng: random.Random) -> None:
+        super().__init__(INLINE_BYTES, None)
+        self._rng = rng
+        self.out = False
+
+    async def deliver(self, pdf: bytes, sha256: str, seconds: float = STORE_SECONDS) -> str | None:
+        if not self.needs_store(pdf):
+            return None
+        await trio.sleep(self._rng.expovariate(10))
+        if self.out:
+            raise DeliveryError("out")
+        return f"memory:{pdf.decode()}"
+
+
 class World:
     """One run. `check` compares what producers got with what they submitted."""
 
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
+        self.delivery = SimulatedDelivery(self.rng)
         self.clock = SimulatedClock()
         self.submitted: list[Submission] = []
         self.received: list[Result] = []
@@ -97,8 +119,10 @@ class World:
             for number in range(SERVICES):
                 nursery.start_soon(self._keep_service_running, f"service-{number}")
             for number in range(TASKS):
-                nursery.start_soon(self._submit, f"task-{number}", f"night {night}")
+                text = f"night {night}{LARGE if number in LARGE_TASKS else ''}"
+                nursery.start_soon(self._submit, f"task-{number}", text)
             nursery.start_soon(self._set_clocks)
+            nursery.start_soon(self._break_document_store)
             await trio.sleep(STORM_SECONDS)
             self.weather.calm = True
             with trio.fail_after(PATIENCE_SECONDS):
@@ -133,11 +157,13 @@ class World:
                 if not self.weather.calm:
                     life.deadline = trio.current_time() + self.rng.expovariate(1 / 10)
                 queue = self._queue(transport)
-                worker = Worker(
-                    queue, self._make, Delivery(10**6, None).deliver, LIMITS, Observer(), trio.Event(), self.rng.uniform
-                )
+                stopping, observer, uniform = trio.Event(), Observer(), self.rng.uniform
+                backlog = Backlog(queue, self.delivery, LIMITS, observer, stopping, uniform)
+                worker = Worker(queue, self._make, backlog, LIMITS, observer, stopping, uniform)
                 try:
-                    await worker.run(FakeHeartbeat())
+                    async with trio.open_nursery() as nursery:
+                        await nursery.start(backlog.run)
+                        await worker.run(FakeHeartbeat())
                 finally:
                     transport.dead = True  # a killed process releases no leases
             await trio.sleep(self.rng.uniform(0, 5))
@@ -147,6 +173,14 @@ class World:
         if not self.weather.calm and self.rng.random() < 0.1:
             raise self.rng.choice([RenderFailedError, RenderCrashedError])()
         return FinishedDocument("a.pdf", request.header_text.encode(), 1, "0" * 64)
+
+    async def _break_document_store(self) -> None:
+        """Let the document store be out now and then, for longer than a lease at times."""
+        while not self.weather.calm:
+            await trio.sleep(self.rng.expovariate(1 / 5))
+            self.delivery.out = not self.weather.calm
+            await trio.sleep(self.rng.expovariate(1 / 10))
+            self.delivery.out = False
 
     async def _set_clocks(self) -> None:
         """Set the machine's clock back or ahead now and then."""

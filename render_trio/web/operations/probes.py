@@ -28,7 +28,11 @@ class Probes:
 def _readiness(health: Health) -> str:
     if health.draining:
         return "draining"
-    return health.missing_files or ("ok" if health.ready else "the queue is unreachable")
+    if health.missing_files:
+        return health.missing_files
+    if not health.leasing:
+        return health.document_store
+    return "ok" if health.ready else "the queue is unreachable"
 
 
 def routes(probes: Probes) -> Blueprint:

@@ -8,7 +8,13 @@ from urllib.parse import quote, urlencode
 import msgspec
 from quart import Blueprint, Response, current_app, render_template, request
 
-from render_trio.errors import InvalidTaskError, QueueError, QueueRefusedError, QueueUnavailableError
+from render_trio.errors import (
+    InvalidTaskError,
+    QueueError,
+    QueueRefusedError,
+    QueueUnavailableError,
+    UnavailableError,
+)
 from render_trio.queue.messages import checked_task
 from render_trio.queue.producer import task_values
 from render_trio.web.documents import query_string
@@ -120,6 +126,10 @@ def routes(web_tasks: WebTasks, listeners: Listeners) -> Blueprint:
     @part.errorhandler(QueueUnavailableError)
     async def unavailable(error: QueueUnavailableError) -> Response:
         return problem(503, "queue_unavailable", "the queue is unreachable", retry_after=RETRY_AFTER_SECONDS)
+
+    @part.errorhandler(UnavailableError)
+    async def unreadable(error: UnavailableError) -> Response:
+        return problem(503, error.code, str(error), retry_after=RETRY_AFTER_SECONDS)
 
     @part.errorhandler(QueueRefusedError)
     async def refused(error: QueueRefusedError) -> Response:

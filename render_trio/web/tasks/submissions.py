@@ -20,7 +20,7 @@ import msgspec
 import structlog
 import trio
 
-from render_trio.errors import QueueError, QueueUnavailableError
+from render_trio.errors import QueueError, QueueUnavailableError, UnavailableError
 from render_trio.queue import messages
 from render_trio.queue.identity import web_result_id
 from render_trio.queue.interface import FoundTask, LeasedBatch
@@ -32,6 +32,8 @@ QUEUE_TIMEOUT = 10.0  # s that a web client waits for the queue
 # Half of a queue client's connections: cancellation can poison a pool that has fewer connections than users.
 MAX_CONCURRENT = 4
 MAX_WAITING = 60  # requests that wait for a connection; more are refused
+STORE_TIMEOUT = 10.0  # s that a web client waits for the document store
+STORE_THREADS = 4  # that may wait for the document store, including those that were abandoned in it
 NAME_CHARACTERS = 400
 SWEEP_SECONDS = 10.0
 SWEEP_COUNT, SWEEP_BATCHES = 20, 50  # results per lease, leases per sweep
@@ -61,7 +63,7 @@ class StoredDocuments(Protocol):
     """A document store that this service can read."""
 
     def read(self, sha256: str) -> bytes | None:
-        """Return the document with this digest, None if it isn't stored here."""
+        """Return the document with this digest, None if it isn't stored here. Raises UnavailableError."""
         ...
 
 
@@ -103,6 +105,7 @@ class WebTasks:
         self._keep = keep
         self._stored = stored
         self._capacity = trio.CapacityLimiter(MAX_CONCURRENT)
+        self._readers = trio.CapacityLimiter(STORE_THREADS)
 
     async def submit(self, values: dict[str, Any]) -> str:
         """Put a task with these values, which the caller has checked, on the queue; return its id.
@@ -120,19 +123,40 @@ class WebTasks:
         return found if found is None or isinstance(found, TaskView) else _ended(task_id, found)
 
     async def document(self, task_id: str) -> DocumentBytes | DocumentLink | None:
-        """Return the document of a task, None if there is none (yet). Raises QueueError."""
+        """Return the document of a task, None if there is none (yet).
+
+        Raises QueueError; UnavailableError if the document can be had only from the document store, which fails.
+        """
         result = await self._find(task_id)
         if isinstance(result, DocumentResult) and result.success and result.document is not None:
             pdf = base64.b64decode(result.document)
             return DocumentBytes(_printable(result.filename or "document.pdf"), pdf)
         if isinstance(result, LinkResult):
-            # Never open the link itself: the document is read from our own store, by its digest.
-            stored = None if self._stored is None else await trio.to_thread.run_sync(self._stored.read, result.sha256)
-            if stored is not None:
-                return DocumentBytes(_printable(result.filename), stored)
-            if re.fullmatch(r"https?://[!-~]+", result.url):
-                return DocumentLink(result.url)
+            return await self._stored_document(result)
         return None
+
+    async def _stored_document(self, result: LinkResult) -> DocumentBytes | DocumentLink | None:
+        """Return the document from our own store, by its digest, or else its link, which is never opened here."""
+        link = DocumentLink(result.url) if re.fullmatch(r"https?://[!-~]+", result.url) else None
+        try:
+            stored = await self._read(result.sha256)
+        except UnavailableError as error:
+            log.warning("stored document not read", error=str(error))
+            if link is None:
+                raise
+            return link
+        return link if stored is None else DocumentBytes(_printable(result.filename), stored)
+
+    async def _read(self, sha256: str) -> bytes | None:
+        if self._stored is None:
+            return None
+        try:
+            with trio.fail_after(STORE_TIMEOUT):
+                return await trio.to_thread.run_sync(
+                    self._stored.read, sha256, limiter=self._readers, abandon_on_cancel=True
+                )
+        except trio.TooSlowError:
+            raise UnavailableError(f"the document store did not answer within {STORE_TIMEOUT:.0f} s") from None
 
     async def _find(self, task_id: str) -> TaskView | Result | None:
         """Return the task while it is on the queue, then its result.

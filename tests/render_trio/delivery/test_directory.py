@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,12 @@ import pytest
 
 from render_trio.delivery import directory
 from render_trio.delivery.directory import DirectoryStore
+from render_trio.errors import DeliveryError, UnavailableError
 from tests import kernel_without
 from tests.conftest import ROOT
+from tests.emulator.stores.sqlite.faulty import fill
+from tests.silent_file_system import SilentFileSystem
+from tests.small_disk import mounted, remount
 
 PDF = b"%PDF" * 100
 SHA256 = hashlib.sha256(PDF).hexdigest()
@@ -126,3 +131,129 @@ def test_a_file_system_without_permissions_and_dates_accepts_documents(
     assert ended.stdout.split() == [errno.errorcode[error]]
     (document,) = tmp_path.iterdir()
     assert document.read_bytes() == PDF
+
+
+def refused(store: DirectoryStore, pdf: bytes = PDF) -> DeliveryError:
+    with pytest.raises(DeliveryError) as caught:
+        store.put(pdf, SHA256)
+    return caught.value
+
+
+def test_a_full_disk_is_named_with_what_to_do(tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk") as disk:
+        (disk / "documents").mkdir()
+        fill(disk)
+        error = refused(DirectoryStore(disk / "documents", ""))
+        assert str(error) == (
+            f"document store: [Errno 28] No space left on device: '{disk}/documents'; free space there"
+        )
+        assert error.store_full
+        assert list((disk / "documents").iterdir()) == []
+
+
+def test_a_full_quota_is_a_lack_of_space_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file system here has quotas."""
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    error = refused(DirectoryStore(tmp_path, ""))
+    assert str(error).endswith("; free space there, or raise the quota")
+    assert error.store_full
+
+
+def test_a_read_only_file_system_is_named_with_what_to_do(tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk") as disk:
+        remount(disk, "ro")
+        error = refused(DirectoryStore(disk, ""))
+        assert str(error) == f"document store: [Errno 30] Read-only file system: '{disk}'; mount it writable"
+        assert not error.store_full
+
+
+def test_a_folder_in_the_place_of_a_document_is_named(tmp_path: Path) -> None:
+    path = tmp_path / f"{SHA256}.pdf"
+    path.mkdir()
+    error = refused(DirectoryStore(tmp_path, ""))
+    assert str(error) == f"document store: [Errno 21] Is a directory: '{path}'; move the folder in its place away"
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("inner", ["", "inner"])
+def test_a_file_in_the_place_of_the_folder_is_named(inner: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file" / inner
+    error = refused(DirectoryStore(folder, ""))
+    cause = "[Errno 20] Not a directory"
+    assert str(error) == f"document store: {cause}: '{folder}'; move the file in its place away"
+
+
+def test_a_link_to_nowhere_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    error = refused(DirectoryStore(tmp_path / "link", ""))
+    cause = "[Errno 17] File exists"
+    assert str(error) == f"document store: {cause}: '{tmp_path}/link'; move the file in its place away"
+
+
+def test_a_file_system_whose_process_has_died_is_named(tmp_path: Path) -> None:
+    silent = SilentFileSystem(tmp_path)
+    silent.die()
+    try:
+        error = refused(DirectoryStore(tmp_path, ""))
+        with pytest.raises(UnavailableError, match="Transport endpoint is not connected"):
+            DirectoryStore(tmp_path, "").read(SHA256)
+    finally:
+        silent.end()
+    cause = "[Errno 107] Transport endpoint is not connected"
+    assert str(error) == f"document store: {cause}: '{tmp_path}'; mount it again"
+
+
+def test_an_unknown_fault_is_named_as_the_system_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No disk here has damaged blocks."""
+
+    def fail(*arguments: object, **options: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    error = refused(DirectoryStore(tmp_path, ""))
+    assert str(error) == f"document store: [Errno 5] Input/output error: '{tmp_path}'; check its file system"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_deleted_folder_is_created_again(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path / "documents", "")
+    store.put(PDF, SHA256)
+    shutil.rmtree(tmp_path / "documents")
+    store.put(PDF, SHA256)
+    assert store.read(SHA256) == PDF
+
+
+def test_a_document_that_is_missing_or_damaged_is_not_read(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path, "")
+    assert store.read(SHA256) is None
+    (tmp_path / f"{SHA256}.pdf").write_bytes(PDF[:100])
+    assert store.read(SHA256) is None
+    (tmp_path / f"{SHA256}.pdf").unlink()
+    (tmp_path / f"{SHA256}.pdf").mkdir()
+    assert store.read(SHA256) is None
+
+
+def test_a_value_that_is_no_digest_is_not_looked_up(tmp_path: Path) -> None:
+    """A digest of a missing store is an error; this value never gets that far."""
+    assert DirectoryStore(tmp_path / "gone", "").read("../secret") is None
+
+
+def test_others_may_read_a_document(tmp_path: Path) -> None:
+    """The web server that serves the links may run as another user."""
+    DirectoryStore(tmp_path, "").put(PDF, SHA256)
+    assert (tmp_path / f"{SHA256}.pdf").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_store_that_fails_is_reported_to_readers_without_its_path(tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError) as missing:
+        DirectoryStore(tmp_path / "gone", "").read(SHA256)
+    assert str(missing.value) == "the document store can't be read: No such file or directory"
+    (tmp_path / "file").touch()
+    with pytest.raises(UnavailableError) as replaced:
+        DirectoryStore(tmp_path / "file", "").read(SHA256)
+    assert str(replaced.value) == "the document store can't be read: Not a directory"

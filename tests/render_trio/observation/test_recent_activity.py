@@ -7,8 +7,7 @@ from render_trio.observation.metrics import Metrics
 from render_trio.observation.observer import Observer, Observers
 from render_trio.observation.recent_activity import FAILURES, MAX_STAGES, REASON_CHARACTERS, SAMPLES, RecentActivity
 from render_trio.worker.limits import Limits
-from render_trio.worker.worker import Worker
-from tests.render_trio.fakes import FakeHeartbeat, FakeQueue, FakeRenderer
+from tests.render_trio.fakes import FakeHeartbeat, FakeQueue, FakeRenderer, storeless_worker
 
 
 class Clock:
@@ -73,15 +72,9 @@ def test_the_abridged_id_of_a_web_task_gives_no_access_to_its_document() -> None
 
 
 async def test_a_worker_reports_every_failed_attempt_with_its_outcome(autojump_clock: object) -> None:
-    import trio
-
     queue, renderer, activity = FakeQueue(), FakeRenderer(), RecentActivity(date=lambda: 7.0)
     limits = Limits(20, 50, 1.33, 5, 2)
-
-    async def deliver(pdf: bytes, sha256: str) -> str | None:
-        raise AssertionError("nothing is delivered here")
-
-    worker = Worker(queue, renderer.make, deliver, limits, Observers(Metrics(), activity), trio.Event())
+    worker = storeless_worker(queue, renderer.make, limits, Observers(Metrics(), activity))
     queue.add("bad", {"resource_view": "laundry"})
     await worker.iterate(FakeHeartbeat())
     renderer.faults.append(RenderFailedError("no ink"))

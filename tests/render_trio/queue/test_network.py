@@ -15,7 +15,6 @@ from trio.testing import MockClock
 
 from emulator.server.serving import serve
 from emulator.settings import EmulatorSettings
-from render_trio.delivery.delivery import Delivery
 from render_trio.errors import QueueUnavailableError
 from render_trio.observation.metrics import Metrics
 from render_trio.queue.messages import decode_result, encode_task
@@ -24,13 +23,13 @@ from render_trio.queue.task_queue.client import TaskQueue
 from render_trio.worker.limits import Limits
 from render_trio.worker.worker import Worker
 from tests.proxy import RESET, STALL, SWALLOW, Behaviour, Proxy, http_answer, proxy
-from tests.render_trio.fakes import TASK, FakeHeartbeat, FakeRenderer
+from tests.render_trio.fakes import TASK, FakeHeartbeat, FakeRenderer, storeless_worker
 
 LIMITS = Limits(20, 50, 1.33, 3, 2)
 
 
 def worker_of(queue: TaskQueue) -> Worker:
-    return Worker(queue, FakeRenderer(0).make, Delivery(100_000, None).deliver, LIMITS, Metrics(), trio.Event())
+    return storeless_worker(queue, FakeRenderer(0).make, LIMITS, Metrics())
 
 
 async def refused(request: httpx.Request) -> httpx.Response:
@@ -159,9 +158,7 @@ async def network(folder: Path) -> AsyncIterator[Network]:
             heartbeat = FakeHeartbeat()
             async with trio.open_nursery() as inner:
                 limits = Limits(20, 1, 1.33, 3, 2)
-                worker = Worker(
-                    queue, FakeRenderer(0).make, Delivery(100_000, None).deliver, limits, Metrics(), trio.Event()
-                )
+                worker = storeless_worker(queue, FakeRenderer(0).make, limits, Metrics())
                 inner.start_soon(worker.run, heartbeat)
                 tasks = f"{address}/taskqueue/v1beta2/projects/p/taskqueues/q/tasks"
                 async with httpx.AsyncClient(base_url=tasks, trust_env=False) as http:

@@ -46,9 +46,10 @@ async def test_an_unrecoverable_failure_starts_the_exit_timer() -> None:
     async with (
         composition.open_offload(settings, metrics) as offload,
         composition.open_on_demand_renderer(settings, offload, metrics) as on_demand,
+        composition.open_queue(settings) as queue,
     ):
         failing = service.Service(
-            settings, offload, on_demand, metrics, lambda seconds, code: exits.append((seconds, code))
+            settings, offload, on_demand, metrics, queue, lambda seconds, code: exits.append((seconds, code))
         )
         with capture_logs() as lines:
             failing.give_up("nothing helps")

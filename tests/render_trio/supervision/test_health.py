@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ import trio
 from trio.testing import MockClock
 
 from render_trio.errors import FatalError
-from render_trio.supervision.health import Health, judge
+from render_trio.supervision.health import STORE_PHASE, Health, judge
 from render_trio.supervision.recovery import watch_recovery
 from render_trio.supervision.restart_policy import WEDGED_SECONDS, RestartPolicy, SlotPolicy
 from render_trio.supervision.supervisor import Slot
@@ -78,6 +79,37 @@ def test_the_service_is_ready_if_the_queue_has_answered_recently(known: dict[str
     report = health(slot(**known))
     assert report.ready is ready
     assert report.well, "an unreachable queue is no reason to restart the service"
+
+
+STORE = "document store: [Errno 28] No space left on device: '/documents'; free space there; 2 documents wait"
+
+
+def test_documents_that_wait_for_the_store_degrade_the_service_and_are_no_reason_to_restart_it() -> None:
+    report = health(slot(last_polled=NOW, reachable=True), document_store=STORE, waiting_documents=2)
+    assert (report.status, report.reasons, report.document_store, report.waiting_documents) == (
+        "degraded",
+        (),
+        STORE,
+        2,
+    )
+    assert (report.well, report.ready, report.restart_helps) == (True, True, False), "it still takes tasks"
+    hung = health(slot(), document_store=STORE, abandoned=4)
+    assert (hung.status, hung.well, hung.restart_helps) == ("unwell", False, True)
+
+
+def test_a_service_that_leases_no_tasks_because_of_the_store_is_not_ready() -> None:
+    report = health(slot(last_polled=NOW, reachable=True), document_store=STORE, waiting_documents=20, leasing=False)
+    assert (report.status, report.ready, report.leasing) == ("degraded", False, False)
+
+
+@pytest.mark.parametrize(("phase", "reachable"), [(STORE_PHASE, True), ("work", True), ("poll", False)])
+def test_a_worker_that_has_tasks_has_reached_the_queue(phase: str, reachable: bool) -> None:
+    """It doesn't poll while it works, or waits for the document store."""
+    busy = slot(last_polled=NOW - 1000, reachable=True)
+    busy.policy.enter(phase, math.inf, NOW - 1000)
+    report = health(busy)
+    assert report.queue_reachable is reachable
+    assert report.well, "there is no time limit for an outage of the document store"
 
 
 def test_a_draining_service_is_healthy_but_not_ready() -> None:

@@ -44,6 +44,8 @@ class Site:
         self.progress = "polled"
         self.supervisor = Supervisor({"worker-1": self.work, "worker-2": self.work}, restart_limit=9, restart_window=60)
         self.abandoned = 0
+        self.store_problem = ""
+        self.leasing = True
         self.address = ""
         self.activity = RecentActivity()
         self.queue = TaskQueue(queue_url, "render", "render", timeout=5)
@@ -65,6 +67,8 @@ class Site:
             abandoned=self.abandoned,
             abandoned_limit=4,
             queue_silence=30,
+            document_store=self.store_problem,
+            leasing=self.leasing,
         )
 
     def application(self, on_demand: OnDemandRenderer) -> QuartTrio:

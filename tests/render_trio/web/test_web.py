@@ -67,6 +67,20 @@ async def test_without_its_queue_the_service_is_alive_but_not_ready(site: Site) 
     assert (await get(site, "/livez")).status_code == 200
 
 
+async def test_a_document_store_that_fails_is_named_with_status_200(site: Site) -> None:
+    """A restart would not help. The service is ready while it takes tasks whose documents need no store."""
+    site.store_problem = "document store: [Errno 28] No space left on device: '/documents'; 2 documents wait"
+    response = await get(site, "/health")
+    assert (response.status_code, response.json()["status"]) == (200, "degraded")
+    assert response.json()["document_store"] == site.store_problem
+    assert (await get(site, "/readyz")).json() == {"status": "ok"}
+    for path in ("/health", "/status"):
+        assert "[Errno 28] No space left on device" in (await get(site, path, Accept="text/html")).text
+    site.leasing = False
+    response = await get(site, "/readyz")
+    assert (response.status_code, response.json()) == (503, {"status": site.store_problem})
+
+
 async def test_a_draining_service_is_not_ready(site: Site) -> None:
     site.supervisor.stop()
     response = await get(site, "/readyz")

@@ -9,15 +9,13 @@ from collections.abc import Callable
 import pytest
 import trio
 
-from render_trio.delivery.delivery import Delivery
 from render_trio.observation.metrics import Metrics
 from render_trio.queue.messages import DocumentResult, LeasedTask
 from render_trio.rendering.finisher import FinishedDocument
 from render_trio.rendering.offload.thread import ThreadOffload
 from render_trio.worker.limits import Limits
-from render_trio.worker.worker import Worker
 from resources.request import Request
-from tests.render_trio.fakes import FakeHeartbeat, FakeQueue
+from tests.render_trio.fakes import FakeHeartbeat, FakeQueue, storeless_worker
 
 FIRST, LATER = b"too late", b"in time"
 
@@ -43,7 +41,7 @@ async def test_late_output_is_never_delivered(released_first: bool) -> None:
     drawing, queue, heartbeat = Drawing(), FakeQueue(), FakeHeartbeat()
     offload = ThreadOffload(Metrics(), 1, 2, produce=drawing)
     limits = Limits(task_count=1, task_seconds=0.1, task_time_mult=0, task_retry_limit=9, sleep_time=0.05)
-    worker = Worker(queue, offload.make, Delivery(1000, None).deliver, limits, Metrics(), trio.Event())
+    worker = storeless_worker(queue, offload.make, limits, Metrics())
     queue.add("one")
 
     async def release_first_attempt() -> None:

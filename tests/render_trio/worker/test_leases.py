@@ -41,12 +41,15 @@ class SlowQueue(FakeQueue):
 
 @asynccontextmanager
 async def held(
-    queue: SlowQueue, *names: str, uniform: Callable[[float, float], float] = random.uniform
+    queue: SlowQueue,
+    *names: str,
+    uniform: Callable[[float, float], float] = random.uniform,
+    leases: Leases | None = None,
 ) -> AsyncIterator[list[Lease]]:
     """Yield leases of these tasks, renewed until the block is left."""
     for name in names:
         queue.add(name)
-    leases = Leases(queue, Metrics(), uniform)
+    leases = leases or Leases(queue, Metrics(), uniform)
     requested_at = trio.current_time()
     batch = await queue.lease(len(names), round(SECONDS))
     async with trio.open_nursery() as nursery:
@@ -110,6 +113,61 @@ async def test_a_task_released_during_its_renewal_stays_released(autojump_clock:
         await trio.sleep(10)
         assert queue.free() == ["one"]
         nursery.cancel_scope.cancel()
+
+
+async def test_a_transferred_lease_is_renewed_only_by_its_new_holder(autojump_clock: MockClock) -> None:
+    queue = SlowQueue()
+    first = Leases(queue, Metrics())
+    async with held(queue, "one", leases=first) as (lease,), trio.open_nursery() as nursery:
+        second = Leases(queue, Metrics())
+        nursery.start_soon(second.keep_renewed)
+        with lease.work as old_work:
+            first.transfer(lease, second)
+        assert lease.work is not old_work, "the work that follows needs a scope of its own"
+        first.drop(lease)
+        await first.release_all()
+        await trio.sleep(SECONDS + 1)
+        assert len(queue.renewals) == 2
+        assert "release" not in queue.log
+        await second.release_all()
+        assert queue.free() == ["one"]
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_transfer_does_not_interrupt_a_renewal(autojump_clock: MockClock) -> None:
+    """Whether an interrupted renewal has moved the end of the lease would be unknown."""
+    queue = SlowQueue()
+    queue.slow["one"] = 5.0
+    first = Leases(queue, Metrics())
+    async with held(queue, "one", leases=first) as (lease,):
+        await trio.sleep(SECONDS / 2 + 2)
+        assert lease.renewing
+        first.transfer(lease, Leases(queue, Metrics()))
+        first.drop(lease)
+        await trio.sleep(10)
+        assert (lease.renewing, queue.log.count("renew")) == (False, 1)
+        assert lease.deadline == pytest.approx(trio.current_time() + SECONDS - 12, abs=0.1)
+
+
+async def test_a_lost_lease_is_not_transferred(autojump_clock: MockClock) -> None:
+    queue = FakeQueue()
+    first, second = Leases(queue, Metrics()), Leases(queue, Metrics())
+    (lease,) = first.hold([LeasedTask("one", "", 1, 0, 0)], SECONDS, trio.current_time())
+    lease.lose()
+    with pytest.raises(LeaseLostError):
+        first.transfer(lease, second)
+    assert (list(first._held), list(second._held)) == (["one"], [])
+
+
+async def test_a_later_lease_of_the_same_task_is_not_dropped_with_the_former(autojump_clock: MockClock) -> None:
+    queue = FakeQueue()
+    queue.add("one")
+    leases = Leases(queue, Metrics())
+    task = queue.tasks["one"]
+    (former,) = leases.hold([task], SECONDS, trio.current_time())
+    (later,) = leases.hold([task], SECONDS, trio.current_time())
+    leases.drop(former)
+    assert list(leases._held.values()) == [later]
 
 
 @pytest.mark.parametrize("error", [QueueUnavailableError("down"), QueueRefusedError("unauthorized")])

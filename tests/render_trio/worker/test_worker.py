@@ -8,9 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from render_trio.delivery.delivery import Delivery
 from render_trio.errors import (
-    DeliveryError,
     QueueUnavailableError,
     RenderCrashedError,
     RenderFailedError,
@@ -20,8 +18,7 @@ from render_trio.observation.metrics import Metrics
 from render_trio.queue.messages import DocumentResult
 from render_trio.worker.limits import LEASE_MARGIN, Limits
 from render_trio.worker.polling import ANSWER_GRACE
-from render_trio.worker.worker import Worker
-from tests.render_trio.fakes import TASK, FakeHeartbeat, FakeQueue, FakeRenderer
+from tests.render_trio.fakes import TASK, FakeHeartbeat, FakeQueue, FakeRenderer, storeless_worker
 
 LIMITS = Limits(task_count=20, task_seconds=50, task_time_mult=1.33, task_retry_limit=3, sleep_time=2)
 
@@ -32,7 +29,7 @@ class Bench:
     def __init__(
         self,
         renderer: FakeRenderer | None = None,
-        deliver: Any = None,
+        inline_bytes: int = 100_000,
         queue: FakeQueue | None = None,
         limits: Limits = LIMITS,
     ) -> None:
@@ -41,13 +38,8 @@ class Bench:
         self.heartbeat = FakeHeartbeat()
         self.metrics = Metrics()
         self.stopping = trio.Event()
-        self.worker = Worker(
-            self.queue,
-            self.renderer.make,
-            deliver or Delivery(100_000, None).deliver,
-            limits,
-            self.metrics,
-            self.stopping,
+        self.worker = storeless_worker(
+            self.queue, self.renderer.make, limits, self.metrics, stopping=self.stopping, inline_bytes=inline_bytes
         )
 
     async def run_for(self, seconds: float) -> None:
@@ -72,6 +64,7 @@ async def test_the_result_is_inserted_before_the_task_is_deleted(autojump_clock:
     assert bench.queue.tasks == {}
     assert bench.queue.log.index("insert") < bench.queue.log.index("delete")
     assert bench.heartbeat.progressed[:2] == ["polled", "finished"]
+    assert bench.heartbeat.phases[:3] == ["poll", "work", "poll"]
 
 
 @pytest.mark.parametrize(
@@ -155,42 +148,8 @@ async def test_a_task_that_was_leased_too_often_is_not_rendered_again(autojump_c
     assert bench.renderer.limits == []
 
 
-async def test_a_failed_delivery_is_retried_after_a_delay(autojump_clock: MockClock) -> None:
-    faults = [DeliveryError("no space left on device")]
-    delivery = Delivery(100_000, None)
-
-    async def deliver(pdf: bytes, sha256: str) -> str | None:
-        if faults:
-            raise faults.pop()
-        return await delivery.deliver(pdf, sha256)
-
-    bench = Bench(deliver=deliver)
-    bench.queue.add("one")
-    await bench.run_for(2)
-    assert bench.queue.free() == [], "not at once: the store would still be full"
-    await bench.run_for(30)
-    assert bench.result("one").success
-
-
-async def test_the_attempts_outlast_a_temporary_failure_of_the_store(autojump_clock: MockClock) -> None:
-    delivery = Delivery(100_000, None)
-    started = trio.current_time()
-
-    async def deliver(pdf: bytes, sha256: str) -> str | None:
-        if trio.current_time() < started + 10:
-            raise DeliveryError("no space left on device")
-        return await delivery.deliver(pdf, sha256)
-
-    bench = Bench(deliver=deliver)
-    for number in range(10):
-        bench.queue.add(str(number))
-    await bench.run_for(60)
-    assert all(bench.result(str(number)).success for number in range(10))
-    assert len(bench.renderer.limits) <= 10 * LIMITS.task_retry_limit
-
-
 async def test_a_document_that_is_too_large_to_deliver_fails_at_once(autojump_clock: MockClock) -> None:
-    bench = Bench(deliver=Delivery(10, None).deliver)
+    bench = Bench(inline_bytes=10)
     bench.queue.add("one")
     await bench.run_for(5)
     error = bench.result("one").error
@@ -280,6 +239,27 @@ async def test_a_stopping_worker_finishes_its_task_and_releases_the_others(autoj
         bench.stopping.set()
     assert list(bench.queue.results) == ["one"]
     assert bench.queue.free() == ["two", "three"]
+
+
+async def test_the_rest_of_a_batch_is_released_at_the_end_of_an_iteration(autojump_clock: MockClock) -> None:
+    bench = Bench(FakeRenderer(seconds=10))
+    for name in ("one", "two", "three"):
+        bench.queue.add(name)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(bench.worker.iterate, bench.heartbeat)
+        await trio.sleep(1)
+        bench.stopping.set()
+    assert bench.queue.free() == ["two", "three"]
+
+
+async def test_batches_are_as_small_as_the_tasks_before_were_long(autojump_clock: MockClock) -> None:
+    bench = Bench(FakeRenderer(seconds=2))
+    for number in range(6):
+        bench.queue.add(str(number))
+    await bench.worker.iterate(bench.heartbeat)
+    assert len(bench.queue.results) == 4, "a second's work, estimated without knowing the tasks"
+    await bench.worker.iterate(bench.heartbeat)
+    assert len(bench.queue.results) == 5
 
 
 async def test_a_cancelled_worker_releases_all_its_tasks(autojump_clock: MockClock) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import httpx
 import msgspec
 import pytest
 import trio
+from structlog.testing import capture_logs
 
 from emulator.server.serving import serve as serve_queue
 from emulator.settings import EmulatorSettings
@@ -31,6 +33,7 @@ from render_trio.queue.messages import (
     failure,
 )
 from render_trio.queue.producer import task_values
+from render_trio.web.tasks import submissions
 from tests.render_trio.web.operated import Site, get, running
 from tests.render_trio.web.server.listening import listening
 
@@ -44,6 +47,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     async with trio.open_nursery() as nursery:
         settings = EmulatorSettings(port=0, store=f"sqlite:///{tmp_path / 'queue.sqlite3'}")
         address = await nursery.start(serve_queue, settings)
+        (tmp_path / "documents").mkdir()
         async with running(Site(address, DirectoryStore(tmp_path / "documents", ""))) as site:
             yield site
         nursery.cancel_scope.cancel()
@@ -238,7 +242,6 @@ async def test_tasks_of_other_producers_stay_private(site: Site, path: str) -> N
 
 
 async def test_a_linked_document_is_served_from_our_store_or_redirected_to(site: Site, tmp_path: Path) -> None:
-    (tmp_path / "documents").mkdir()
     (tmp_path / "documents" / f"{DIGEST}.pdf").write_bytes(PDF)
     (tmp_path / "secret.pdf").write_bytes(b"secret")
     forged = "0" * 64
@@ -260,6 +263,47 @@ async def test_a_linked_document_is_served_from_our_store_or_redirected_to(site:
         assert response.headers.get("Location", "https://files.example.org/x.pdf") == "https://files.example.org/x.pdf"
         if status == 200:
             assert response.content == PDF
+
+
+async def test_a_document_store_that_fails_is_reported_unless_the_document_has_an_address(
+    site: Site, tmp_path: Path
+) -> None:
+    task_id, elsewhere = await submit(site), await submit(site)
+    await settle(site, task_id, linked(task_id, f"file://{tmp_path}/documents/{DIGEST}.pdf"))
+    await settle(site, elsewhere, linked(elsewhere, "https://files.example.org/x.pdf"))
+    (tmp_path / "documents").rename(tmp_path / "moved")
+    with capture_logs() as lines:
+        response = await get(site, f"/tasks/{task_id}/document")
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "2")
+    cause = "the document store can't be read: No such file or directory"
+    assert (response.json()["code"], response.json()["detail"]) == ("document_unavailable", cause)
+    assert [line["error"] for line in lines if line["event"] == "stored document not read"] == [cause]
+    assert (await get(site, f"/tasks/{elsewhere}/document")).status_code == 302
+    (tmp_path / "moved").rename(tmp_path / "documents")
+    (tmp_path / "documents" / f"{DIGEST}.pdf").write_bytes(PDF)
+    assert (await get(site, f"/tasks/{task_id}/document")).content == PDF
+
+
+async def test_a_document_store_that_hangs_is_reported(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+
+    class HungStore:
+        def read(self, sha256: str) -> bytes | None:
+            released.wait(60)
+            return None
+
+    monkeypatch.setattr(submissions, "STORE_TIMEOUT", 0.05)
+    site.web_tasks._stored = HungStore()
+    task_id = await submit(site)
+    await settle(site, task_id, linked(task_id, f"file:///documents/{DIGEST}.pdf"))
+    try:
+        # One more than there are threads: a request that waits for a thread is answered, too.
+        for _ in range(submissions.STORE_THREADS + 1):
+            response = await get(site, f"/tasks/{task_id}/document")
+            assert response.status_code == 503
+            assert response.json()["detail"] == "the document store did not answer within 0 s"
+    finally:
+        released.set()
 
 
 @pytest.mark.parametrize(
