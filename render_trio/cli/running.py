@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 import click
 import trio
 
+from emulator.command import environment_options
 from emulator.server import serving
 from emulator.server.listening import ListenError
 from emulator.settings import EmulatorSettings
@@ -69,6 +71,13 @@ def _running(address: str, queue_url: str) -> str:
     return f"service: {address}\nqueue:   {queue_url}\nPress Ctrl-C to stop both."
 
 
+def queue_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Return the command with the options of the queue that environment variables set too."""
+    for option in reversed(environment_options("queue-")):
+        command = option(command)
+    return command
+
+
 @click.command()
 @click.option(
     "--port",
@@ -91,8 +100,9 @@ def _running(address: str, queue_url: str) -> str:
     show_default=True,
     help="Folder for tasks (queue.sqlite3) and large documents (documents/). It is created if necessary.",
 )
+@queue_options
 @report_errors(OSError, StoreUnavailableError, ListenError)
-def up(port: int, queue_port: int, data: Path) -> None:
+def up(port: int, queue_port: int, data: Path, queue_keep_alive_seconds: int, queue_legacy_shapes: bool) -> None:
     """Run a queue and a service together, until Ctrl-C.
 
     Tasks that are left are kept in --data for the next run. All other settings come from environment variables;
@@ -105,9 +115,12 @@ def up(port: int, queue_port: int, data: Path) -> None:
     chosen = settings.read(os.environ, given)
     logs.configure("console", chosen.log_level)
     with Signals() as signals:
-        legacy_shapes = os.environ.get("EMULATOR_LEGACY_SHAPES") == "1"
         queue_settings = EmulatorSettings(
-            port=queue_port, port_option="--queue-port", store=store, legacy_shapes=legacy_shapes
+            port=queue_port,
+            port_option="--queue-port",
+            store=store,
+            keep_alive_seconds=queue_keep_alive_seconds,
+            legacy_shapes=queue_legacy_shapes,
         )
         trio.run(_run_both, chosen, queue_settings, signals)
 

@@ -11,7 +11,7 @@ import pytest
 import trio
 import trio.testing
 
-from emulator.server import connections, listening
+from emulator.server import listening
 from emulator.server.listening import listening_socket, serve_app
 from emulator.wire.bodies import Asgi, Message, Receive, Send
 
@@ -56,7 +56,9 @@ async def connect() -> AsyncIterator[Connect]:
 
 
 @asynccontextmanager
-async def served(app: Asgi = echo, *, shared: bool = False) -> AsyncIterator[tuple[int, trio.CancelScope]]:
+async def served(
+    app: Asgi = echo, *, shared: bool = False, keep_alive: float = 60.0
+) -> AsyncIterator[tuple[int, trio.CancelScope]]:
     """Yield the port, and the cancel scope of the server."""
     listener = listening_socket("127.0.0.1", 0)
     port = listener.getsockname()[1]
@@ -66,7 +68,7 @@ async def served(app: Asgi = echo, *, shared: bool = False) -> AsyncIterator[tup
             with trio.CancelScope() as scope:
 
                 async def begin(*, task_status: trio.TaskStatus[None]) -> None:
-                    await serve_app(app, listener, shared=shared, task_status=task_status)
+                    await serve_app(app, listener, keep_alive, shared=shared, task_status=task_status)
 
                 async with trio.open_nursery() as inner:
                     await inner.start(begin)
@@ -211,9 +213,8 @@ async def test_closing_the_server_completes_replies_in_progress(connect: Connect
         assert (await read_all(stream)).endswith(b"GET /late ")
 
 
-async def test_an_idle_client_is_disconnected(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "IDLE_SECONDS", 0.05)
-    async with served() as (port, _):
+async def test_an_incomplete_head_times_out(connect: Connect) -> None:
+    async with served(keep_alive=0.05) as (port, _):
         stream = await connect(port)
         await stream.send_all(b"GET / HTTP/1.1\r\nHost:")
         assert await read_all(stream) == b""
@@ -238,7 +239,7 @@ async def test_a_server_with_fewer_connections_accepts_first(connect: Connect) -
         for name, listener in (("a", first), ("b", second)):
 
             async def begin(name: str, listener: Any, *, task_status: trio.TaskStatus[None]) -> None:
-                await serve_app(named(name), listener, shared=True, task_status=task_status)
+                await serve_app(named(name), listener, 60.0, shared=True, task_status=task_status)
 
             await nursery.start(begin, name, listener)
         streams = [await connect(port) for _ in range(4)]
