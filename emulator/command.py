@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -89,6 +90,8 @@ def create_command(configure_logging: Callable[[], None]) -> click.Command:
     @click.command("emulator")
     def emulator(**options: Any) -> None:
         """Run the queue service: pull queues (Task Queue v1beta2, Cloud Tasks v2beta2) on SQLite or Redis."""
+        if not hasattr(os, "fork"):  # Windows
+            raise click.ClickException("this command needs Linux or macOS; on Windows, run it in WSL or in a container")
         settings = EmulatorSettings(**options)
         configure_logging()
         click.echo(access_notice(settings), err=True)

@@ -10,6 +10,7 @@ from render_trio.cli.errors import report_errors
 from render_trio.cli.new import NewResourceError, write_entry, write_package
 from render_trio.cli.options import add_plugins, plugin_folders
 from render_trio.cli.preview import run
+from render_trio.service.startup import require_unix
 from resources.registry import folders
 
 
@@ -54,5 +55,6 @@ def preview(view: str, port: int, plugins: tuple[Path, ...]) -> None:
     The browser reloads the page by itself. If the resource can't be drawn, the page shows the traceback. No queue is
     needed. For a resource in a folder of your own: render-trio preview VIEW --plugins FOLDER.
     """
+    require_unix()
     add_plugins(plugins, report=False)
     run(view.replace("-", "_"), list(folders()), port, lambda line: click.echo(line, err=True))

@@ -23,6 +23,7 @@ from render_trio.cli.errors import report_errors
 from render_trio.cli.options import as_json, with_settings
 from render_trio.service import logs, process
 from render_trio.service.shutdown import Signals
+from render_trio.service.startup import require_unix
 from render_trio.settings import settings
 from render_trio.settings.settings import Settings
 from resources.registry import CATALOGUE
@@ -45,6 +46,7 @@ def demo(out: Path, stay: bool, as_json: bool) -> None:
     Starts both on free ports, submits one task per resource, writes the PDFs to --out and stops. It needs no
     configuration and ignores environment variables.
     """
+    require_unix()
     logs.configure("console", "warning")
     out.mkdir(parents=True, exist_ok=True)  # reports an unusable folder before anything is started
 
@@ -109,6 +111,7 @@ def up(port: int, queue_port: int, data: Path, queue_keep_alive_seconds: int, qu
     `render-trio serve --help` lists them. QUEUE_URL, PORT, DOCUMENT_STORE and LOG_FORMAT are
     ignored.
     """
+    require_unix()
     data.mkdir(parents=True, exist_ok=True)
     store = f"sqlite:///{data / 'queue.sqlite3'}"
     given = {"port": str(port), "document_store": str(data / "documents")}
@@ -158,6 +161,7 @@ def serve(chosen: Settings) -> None:
       70   shutdown took longer than SHUTDOWN_SECONDS
       130  exited immediately, after a second signal
     """
+    require_unix()
     code = process.main(chosen)
     if code:
         raise SystemExit(code)

@@ -19,6 +19,15 @@ SHOWN_FILES = 3  # missing files that a message lists
 MISTAKES = frozenset({errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EROFS, errno.ELOOP})
 
 
+def require_unix() -> None:
+    """Raise StartupError where the service and the queue don't run: on Windows."""
+    if not hasattr(os, "fork"):
+        raise StartupError(
+            "this command needs Linux or macOS; on Windows, run it in WSL or in a container (render, resources, submit "
+            "and results work here)"
+        )
+
+
 def check_files(settings: Settings) -> None:
     """Raise StartupError if STATIC_DIRECTORY or TEMPLATE_DIRECTORY lacks files, or if the packaged files do."""
     if problem := missing_files(settings):
