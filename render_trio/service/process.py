@@ -29,10 +29,13 @@ def main(settings: Settings) -> int:
         signals = stack.enter_context(Signals())
         if settings.pid_file is not None:
             stack.enter_context(pid_file.held(settings.pid_file))
+        reason = ""
         try:
             trio.run(run_until_signal, settings, signals)
         except* FatalError as group:
-            log.error("exiting for restart", reason=str(first_error(group)))
+            reason = str(first_error(group))
+        if reason:
+            log.error("exiting for restart", reason=reason)
             # Hung threads would keep the interpreter from exiting; everything else has stopped by now.
             os._exit(EXIT_FATAL)
     return EXIT_CLEAN
