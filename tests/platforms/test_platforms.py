@@ -28,7 +28,9 @@ UNIX_PARTS = (
     "render_trio/service/",
 )
 # Not even imported there.
-UNIX_FILES = tuple(f"render_trio/rendering/offload/{name}.py" for name in ("child", "fork_server", "process"))
+UNIX_FILES = tuple(
+    f"render_trio/rendering/offload/{name}.py" for name in ("child", "fork_server", "process", "socket_folder")
+)
 
 
 def run(system: str, *arguments: str, **settings: str | int) -> subprocess.CompletedProcess[str]:
