@@ -99,7 +99,8 @@ def create_command(configure_logging: Callable[[], None]) -> click.Command:
         try:
             run(settings, lambda address: click.echo(f"listening on {address}"))
         except* (ValueError, OSError, StoreUnavailableError, ChildFailedError, ListenError) as group:
-            failure = click.ClickException(str(first_error(group)))
+            # In one line: the name of a file can contain line breaks.
+            failure = click.ClickException(" ".join(str(first_error(group)).splitlines()))
         # Not raised above: Python before 3.11.4 wraps an exception that is raised in `except*` in a group.
         if failure is not None:
             raise failure

@@ -19,11 +19,11 @@ from emulator.stores.interface import StoreUnavailableError
 from render_trio.cli import output
 from render_trio.cli.demo import Rendered
 from render_trio.cli.demo import run as run_demo
-from render_trio.cli.errors import report_errors
+from render_trio.cli.errors import naming, report_errors
 from render_trio.cli.options import as_json, with_settings
 from render_trio.service import logs, process
 from render_trio.service.shutdown import Signals
-from render_trio.service.startup import require_unix
+from render_trio.service.startup import make_folder, require_unix
 from render_trio.settings import settings
 from render_trio.settings.settings import Settings
 from resources.registry import CATALOGUE
@@ -48,7 +48,8 @@ def demo(out: Path, stay: bool, as_json: bool) -> None:
     """
     require_unix()
     logs.configure("console", "warning")
-    out.mkdir(parents=True, exist_ok=True)  # reports an unusable folder before anything is started
+    with naming("--out", out):  # before anything is started
+        make_folder(out)
 
     def stayed(rendered: list[Rendered], address: str, queue_url: str) -> None:
         bar.close()
@@ -112,7 +113,8 @@ def up(port: int, queue_port: int, data: Path, queue_keep_alive_seconds: int, qu
     ignored.
     """
     require_unix()
-    data.mkdir(parents=True, exist_ok=True)
+    with naming("--data", data):
+        make_folder(data)
     store = f"sqlite:///{data / 'queue.sqlite3'}"
     given = {"port": str(port), "document_store": str(data / "documents")}
     chosen = settings.read(os.environ, given)
