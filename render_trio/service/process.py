@@ -11,6 +11,7 @@ import trio
 
 from render_trio.errors import FatalError, first_error
 from render_trio.service import logs, pid_file, service
+from render_trio.service.orphans import reap_orphans
 from render_trio.service.shutdown import EXIT_CLEAN, EXIT_FATAL, Signals, begin_hard_exit, watch_loop
 from render_trio.settings.settings import Settings
 
@@ -51,6 +52,7 @@ async def run_until_signal(
     async with trio.open_nursery() as nursery:
         await nursery.start(signals.receive, settings.shutdown_seconds)
         nursery.start_soon(watch_loop)
+        nursery.start_soon(reap_orphans)
         await service.run(
             settings,
             shutdown_requested=signals.shutdown_requested,
