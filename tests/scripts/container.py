@@ -104,7 +104,7 @@ def container(log: Path, port: int, *command: str, init: tuple[str, ...] = (), *
     paths = list(dict.fromkeys([str(ROOT), sys.prefix, sys.base_prefix]))
     entrypoint = str(ROOT / "scripts" / "docker-entrypoint.sh")
     program = ["env", "-i", *_assigned(settings), *AS_USER, *init, entrypoint, *command]
-    namespaces = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
+    namespaces = ("unshare", "--mount", "--pid", "--fork")
     with log.open("w") as output:
         process = subprocess.Popen(
             [*namespaces, "sh", "-c", ENTER, "sh", str(len(paths)), *paths, *program],
@@ -117,7 +117,9 @@ def container(log: Path, port: int, *command: str, init: tuple[str, ...] = (), *
         wait_until_live(f"http://127.0.0.1:{port}", process, log)
         yield Container(process, log, settings)
     finally:
-        process.kill()  # and with it, the kernel kills the container
+        # The first process, whose end ends all others. `unshare --kill-child` has no effect once the user was changed.
+        for first in children_of(process.pid) if process.poll() is None else []:
+            os.kill(first, signal.SIGKILL)
         process.wait()
 
 
