@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -12,14 +13,39 @@ import click
 
 from emulator.server.listening import ListenError
 from emulator.server.processes import ChildFailedError, run
-from emulator.settings import EmulatorSettings
+from emulator.settings import MAX_KEEP_ALIVE, MIN_KEEP_ALIVE, EmulatorSettings
 from emulator.stores.interface import StoreUnavailableError
 from emulator.wire.errors import first_error
 
 DEFAULTS = EmulatorSettings()
 _FILE = click.Path(exists=True, dir_okay=False)
 
-OPTIONS = (
+Decorator = Callable[[Any], Any]
+
+
+def environment_options(prefix: str = "") -> tuple[Decorator, ...]:
+    """Return the options that environment variables set too. Their names begin with `prefix`, such as `queue-`."""
+    return (
+        click.option(
+            f"--{prefix}keep-alive-seconds",
+            default=DEFAULTS.keep_alive_seconds,
+            show_default=True,
+            type=click.IntRange(MIN_KEEP_ALIVE, MAX_KEEP_ALIVE),
+            envvar="EMULATOR_KEEP_ALIVE_SECONDS",
+            show_envvar=True,
+            help="Seconds after which an idle connection is closed. A load balancer must close its own earlier.",
+        ),
+        click.option(
+            f"--{prefix}legacy-shapes",
+            is_flag=True,
+            envvar="EMULATOR_LEGACY_SHAPES",
+            show_envvar=True,
+            help="Use the reply formats of older Task Queue clients.",
+        ),
+    )
+
+
+OPTIONS: tuple[Decorator, ...] = (
     click.option("--host", default=DEFAULTS.host, show_default=True, help="Address to listen on."),
     click.option(
         "--port",
@@ -51,13 +77,7 @@ OPTIONS = (
         help="Seconds for which the ID of a deleted task stays reserved.",
     ),
     click.option("--test-verbs", is_flag=True, help="Enable /admin/reset and /admin/clock, for tests."),
-    click.option(
-        "--legacy-shapes",
-        is_flag=True,
-        envvar="EMULATOR_LEGACY_SHAPES",
-        show_envvar=True,
-        help="Use the reply formats of older Task Queue clients.",
-    ),
+    *environment_options(),
 )
 
 
@@ -70,6 +90,8 @@ def create_command(configure_logging: Callable[[], None]) -> click.Command:
     @click.command("emulator")
     def emulator(**options: Any) -> None:
         """Run the queue service: pull queues (Task Queue v1beta2, Cloud Tasks v2beta2) on SQLite or Redis."""
+        if not hasattr(os, "fork"):  # Windows
+            raise click.ClickException("this command needs Linux or macOS; on Windows, run it in WSL or in a container")
         settings = EmulatorSettings(**options)
         configure_logging()
         click.echo(access_notice(settings), err=True)
@@ -77,7 +99,8 @@ def create_command(configure_logging: Callable[[], None]) -> click.Command:
         try:
             run(settings, lambda address: click.echo(f"listening on {address}"))
         except* (ValueError, OSError, StoreUnavailableError, ChildFailedError, ListenError) as group:
-            failure = click.ClickException(str(first_error(group)))
+            # In one line: the name of a file can contain line breaks.
+            failure = click.ClickException(" ".join(str(first_error(group)).splitlines()))
         # Not raised above: Python before 3.11.4 wraps an exception that is raised in `except*` in a group.
         if failure is not None:
             raise failure

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from emulator.stores.interface import TOMBSTONE_SECONDS
 
+MIN_KEEP_ALIVE = 5  # s; clients that keep an idle connection for less never use one that is being closed
+MAX_KEEP_ALIVE = 3600  # s
+
 
 @dataclass(frozen=True, slots=True)
 class EmulatorSettings:
@@ -13,7 +16,7 @@ class EmulatorSettings:
 
     Port 0 selects a free port; `port_option` is its name in messages. `tombstone_seconds` is how long the ID of a
     deleted task stays reserved (s). `legacy_shapes` selects the reply formats of older clients: see
-    "Legacy format" in PROTOCOL.md.
+    "Legacy format" in PROTOCOL.md. `keep_alive_seconds` is the time after which an idle connection is closed (s).
     """
 
     host: str = "127.0.0.1"
@@ -25,4 +28,5 @@ class EmulatorSettings:
     tombstone_seconds: int = TOMBSTONE_SECONDS
     test_verbs: bool = False
     legacy_shapes: bool = False
+    keep_alive_seconds: int = 75
     port_option: str = "--port"

@@ -19,6 +19,7 @@ PORTS = {
     "serve": ("PORT", "8080"),
     "emulator": ("QUEUE_PORT", "5052"),
     "up": ("", "8080"),
+    "preview": ("", "8081"),
 }
 TIMEOUT = 4.0  # s
 
@@ -29,7 +30,7 @@ def address(arguments: list[str], environment: Mapping[str, str]) -> str | None:
     if command is None:
         return None
     variable, port = PORTS[command]
-    host = environment.get("HOST", "") if command == "serve" else ""
+    host = environment.get("HOST", "").strip() if command != "preview" else ""
     if environment.get(variable, "").strip().isdigit():
         port = environment[variable].strip()
     for name, value in _options(arguments):
@@ -38,7 +39,7 @@ def address(arguments: list[str], environment: Mapping[str, str]) -> str | None:
     port = environment.get("HEALTH_PORT") or port
     # A server that listens on all addresses, or on those of a name, answers on the loopback address.
     host = host.strip("[]")
-    if host in ("", "0.0.0.0", "localhost"):
+    if host in ("", "0.0.0.0", "localhost") or "://" in host:
         host = "127.0.0.1"
     host = "::1" if host == "::" else host
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/health"

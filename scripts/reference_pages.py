@@ -58,8 +58,12 @@ def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def settings_table() -> str:
-    """Return the table of settings, which is kept in render_trio/settings."""
-    return settings.markdown_table()
+    """Return the table of all settings. Every cell is Markdown already."""
+    rows = ["| variable | default | allowed | description |", "|---|---|---|---|"]
+    for setting in settings.TABLE:
+        default = f"`{setting.default}`" if setting.default else "–"
+        rows.append(f"| `{setting.name}` | {default} | {setting.reader.allowed} | {setting.help} |")
+    return "\n".join(rows) + "\n"
 
 
 def metrics_table() -> str:

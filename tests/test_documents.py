@@ -16,7 +16,6 @@ from render_trio.cli.commands import main
 from render_trio.cli.producing.connecting import EXIT_INCOMPLETE
 from render_trio.observation.metrics import Metrics
 from render_trio.service import shutdown
-from render_trio.settings import settings
 from resources import parsing
 from resources.registry import CATALOGUE
 from scripts import reference_pages
@@ -55,7 +54,7 @@ def test_the_generated_parts_of_the_reference_are_up_to_date() -> None:
 
 
 def test_the_table_of_settings_is_complete() -> None:
-    assert settings.markdown_table() in reference("settings")
+    assert reference_pages.settings_table() in reference("settings")
 
 
 def test_every_command_is_documented_and_has_help() -> None:

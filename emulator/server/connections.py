@@ -25,7 +25,6 @@ from emulator.wire.bodies import Asgi, Message
 from emulator.wire.errors import ApiError, by_reason, first_error
 
 log = logging.getLogger(__name__)
-IDLE_SECONDS = 60  # for a client to send the next request completely
 MAX_CONNECTIONS = 10_000  # at once, in one process; fewer if it may not open as many files
 RESERVED_DESCRIPTORS = 128  # for the store, its reserve, connections being closed, and the processes of the server
 HEAD_BYTES = 32 * 1024
@@ -61,7 +60,9 @@ def connection_limit() -> int:
 class OpenConnections:
     """State shared by the connections of a server: their number, and the reads that wait for a client."""
 
-    def __init__(self, limit: int | None = None) -> None:
+    def __init__(self, keep_alive: float, limit: int | None = None) -> None:
+        self.keep_alive = keep_alive
+        """How long (s) a connection may take until the head of its next request is complete."""
         self.closing = trio.Event()
         self.count = 0
         self.limit = connection_limit() if limit is None else limit
@@ -120,7 +121,8 @@ class Connection:
         """Return the head of the next request, None if the client sends no more. Raises RemoteProtocolError."""
         self._body_read = False
         self._start = None
-        with trio.CancelScope(deadline=trio.current_time() + IDLE_SECONDS) as waiting, self._incomplete(waiting):
+        deadline = trio.current_time() + self._connections.keep_alive
+        with trio.CancelScope(deadline=deadline) as waiting, self._incomplete(waiting):
             while (event := self._http.next_event()) is h11.NEED_DATA:
                 if (data := await self._read(math.inf)) is None:
                     return None

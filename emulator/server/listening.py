@@ -111,26 +111,31 @@ class FairListener(trio.abc.Listener[trio.SocketStream]):
 async def serve_app(
     app: Asgi,
     listener: socket.socket,
+    keep_alive: float,
     *,
     shared: bool = False,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve until cancelled. Then complete the replies in progress and close all other connections.
 
-    Closes the socket. `shared` means that other processes accept from it too.
+    Closes the socket. `keep_alive` is the time after which an idle connection is closed (s). `shared` means that other
+    processes accept from the socket too.
     """
     lifespan = Lifespan(wrap_app(app, 0, "asgi"), Config(), {})  # type: ignore[arg-type]
     async with trio.open_nursery() as nursery:
         await nursery.start(lifespan.handle_lifespan)
         await lifespan.wait_for_startup()
-        await _serve_connections(app, listener, shared, task_status)
+        await _serve_connections(app, listener, OpenConnections(keep_alive), shared, task_status)
         nursery.cancel_scope.cancel()
 
 
 async def _serve_connections(
-    app: Asgi, listener: socket.socket, shared: bool, task_status: trio.TaskStatus[None]
+    app: Asgi,
+    listener: socket.socket,
+    connections: OpenConnections,
+    shared: bool,
+    task_status: trio.TaskStatus[None],
 ) -> None:
-    connections = OpenConnections()
     accepting: trio.abc.Listener[trio.SocketStream] = (
         FairListener(listener, connections) if shared else trio.SocketListener(trio.socket.from_stdlib_socket(listener))
     )

@@ -47,7 +47,9 @@ async def serve(
     try:
         async with trio.open_nursery() as nursery:
             app = create_app(store, access, legacy_shapes=settings.legacy_shapes)
-            await nursery.start(partial(serve_app, app, listener, shared=settings.processes > 1))
+            await nursery.start(
+                partial(serve_app, app, listener, settings.keep_alive_seconds, shared=settings.processes > 1)
+            )
             task_status.started(address_of(listener))
     finally:
         listener.close()

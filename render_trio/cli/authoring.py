@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
 
-from render_trio.cli.errors import report_errors
+from render_trio.cli.errors import naming, report_errors
 from render_trio.cli.new import NewResourceError, write_entry, write_package
 from render_trio.cli.options import add_plugins, plugin_folders
 from render_trio.cli.preview import run
+from render_trio.service.startup import require_unix
 from resources.registry import folders
 
 
@@ -29,7 +31,8 @@ def new(name: str, into: Path | None, catalogue: bool) -> None:
     """
     if catalogue and into is not None:
         raise click.UsageError("--into and --catalogue exclude each other")
-    written = write_entry(name) if catalogue else write_package(name, into)
+    with naming("--into", into) if into is not None else nullcontext():
+        written = write_entry(name) if catalogue else write_package(name, into)
     for path in written:
         click.echo(path)
     view = written[0].stem if catalogue else written[2].parent.name
@@ -54,5 +57,6 @@ def preview(view: str, port: int, plugins: tuple[Path, ...]) -> None:
     The browser reloads the page by itself. If the resource can't be drawn, the page shows the traceback. No queue is
     needed. For a resource in a folder of your own: render-trio preview VIEW --plugins FOLDER.
     """
+    require_unix()
     add_plugins(plugins, report=False)
     run(view.replace("-", "_"), list(folders()), port, lambda line: click.echo(line, err=True))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,18 +46,17 @@ async def run(
     `stay`, if given, is called with the results and the URLs of service and queue; then both keep running until
     SIGINT or SIGTERM. Raises DemoError, and OSError if a document can't be written.
     """
-    with tempfile.TemporaryDirectory(prefix="render-trio-", ignore_cleanup_errors=True) as data:
-        async with trio.open_nursery() as nursery:
-            queue_settings = EmulatorSettings(port=0, store=f"sqlite:///{data}/queue.sqlite3")
-            queue_url = await nursery.start(serve_queue, queue_settings)
-            address = await nursery.start(service.run, Settings(queue_url=queue_url, port=0))
-            rendered = await _render_all(queue_url, folder, on_rendered)
-            if stay is not None:
-                with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-                    stay(rendered, address, queue_url)
-                    async for _ in signals:
-                        break
-            nursery.cancel_scope.cancel()
+    async with trio.open_nursery() as nursery:
+        # In memory: a folder for the store would be left behind if the demo were killed.
+        queue_url = await nursery.start(serve_queue, EmulatorSettings(port=0, store="sqlite:///:memory:"))
+        address = await nursery.start(service.run, Settings(queue_url=queue_url, port=0))
+        rendered = await _render_all(queue_url, folder, on_rendered)
+        if stay is not None:
+            with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                stay(rendered, address, queue_url)
+                async for _ in signals:
+                    break
+        nursery.cancel_scope.cancel()
     return rendered
 
 

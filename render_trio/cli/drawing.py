@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from render_trio.cli import output
-from render_trio.cli.errors import report_errors
+from render_trio.cli.errors import naming, report_errors
 from render_trio.cli.options import as_json, option_pairs, options_given
 from render_trio.rendering.pipeline import render as render_document
 from resources.parsing import find_resource
@@ -31,8 +31,9 @@ def render(view: str, pairs: tuple[str, ...], out: Path) -> None:
     their defaults.
     """
     document = render_document(view, **options_given(pairs))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_bytes(document.pdf)
+    with naming("--out", out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_bytes(document.pdf)
     for warning in document.warnings:
         click.echo(f"Warning: {warning.message}", err=True)
     click.echo(f"{out}: {output.count(document.pages, 'page')}, {len(document.pdf)} bytes", err=True)

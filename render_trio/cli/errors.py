@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,6 +18,29 @@ from resources.registry import PluginError
 EXPECTED: tuple[type[Exception], ...] = (RenderTrioError, RequestError, SettingError, PluginError)
 
 Command = Callable[..., None]
+VALUE_SHOWN = 200  # characters of a path that a message repeats
+
+
+class PathError(RenderTrioError):
+    """A file or folder that an option names can't be used."""
+
+
+@contextmanager
+def naming(option: str, path: Path) -> Iterator[None]:
+    """Raise PathError, which names the option, its value and the cause, in place of an OSError in the block."""
+    try:
+        yield
+    except OSError as error:
+        value = str(path)
+        shown = value if len(value) <= VALUE_SHOWN else value[: VALUE_SHOWN - 1] + "…"
+        raise PathError(
+            f"{option} is {shown!r}: it can't be used: {error.strerror or error}; choose a place that can be written to"
+        ) from error
+
+
+def one_line(error: BaseException) -> str:
+    """Return the message of the first error in a group, without line breaks: the name of a file can contain some."""
+    return " ".join(str(first_error(error)).splitlines())
 
 
 def report_errors(*also: type[Exception]) -> Callable[[Command], Command]:
@@ -31,7 +56,7 @@ def report_errors(*also: type[Exception]) -> Callable[[Command], Command]:
             try:
                 command(*arguments, **options)
             except* (*EXPECTED, *also) as group:
-                error = click.ClickException(str(first_error(group)))
+                error = click.ClickException(one_line(group))
             except* KeyboardInterrupt:
                 error = click.Abort()
             # Not raised above: an exception raised in `except*` can become part of a group.

@@ -51,13 +51,16 @@ plugin_folders = click.option(
 def add_plugins(folders: Iterable[Path], *, report: bool) -> None:
     """Add the resources of folders to the catalogue; with `report`, warn of plug-ins that are left out.
 
-    Raises click.BadParameter for a folder without a resource.
+    Raises click.BadParameter for a folder without a resource, or that can't be read.
     """
     for folder in folders:
         try:
             registry.add_folder(folder)
         except registry.PluginError as error:
             raise click.BadParameter(str(error), param_hint="--plugins") from error
+        except OSError as error:
+            unreadable = f"{str(folder)[:200]!r} can't be read: {error.strerror}"
+            raise click.BadParameter(unreadable, param_hint="--plugins") from error
     if report:
         for problem in registry.problems():
             click.echo(f"Warning: {problem}", err=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 import click
 import trio
 
+from emulator.command import environment_options
 from emulator.server import serving
 from emulator.server.listening import ListenError
 from emulator.settings import EmulatorSettings
@@ -17,10 +19,11 @@ from emulator.stores.interface import StoreUnavailableError
 from render_trio.cli import output
 from render_trio.cli.demo import Rendered
 from render_trio.cli.demo import run as run_demo
-from render_trio.cli.errors import report_errors
+from render_trio.cli.errors import naming, report_errors
 from render_trio.cli.options import as_json, with_settings
 from render_trio.service import logs, process
 from render_trio.service.shutdown import Signals
+from render_trio.service.startup import make_folder, require_unix
 from render_trio.settings import settings
 from render_trio.settings.settings import Settings
 from resources.registry import CATALOGUE
@@ -43,8 +46,10 @@ def demo(out: Path, stay: bool, as_json: bool) -> None:
     Starts both on free ports, submits one task per resource, writes the PDFs to --out and stops. It needs no
     configuration and ignores environment variables.
     """
+    require_unix()
     logs.configure("console", "warning")
-    out.mkdir(parents=True, exist_ok=True)  # reports an unusable folder before anything is started
+    with naming("--out", out):  # before anything is started
+        make_folder(out)
 
     def stayed(rendered: list[Rendered], address: str, queue_url: str) -> None:
         bar.close()
@@ -69,6 +74,13 @@ def _running(address: str, queue_url: str) -> str:
     return f"service: {address}\nqueue:   {queue_url}\nPress Ctrl-C to stop both."
 
 
+def queue_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Return the command with the options of the queue that environment variables set too."""
+    for option in reversed(environment_options("queue-")):
+        command = option(command)
+    return command
+
+
 @click.command()
 @click.option(
     "--port",
@@ -91,23 +103,29 @@ def _running(address: str, queue_url: str) -> str:
     show_default=True,
     help="Folder for tasks (queue.sqlite3) and large documents (documents/). It is created if necessary.",
 )
+@queue_options
 @report_errors(OSError, StoreUnavailableError, ListenError)
-def up(port: int, queue_port: int, data: Path) -> None:
+def up(port: int, queue_port: int, data: Path, queue_keep_alive_seconds: int, queue_legacy_shapes: bool) -> None:
     """Run a queue and a service together, until Ctrl-C.
 
     Tasks that are left are kept in --data for the next run. All other settings come from environment variables;
     `render-trio serve --help` lists them. QUEUE_URL, PORT, DOCUMENT_STORE and LOG_FORMAT are
     ignored.
     """
-    data.mkdir(parents=True, exist_ok=True)
+    require_unix()
+    with naming("--data", data):
+        make_folder(data)
     store = f"sqlite:///{data / 'queue.sqlite3'}"
     given = {"port": str(port), "document_store": str(data / "documents")}
     chosen = settings.read(os.environ, given)
     logs.configure("console", chosen.log_level)
     with Signals() as signals:
-        legacy_shapes = os.environ.get("EMULATOR_LEGACY_SHAPES") == "1"
         queue_settings = EmulatorSettings(
-            port=queue_port, port_option="--queue-port", store=store, legacy_shapes=legacy_shapes
+            port=queue_port,
+            port_option="--queue-port",
+            store=store,
+            keep_alive_seconds=queue_keep_alive_seconds,
+            legacy_shapes=queue_legacy_shapes,
         )
         trio.run(_run_both, chosen, queue_settings, signals)
 
@@ -145,6 +163,7 @@ def serve(chosen: Settings) -> None:
       70   shutdown took longer than SHUTDOWN_SECONDS
       130  exited immediately, after a second signal
     """
+    require_unix()
     code = process.main(chosen)
     if code:
         raise SystemExit(code)

@@ -4,6 +4,9 @@ The name in a result is untrusted: its resource, a task's author or a broken res
 name that every common file system accepts and that stays in its folder. Files with the same name but different
 content get a part of their digest: `Grid.pdf`, then `Grid (0d4f3c1b).pdf`, then the whole digest. So the number of
 operations per file is constant. Saving the same content again finds the existing file.
+
+A process that is killed leaves a partial file under a temporary name. The first time that another process saves to the
+folder, it deletes the partial files that are too old to belong to a process that is still writing.
 """
 
 from __future__ import annotations
@@ -11,13 +14,17 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 
 from resources.request import FILENAME_BYTES, safe_filename
 
 SHORT_DIGEST = 8  # characters
+PARTIAL_SECONDS = 3600.0  # since it was last written to, after which a partial file can't be in use
+PREFIX, SUFFIX = ".render-trio-", ".part"
 NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL, errno.EMLINK, errno.EACCES)
 
 
@@ -98,6 +105,27 @@ def _compare(path: Path, content: bytes) -> str:
     return "same" if path.read_bytes() == content else "other"
 
 
+_PARTIAL = re.compile(rf"{re.escape(PREFIX)}[a-z0-9_]{{8}}{re.escape(SUFFIX)}", re.ASCII)  # as tempfile names them
+_swept: set[Path] = set()
+
+
+def sweep(folder: Path, now: float | None = None) -> None:
+    """Delete the partial files that killed processes have left in the folder."""
+    oldest = (time.time() if now is None else now) - PARTIAL_SECONDS
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(OSError):  # another process sweeps too, or the file belongs to another user
+                partial = _PARTIAL.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)
+                if partial and Path(entry.path).stat().st_mtime < oldest:
+                    Path(entry.path).unlink()
+
+
+def _sweep_once(folder: Path) -> None:
+    if folder not in _swept:
+        _swept.add(folder)
+        sweep(folder)
+
+
 class _Temporary:
     """A complete file under a temporary name, in the folder where it is to be; removed at the end."""
 
@@ -107,7 +135,8 @@ class _Temporary:
         self._path = ""
 
     def __enter__(self) -> _Temporary:
-        descriptor, self._path = tempfile.mkstemp(dir=self._folder, prefix=".", suffix=".part")
+        _sweep_once(self._folder)
+        descriptor, self._path = tempfile.mkstemp(dir=self._folder, prefix=PREFIX, suffix=SUFFIX)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(self._content)

@@ -11,7 +11,6 @@ from render_trio.delivery.directory import DirectoryStore
 from render_trio.observation.metrics import Metrics
 from render_trio.queue.task_queue.client import TaskQueue
 from render_trio.rendering.offload.offload import Offload
-from render_trio.rendering.offload.process import process_offload
 from render_trio.rendering.offload.thread import ThreadOffload
 from render_trio.rendering.on_demand import OnDemandLimits, OnDemandRenderer, open_on_demand
 from render_trio.settings.settings import Settings
@@ -41,6 +40,9 @@ async def open_offload(settings: Settings, metrics: Metrics) -> AsyncIterator[Of
     if settings.render_isolation == "thread":
         yield ThreadOffload(metrics, settings.render_workers, settings.abandoned_limit)
         return
+    # Not on Windows: it needs fork, and limits of the kernel.
+    from render_trio.rendering.offload.process import process_offload
+
     async with process_offload(
         metrics,
         settings.render_workers,

@@ -6,7 +6,6 @@ service, open the file, check that it is locked, and signal the process ID in it
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator
@@ -54,6 +53,8 @@ def _unusable(path: Path, error: OSError) -> StartupError:
 
 
 def _locked(path: Path) -> int:
+    import fcntl  # not on Windows
+
     patient_until = time.monotonic() + PATIENCE_SECONDS
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

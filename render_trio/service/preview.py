@@ -75,7 +75,8 @@ async def run(view: str, listener: socket.socket, found: list[Problem]) -> None:
                 return None
             return page_response(await render_template("preview_error.html", view=view, problems=found), 500)
 
-        await nursery.start(serve, limit_requests(cast(Asgi, app), settings.web_body_limit), listener)
+        limited = limit_requests(cast(Asgi, app), settings.web_body_limit)
+        await nursery.start(serve, limited, listener, settings.keep_alive_seconds)
         await _parent_exit()
         nursery.cancel_scope.cancel()
 

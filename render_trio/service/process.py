@@ -11,6 +11,7 @@ import trio
 
 from render_trio.errors import FatalError, first_error
 from render_trio.service import logs, pid_file, service
+from render_trio.service.orphans import reap_orphans
 from render_trio.service.shutdown import EXIT_CLEAN, EXIT_FATAL, Signals, begin_hard_exit, watch_loop
 from render_trio.settings.settings import Settings
 
@@ -29,10 +30,13 @@ def main(settings: Settings) -> int:
         signals = stack.enter_context(Signals())
         if settings.pid_file is not None:
             stack.enter_context(pid_file.held(settings.pid_file))
+        reason = ""
         try:
             trio.run(run_until_signal, settings, signals)
         except* FatalError as group:
-            log.error("exiting for restart", reason=str(first_error(group)))
+            reason = str(first_error(group))
+        if reason:
+            log.error("exiting for restart", reason=reason)
             # Hung threads would keep the interpreter from exiting; everything else has stopped by now.
             os._exit(EXIT_FATAL)
     return EXIT_CLEAN
@@ -48,6 +52,7 @@ async def run_until_signal(
     async with trio.open_nursery() as nursery:
         await nursery.start(signals.receive, settings.shutdown_seconds)
         nursery.start_soon(watch_loop)
+        nursery.start_soon(reap_orphans)
         await service.run(
             settings,
             shutdown_requested=signals.shutdown_requested,

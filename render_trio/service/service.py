@@ -214,7 +214,9 @@ async def run(
                     web.start_soon(service.drain_when, shutdown_requested)
                 app, web_tasks = service.app(queue)
                 serving = trio.Event()
-                web_side = web_supervisor(app, listener, serving, metrics.restarted, service.give_up)
+                web_side = web_supervisor(
+                    app, listener, settings.keep_alive_seconds, serving, metrics.restarted, service.give_up
+                )
                 web.start_soon(web_side.run)
                 await serving.wait()
                 web.start_soon(web_tasks.sweep_for_ever)

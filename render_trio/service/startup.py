@@ -16,7 +16,28 @@ from resources.content import assets
 
 SHOWN_FILES = 3  # missing files that a message lists
 # A network file system that fails in another way may recover: the service starts without it.
-MISTAKES = frozenset({errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EROFS, errno.ELOOP})
+MISTAKES = frozenset(
+    {
+        errno.EACCES,
+        errno.EPERM,
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.EEXIST,
+        errno.EROFS,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+        errno.EINVAL,
+    }
+)
+
+
+def require_unix() -> None:
+    """Raise StartupError where the service and the queue don't run: on Windows."""
+    if not hasattr(os, "fork"):
+        raise StartupError(
+            "this command needs Linux or macOS; on Windows, run it in WSL or in a container (render, resources, submit "
+            "and results work here)"
+        )
 
 
 def check_files(settings: Settings) -> None:
@@ -34,12 +55,19 @@ def missing_files(settings: Settings) -> str:
         if not missing:
             continue
         subject = f"{name} is {str(given)!r}" if given else f"{name} is not set, and the packaged folder is {current}"
-        if not current.is_dir():
+        if not os.path.isdir(current):  # noqa: PTH112  (Path.is_dir raises for a path that is too long)
             return f"{subject}: there is no such folder; correct the path"
         more = f" and {len(missing) - SHOWN_FILES} more" if len(missing) > SHOWN_FILES else ""
         shown = ", ".join(missing[:SHOWN_FILES])
         return f"{subject}: it lacks {shown}{more}, or they can't be read; copy them from the packaged folder"
     return ""
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder, unless it exists. Raises OSError if that fails, or this user may not write to it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, "this user may not write to it", str(folder))
 
 
 def check_document_folder(settings: Settings) -> None:

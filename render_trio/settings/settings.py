@@ -235,6 +235,11 @@ class Settings:
         "127.0.0.1", host(), "Address to listen on. 0.0.0.0 or :: accepts connections from other hosts."
     )
     port: int = _setting("8080", whole(0, 65_535), "Port to listen on. 0 chooses a free port.")
+    keep_alive_seconds: float = _setting(
+        "75 s",
+        seconds(5, 3600),
+        "Time after which an idle connection is closed. A load balancer must close its idle connections earlier.",
+    )
     web_listeners: int = _setting(
         "100",
         whole(1, 10_000),
@@ -338,12 +343,3 @@ def unknown_names(environment: Mapping[str, str]) -> tuple[str, ...]:
             closest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
             lines.append(f"{name[:VALUE_SHOWN]} is not a setting; the closest name is {closest[0]}")
     return tuple(lines)
-
-
-def markdown_table() -> str:
-    """Return the table of all settings in Markdown, as the README shows it."""
-    rows = ["| variable | default | allowed | description |", "|---|---|---|---|"]
-    for setting in TABLE:
-        default = f"`{setting.default}`" if setting.default else "–"
-        rows.append(f"| `{setting.name}` | {default} | {setting.reader.allowed} | {setting.help} |")
-    return "\n".join(rows) + "\n"

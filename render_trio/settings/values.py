@@ -203,14 +203,14 @@ def path_of(kind: str) -> Reader[Path | None]:
     def read(text: str) -> Path | None:
         if not text:
             return None
-        if "\0" in text:
-            raise ValueError(text)
         if text.startswith("file://"):
             parts = urlsplit(text)
             if parts.netloc not in {"", "localhost"}:
                 raise ValueError(text)
             text = unquote(parts.path)
         elif "://" in text:
+            raise ValueError(text)
+        if "\0" in text:
             raise ValueError(text)
         try:
             return Path(text).expanduser()

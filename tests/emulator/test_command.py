@@ -29,8 +29,9 @@ def test_every_setting_has_an_option(started: list[EmulatorSettings], tmp_path: 
     file.touch()
     arguments = ["--host", "::1", "--port", "0", "--store", "redis://r/1", "--processes", "2", "--queues", str(file)]
     arguments += ["--token-file", str(file), "--tombstone-seconds", "5", "--test-verbs", "--legacy-shapes"]
+    arguments += ["--keep-alive-seconds", "6"]
     assert CliRunner().invoke(command.main, arguments).exit_code == 0
-    assert started == [EmulatorSettings("::1", 0, "redis://r/1", 2, str(file), str(file), 5, True, True)]
+    assert started == [EmulatorSettings("::1", 0, "redis://r/1", 2, str(file), str(file), 5, True, True, 6)]
 
 
 @pytest.mark.parametrize(("value", "legacy"), [("1", True), ("0", False), ("", False)])

@@ -13,6 +13,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
+import time
 from pathlib import Path
 
 from emulator.stores.sqlite import faults
@@ -24,6 +26,7 @@ MIN_RESERVE = 64 * 1024
 DISK_SHARE = 8  # the reserve is at most this fraction of the disk
 PAGE_BYTES = 4096
 MAX_CHECKPOINT_PAGES = 1000  # SQLite's default
+PARTIAL_SECONDS = 60.0  # after which a partial reserve was left by a process that was killed
 MARGIN = 64 * 1024  # for index pages, and for other programs that write meanwhile
 
 
@@ -59,6 +62,7 @@ class Reserve:
 
     def create(self) -> None:
         """Create the reserve if it is missing and there is enough space for it."""
+        self._sweep()
         if self.exists or not self.has_room():
             return
         part = self._file.with_name(f"{self._file.name}.{os.getpid()}")
@@ -73,6 +77,17 @@ class Reserve:
             log.info("reserve not created: %s", error)
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)
+
+    def _sweep(self) -> None:
+        """Delete the partial reserves of processes that were killed: they take as much space as the reserve."""
+        partial = re.compile(re.escape(self._file.name) + r"\.[0-9]+", re.ASCII)
+        with contextlib.suppress(OSError), os.scandir(self._folder) as entries:
+            for entry in entries:
+                with contextlib.suppress(OSError):  # deleted by another process
+                    if partial.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                        path = Path(entry.path)
+                        if path.stat().st_mtime < time.time() - PARTIAL_SECONDS:
+                            path.unlink()
 
     def release(self) -> None:
         """Give the space back to the disk."""

@@ -11,6 +11,7 @@ without an application ID. Before a migration, the file is copied to `FILE.backu
 from __future__ import annotations
 
 import contextlib
+import filecmp
 import logging
 import os
 import sqlite3
@@ -160,14 +161,11 @@ def version_of(database: sqlite3.Connection) -> int:
 
 
 def _back_up(path: Path, version: int) -> Path:
-    """Copy the file, with the changes in its journal, to a new file next to it; return its path."""
-    name = f"{path.name}.backup-v{version}"
-    backup = path.with_name(name)
-    number = 1
-    while backup.exists():  # an earlier backup can contain tasks that are nowhere else
-        number += 1
-        backup = path.with_name(f"{name}-{number}")
+    """Copy the file, with the changes in its journal, to a file next to it; return its path."""
+    backup = path.with_name(f"{path.name}.backup-v{version}")
     part = backup.with_name(f"{backup.name}.part")
+    first, number = backup, 1
+    _delete_partial(part)  # of a process that was killed
     try:
         with (
             contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as source,
@@ -179,7 +177,17 @@ def _back_up(path: Path, version: int) -> Path:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+        while backup.exists():  # an earlier backup can contain tasks that are nowhere else
+            if filecmp.cmp(part, backup, shallow=False):  # of a migration that was killed
+                return backup
+            number += 1
+            backup = first.with_name(f"{first.name}-{number}")
         part.replace(backup)
     finally:
-        part.unlink(missing_ok=True)
+        _delete_partial(part)
     return backup
+
+
+def _delete_partial(part: Path) -> None:
+    for path in (part, part.with_name(f"{part.name}-journal")):
+        path.unlink(missing_ok=True)

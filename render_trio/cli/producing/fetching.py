@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
 import trio
 
 from render_trio.cli import output
-from render_trio.cli.errors import report_errors
+from render_trio.cli.errors import PathError, naming, report_errors
 from render_trio.cli.options import as_json
 from render_trio.cli.producing.connecting import EXIT_INCOMPLETE, interruption, with_queue
 from render_trio.errors import RenderTrioError
@@ -26,6 +27,7 @@ from render_trio.queue.results import (
 )
 from render_trio.queue.task_queue.client import TaskQueue
 from render_trio.queue.task_queue.transport import LoopTransport
+from render_trio.service.startup import make_folder
 from render_trio.settings.settings import Settings
 
 STDOUT = Path("-")
@@ -86,6 +88,9 @@ def results_command(out: Path, follow: bool, wait: int, tag: str, as_json: bool)
     if to_stdout and follow:
         raise click.UsageError("--out - writes one document; leave out --follow")
     wait_seconds = None if follow else wait
+    if not to_stdout:
+        with naming("--out", out):  # before any result is leased
+            make_folder(out)
     fetching = Fetching(None if to_stdout else out, tag, as_json)
     with_queue(lambda queue, chosen: fetching.run(queue, chosen, wait_seconds))
     if fetching.incomplete:
@@ -113,7 +118,7 @@ class Fetching:
     async def run(self, queue: TaskQueue, chosen: Settings, wait: float | None) -> None:
         """Fetch results until none arrives within `wait` s, or until a signal; None: until a signal.
 
-        Raises QueueError, and OSError if a document can't be written; its result then stays in the queue.
+        Raises QueueError, and PathError or OSError if a document can't be written; its result stays in the queue.
         """
         store = None if chosen.document_store is None else chosen.document_store / chosen.bucket_save_directory
         transport = LoopTransport()
@@ -142,8 +147,9 @@ class Fetching:
             self._report(received, None, complete=False)
             return
         try:
-            path = self._write(received)
-        except OSError:
+            with nullcontext() if self._folder is None else naming("--out", self._folder):
+                path = self._write(received)
+        except (OSError, PathError):
             await queue.release(received.leased)
             raise
         self._report(received, path, complete=received.success)

@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from render_trio.cli import output
-from render_trio.cli.errors import report_errors
+from render_trio.cli.errors import naming, report_errors
 from render_trio.cli.options import as_json, option_pairs, options_given
 from render_trio.cli.producing.connecting import EXIT_INCOMPLETE, interruption, with_queue
 from render_trio.cli.producing.stale import plan_submissions
@@ -81,8 +81,7 @@ def submit_command(view: str | None, pairs: tuple[str, ...], count: int, stale: 
     if pairs or count != 1:
         raise click.UsageError("--stale takes the options from the records in its folder; leave out -o and --count")
     assert stale is not None
-    records = Records(stale)
-    if with_queue(lambda queue, _: _submit_stale(queue, records, as_json)):
+    if with_queue(lambda queue, _: _submit_stale(queue, stale, as_json)):
         raise SystemExit(EXIT_INCOMPLETE)
 
 
@@ -97,9 +96,11 @@ async def _submit_all(queue: TaskQueue, values: dict[str, Any], count: int, as_j
     _raise_if_interrupted(accepted, count)
 
 
-async def _submit_stale(queue: TaskQueue, records: Records, as_json: bool) -> bool:
+async def _submit_stale(queue: TaskQueue, folder: Path, as_json: bool) -> bool:
     """Submit the documents that are out of date, and return whether there are some that can't be."""
-    plan = plan_submissions(records)
+    records = Records(folder)
+    with naming("--stale", folder):
+        plan = plan_submissions(records)
     for problem in plan.problems:
         click.echo(f"Warning: {problem}", err=True)
     accepted = 0
@@ -108,10 +109,12 @@ async def _submit_stale(queue: TaskQueue, records: Records, as_json: bool) -> bo
             for due in plan.due:
                 if interrupted.requested:
                     break
-                records.note(due.submission)
+                with naming("--stale", folder):
+                    records.note(due.submission)
                 await submit(queue, due.values, due.submission.task_id, generated=True)
                 show(due.submission.task_id)
-                records.note(msgspec.structs.replace(due.submission, accepted=True))
+                with naming("--stale", folder):
+                    records.note(msgspec.structs.replace(due.submission, accepted=True))
                 accepted += 1
     click.echo(plan.summary(accepted), err=True)
     _raise_if_interrupted(accepted, len(plan.due))

@@ -17,7 +17,9 @@ import httpx
 
 from render_trio.observation.versions import __version__
 
-KEEPALIVE_SECONDS = 4.0  # below hypercorn's 5 s, so that we never write to a connection that is being closed
+# Below the shortest keep-alive of the queue and of other servers (5 s), so that no request is sent on a connection that
+# the server is about to close.
+KEEPALIVE_SECONDS = 4.0
 CONNECTIONS = 16  # at least twice the tasks that share a client: cancellation poisons a smaller pool
 # Share of the response timeout that may be spent waiting for a pooled connection. It must expire first, so that a
 # poisoned pool is recognised as the cause.

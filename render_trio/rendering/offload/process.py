@@ -19,6 +19,7 @@ import trio_parallel
 from render_trio.errors import FatalError, RenderCrashedError, RenderFailedError, RenderTimedOutError
 from render_trio.observation.observer import Observer
 from render_trio.rendering.finisher import FinishedDocument
+from render_trio.rendering.offload import socket_folder
 from render_trio.rendering.offload.child import EXIT_MEMORY, DrawingFailure, Retirement, attempt, ready, set_up
 from render_trio.rendering.pipeline import Produce, produce
 from resources import registry
@@ -165,6 +166,7 @@ def _prevent_reimport_of_main() -> None:
 async def _start_one(context: trio_parallel.WorkerContext) -> None:
     """Start a first process, so that a machine that can't start any fails at startup. Raises FatalError."""
     try:
+        socket_folder.prepare()
         forkserver.ensure_running()
         with trio.fail_after(START_SECONDS):
             await context.run_sync(ready, kill_on_cancel=True)

@@ -14,7 +14,7 @@ import h11
 import structlog
 import trio
 from hypercorn.config import Config
-from hypercorn.events import Closed, Event, RawData
+from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import TCPServer
@@ -31,28 +31,40 @@ log = structlog.get_logger(__name__)
 
 
 class Connections:
-    """The open connections, oldest first. At the limit, a new connection closes the oldest."""
+    """The open connections, oldest first. At the limit, a new connection closes the one that has been idle longest.
+
+    A connection is idle while it has no request in progress. Without an idle one, the oldest is closed.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._open: dict[Connection, None] = {}
+        self._idle: dict[Connection, None] = {}
         self.closing = False
 
     def __len__(self) -> int:
         return len(self._open)
 
     def admit(self, connection: Connection) -> None:
-        """Add a connection, closing the oldest if there are too many."""
+        """Add a connection, which is idle. If there are too many, close another one."""
         while len(self._open) >= self._limit:
-            oldest = next(iter(self._open))
-            del self._open[oldest]
-            oldest.hurry()
-            oldest.scope.cancel(reason="too many connections")
+            closed = next(iter(self._idle or self._open))
+            self.dismiss(closed)
+            closed.hurry()
+            closed.scope.cancel(reason="too many connections")
         self._open[connection] = None
+        self._idle[connection] = None
+
+    def update(self, connection: Connection, *, idle: bool) -> None:
+        """Note that a request on the connection has begun, or that its last one has ended."""
+        self._idle.pop(connection, None)
+        if idle and connection in self._open:
+            self._idle[connection] = None
 
     def dismiss(self, connection: Connection) -> None:
         """Remove a connection that has ended."""
         self._open.pop(connection, None)
+        self._idle.pop(connection, None)
 
     def end(self) -> None:
         """Begin the shutdown: disconnect clients that don't read within LAST_SEND_SECONDS."""
@@ -125,6 +137,8 @@ class Connection(TCPServer):
         if isinstance(event, Closed):
             self.scope.cancel(reason="closed")  # `run` closes the socket
             return
+        if isinstance(event, Updated):
+            self._connections.update(self, idle=event.idle)
         if not isinstance(event, RawData):
             # Quart cancels its request task once the response is sent; the keep-alive timer must start regardless.
             with trio.CancelScope(shield=True):

@@ -27,12 +27,12 @@ WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # where to connect if the ser
 log = structlog.get_logger(__name__)
 
 
-def web_child(app: Asgi, listener: socket.socket, serving: trio.Event) -> Child:
+def web_child(app: Asgi, listener: socket.socket, keep_alive: float, serving: trio.Event) -> Child:
     """Return a child that serves the application and sets `serving` once it accepts requests."""
 
     async def run(heartbeat: Heartbeat) -> None:
         async with trio.open_nursery() as nursery:
-            await nursery.start(serve, app, listener)
+            await nursery.start(serve, app, listener, keep_alive)
             heartbeat.enter("serving", SERVE_BUDGET)
             serving.set()
             while True:
@@ -46,13 +46,14 @@ def web_child(app: Asgi, listener: socket.socket, serving: trio.Event) -> Child:
 def web_supervisor(
     app: Asgi,
     listener: socket.socket,
+    keep_alive: float,
     serving: trio.Event,
     on_restart: Callable[[str], None],
     on_give_up: Callable[[str], None],
 ) -> Supervisor:
     """Return a supervisor for the web server. It is separate from the workers': the health check depends on it."""
     return Supervisor(
-        {"web": web_child(app, listener, serving)},
+        {"web": web_child(app, listener, keep_alive, serving)},
         restart_limit=MAX_RESTARTS,
         restart_window=RESTART_WINDOW,
         on_restart=on_restart,

@@ -19,7 +19,6 @@ ACCEPTORS = 8  # each accepts one connection per pass of Trio's scheduler: with 
 MAX_CONNECTIONS = 500  # at once; many systems allow 1,024 descriptors
 RESERVED_DESCRIPTORS = 128  # for the connections to the queue, files, and render processes
 HEADER_BYTES = 32 * 1024
-KEEP_ALIVE_SECONDS = 15.0  # between two requests, and for the headers of the first one to arrive
 
 
 def connection_limit() -> int:
@@ -34,13 +33,17 @@ def connection_limit() -> int:
     return max(1, min(MAX_CONNECTIONS, descriptors - min(RESERVED_DESCRIPTORS, descriptors // 2)))
 
 
-async def serve(app: Asgi, listener: socket.socket, *, task_status: trio.TaskStatus[Connections]) -> None:
+async def serve(
+    app: Asgi, listener: socket.socket, keep_alive: float, *, task_status: trio.TaskStatus[Connections]
+) -> None:
     """Serve the application on a copy of the socket until cancelled. Can be called again after a failure.
+
+    `keep_alive` is the time in s between two requests on a connection, and for the headers of a request to arrive.
 
     Reports the connections as started once it accepts requests.
     """
     config = Config()
-    config.keep_alive_timeout = KEEP_ALIVE_SECONDS
+    config.keep_alive_timeout = keep_alive
     config.h11_max_incomplete_size = HEADER_BYTES
     config.include_server_header = False
     config.accesslog = None

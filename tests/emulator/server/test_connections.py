@@ -12,7 +12,7 @@ import pytest
 import trio
 import trio.testing
 
-from emulator.server import connections, listening
+from emulator.server import listening
 from emulator.server.connections import OpenConnections
 from emulator.server.listening import FairListener, listening_socket, serve_app
 from emulator.wire.bodies import Asgi, Message, Receive, Send
@@ -58,7 +58,9 @@ async def connect() -> AsyncIterator[Connect]:
 
 
 @asynccontextmanager
-async def served(app: Asgi = echo, *, shared: bool = False) -> AsyncIterator[tuple[int, trio.CancelScope]]:
+async def served(
+    app: Asgi = echo, *, shared: bool = False, keep_alive: float = 60.0
+) -> AsyncIterator[tuple[int, trio.CancelScope]]:
     """Yield the port, and the cancel scope of the server."""
     listener = listening_socket("127.0.0.1", 0)
     port = listener.getsockname()[1]
@@ -68,7 +70,7 @@ async def served(app: Asgi = echo, *, shared: bool = False) -> AsyncIterator[tup
             with trio.CancelScope() as scope:
 
                 async def begin(*, task_status: trio.TaskStatus[None]) -> None:
-                    await serve_app(app, listener, shared=shared, task_status=task_status)
+                    await serve_app(app, listener, keep_alive, shared=shared, task_status=task_status)
 
                 async with trio.open_nursery() as inner:
                     await inner.start(begin)
@@ -213,9 +215,8 @@ async def test_closing_the_server_completes_replies_in_progress(connect: Connect
         assert (await read_all(stream)).endswith(b"GET /late ")
 
 
-async def test_an_idle_client_is_disconnected(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "IDLE_SECONDS", 0.05)
-    async with served() as (port, _):
+async def test_an_incomplete_head_times_out(connect: Connect) -> None:
+    async with served(keep_alive=0.05) as (port, _):
         stream = await connect(port)
         await stream.send_all(b"GET / HTTP/1.1\r\nHost:")
         assert await read_all(stream) == b""
@@ -232,7 +233,7 @@ async def test_a_server_with_fewer_connections_accepts_first(
     seen: list[str] = []
 
     async def accept_all(name: str, listener: socket.socket, count: int) -> None:
-        open_connections = OpenConnections()
+        open_connections = OpenConnections(60.0)
         open_connections.count = count
         fair = FairListener(listener, open_connections)
         async with AsyncExitStack() as stack:

@@ -13,13 +13,15 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from render_trio.cli import drawing
+from emulator.settings import EmulatorSettings
+from render_trio.cli import drawing, running
 from render_trio.cli.commands import main
 from render_trio.cli.errors import report_errors
 from render_trio.errors import QueueRefusedError
 from render_trio.queue.task_queue.client import TaskQueue
 from render_trio.service import logs, pid_file, process
 from render_trio.settings import settings
+from render_trio.settings.settings import Settings
 from tests.conftest import ROOT
 from tests.processes import environment, queue
 from tests.render_trio.queue.producing import Inbox, document_result
@@ -91,6 +93,38 @@ def test_an_invalid_setting(command: tuple[str, ...], tmp_path: Path) -> None:
     options = ("--data", str(tmp_path)) if command == ("up",) else ()
     assert_one_line(invoke(*command, *options, TASK_COUNT="0"), 1, "TASK_COUNT is '0'; allowed: ")
     assert_one_line(invoke("serve", "--port", "x"), 1, "PORT is 'x'; allowed: ")
+
+
+@pytest.mark.parametrize(
+    ("value", "legacy"),
+    [("1", True), ("yes", True), ("TRUE", True), ("on", True), ("0", False), ("no", False), ("", False)],
+)
+def test_up_reads_the_variables_of_the_queue(
+    value: str, legacy: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[EmulatorSettings] = []
+
+    async def start(chosen: Settings, queue_settings: EmulatorSettings, signals: object) -> None:
+        started.append(queue_settings)
+
+    monkeypatch.setattr(running, "_run_both", start)
+    variables = {"EMULATOR_LEGACY_SHAPES": value, "EMULATOR_KEEP_ALIVE_SECONDS": "99"}
+    assert invoke("up", "--data", str(tmp_path), **variables).exit_code == 0
+    assert (started[0].legacy_shapes, started[0].keep_alive_seconds) == (legacy, 99)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("EMULATOR_LEGACY_SHAPES", "maybe", "'maybe' is not a valid boolean"),
+        ("EMULATOR_KEEP_ALIVE_SECONDS", "4", "4 is not in the range 5<=x<=3600"),
+        ("EMULATOR_KEEP_ALIVE_SECONDS", "3601", "3601 is not in the range 5<=x<=3600"),
+        ("EMULATOR_KEEP_ALIVE_SECONDS", "nan", "'nan' is not a valid integer range"),
+    ],
+)
+@pytest.mark.parametrize("command", ["up", "emulator"])
+def test_an_invalid_variable_of_the_queue(command: str, name: str, value: str, allowed: str) -> None:
+    assert_one_line(invoke(command, **{name: value}), 2, name, allowed)
 
 
 def test_a_port_in_use(busy_port: int, tmp_path: Path) -> None:

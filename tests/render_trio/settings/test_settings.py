@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from render_trio.settings import settings
 from render_trio.settings.cpus import allowed_cpus, cgroup_quota
 from render_trio.settings.settings import SettingError, Settings
+from scripts import reference_pages
 
 
 def test_without_variables_settings_have_the_defaults_of_the_table() -> None:
@@ -251,7 +252,7 @@ def test_a_path_can_be_a_file_url() -> None:
 
 
 def test_the_markdown_table_has_a_row_for_every_setting() -> None:
-    rows = settings.markdown_table().splitlines()[2:]
+    rows = reference_pages.settings_table().splitlines()[2:]
     assert [row.split("`")[1] for row in rows] == [setting.name for setting in settings.TABLE]
     assert all(row.count("|") == 5 for row in rows)
 

@@ -79,14 +79,15 @@ class Site:
 
 
 @asynccontextmanager
-async def running(site: Site) -> AsyncIterator[Site]:
+async def running(site: Site, keep_alive: float = 60.0) -> AsyncIterator[Site]:
     """Run the web server and its workers; yield the site with its address."""
     listener = listening_socket("127.0.0.1", 0)
     site.address = address_of(listener, "127.0.0.1")
     offload = ThreadOffload(Metrics(), 1, 1)
     async with open_on_demand(offload, LIMITS, Metrics()) as on_demand, trio.open_nursery() as nursery:
         nursery.start_soon(site.supervisor.run)
-        await nursery.start(serve, limit_requests(cast(Asgi, site.application(on_demand)), LIMIT), listener)
+        app = limit_requests(cast(Asgi, site.application(on_demand)), LIMIT)
+        await nursery.start(serve, app, listener, keep_alive)
         yield site
         nursery.cancel_scope.cancel()
     listener.close()

@@ -56,7 +56,7 @@ async def running(offload: Offload | None = None, limits: OnDemandLimits = LIMIT
     address = address_of(listener, "127.0.0.1")
     renderer = open_on_demand(offload or ThreadOffload(metrics, 2, 4), limits, metrics)
     async with renderer as on_demand, trio.open_nursery() as nursery:
-        await nursery.start(serve, limit_requests(cast(Asgi, create_app(probes, on_demand)), 2**16), listener)
+        await nursery.start(serve, limit_requests(cast(Asgi, create_app(probes, on_demand)), 2**16), listener, 60.0)
         unlimited = httpx.Limits(max_connections=None)
         async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=60, limits=unlimited) as client:
             yield Site(client, metrics)

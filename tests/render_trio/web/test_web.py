@@ -10,7 +10,6 @@ import pytest
 import trio
 
 from render_trio.supervision.health import Health
-from render_trio.web.server import server
 from render_trio.web.server.pacing import paced
 from render_trio.web.server.request_limits import Message, Receive, Send
 from tests.render_trio.web.operated import LIMIT, Site, get, running
@@ -130,10 +129,9 @@ async def test_an_exception_in_a_page_reveals_no_details() -> None:
 
 
 @pytest.mark.parametrize("close", [True, False], ids=["Connection: close", "keep-alive"])
-async def test_a_connection_is_closed_after_its_response(close: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_connection_is_closed_after_its_response(close: bool) -> None:
     """Quart cancels its request task once the response is sent, and with it what hypercorn had left to do."""
-    monkeypatch.setattr(server, "KEEP_ALIVE_SECONDS", 0.2)
-    async with running(Site()) as site:
+    async with running(Site(), keep_alive=0.2) as site:
         port = int(site.address.rsplit(":", 1)[1])
         async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
             await stream.send_all(get_request("/livez", close=close))

@@ -41,12 +41,12 @@ class Edge:
 
 
 @asynccontextmanager
-async def edge(app: Asgi, limit: int = LIMIT) -> AsyncIterator[Edge]:
+async def edge(app: Asgi, limit: int = LIMIT, *, keep_alive: float = 60.0) -> AsyncIterator[Edge]:
     """Serve an application until the block is left; fails if that takes too long."""
     listener = listening_socket("127.0.0.1", 0)
     with listener, trio.fail_after(30):
         async with trio.open_nursery() as nursery:
-            connections = await nursery.start(serve, limit_requests(app, limit), listener)
+            connections = await nursery.start(serve, limit_requests(app, limit), listener, keep_alive)
             yield Edge(listener.getsockname()[1], connections)
             nursery.cancel_scope.cancel()
 
@@ -98,6 +98,16 @@ async def thoughtful(scope: Message, receive: Receive, send: Send) -> None:
     if scope["type"] == "http":
         await trio.sleep(0.05)
     await hasty(scope, receive, send)
+
+
+async def halting(scope: Message, receive: Receive, send: Send) -> None:
+    """Respond like `hasty`; but a response to `/halt` begins, and then nothing follows."""
+    if scope.get("path") != "/halt":
+        await hasty(scope, receive, send)
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"first", "more_body": True})
+    await trio.sleep_forever()
 
 
 async def endless(scope: Message, receive: Receive, send: Send) -> None:

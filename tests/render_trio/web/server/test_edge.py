@@ -8,7 +8,17 @@ import pytest
 import trio
 
 from render_trio.web.server import connection, request_limits, server
-from tests.render_trio.web.server.edge import edge, endless, get, hasty, open_files, post, read_to_end, send_for_ever
+from tests.render_trio.web.server.edge import (
+    edge,
+    endless,
+    get,
+    halting,
+    hasty,
+    open_files,
+    post,
+    read_to_end,
+    send_for_ever,
+)
 
 UPGRADE = (
     b"GET /200 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -56,9 +66,8 @@ async def _send_until_closed(stream: trio.SocketStream, data: bytes) -> None:
         return
 
 
-async def test_endless_headers_end_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "KEEP_ALIVE_SECONDS", 0.2)
-    async with edge(hasty) as site, await site.connect() as stream:
+async def test_endless_headers_end_the_connection() -> None:
+    async with edge(hasty, keep_alive=0.2) as site, await site.connect() as stream:
         await stream.send_all(b"GET / HTTP/1.1\r\n")
         await send_for_ever(stream, b"X-A: b\r\n", 0.02)
         await site.all_closed()
@@ -115,6 +124,32 @@ async def test_at_the_limit_a_new_connection_closes_the_oldest(monkeypatch: pyte
         assert (await streams[1].receive_some()).startswith(b"HTTP/1.1 200")
         for stream in streams:
             await stream.aclose()
+
+
+async def test_a_connection_with_a_request_in_progress_is_closed_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 3)
+    async with edge(halting) as site, trio.open_nursery() as nursery:
+        oldest, idle_again, idle = [await site.connect() for _ in range(3)]
+        while len(site.connections) < 3:  # noqa: ASYNC110 - real sockets
+            await trio.sleep(0.005)
+        await oldest.send_all(get("/halt"))
+        assert await oldest.receive_some() != b""
+        await idle_again.send_all(get("/200", close=False))  # from now on, the other one has been idle longer
+        received = b""
+        while not received.endswith(b"ok\n"):
+            received += await idle_again.receive_some()
+        newest = []
+        for closed in (idle, idle_again):
+            newest.append(await site.connect())
+            await newest[-1].send_all(get("/halt"))
+            assert await newest[-1].receive_some() != b""
+            assert await closed.receive_some() == b""
+        assert len(site.connections) == 3
+        assert (await site.ask(get("/200"))).startswith(b"HTTP/1.1 200")  # none is idle: the oldest is closed
+        await read_to_end(oldest)
+        for stream in (oldest, idle_again, idle, *newest):
+            await stream.aclose()
+        nursery.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ class Site:
 
 
 def supervise(site: Site, listener: Any, serving: trio.Event) -> Supervisor:
-    child = self_check.web_child(site, listener, serving)
+    child = self_check.web_child(site, listener, 60.0, serving)
     return Supervisor({"web": child}, restart_limit=3, restart_window=600, uniform=lambda low, high: low)
 
 

@@ -1,0 +1,1 @@
+"""What other operating systems lack: nothing of ours may need it there."""
