@@ -2,8 +2,7 @@
 
 The queue's store is the real one, in memory; so are its dispatcher, the queue client, the worker, and the backlog of
 documents that wait for a document store that fails now and then. Time is virtual: trio's clock jumps to the next event,
-and the store's clock is derived from it. Nothing is random but the seed, so that
-the same seed gives the same run.
+and the store's clock is derived from it. Nothing is random but the seed, so that the same seed gives the same run.
 """
 
 from __future__ import annotations
@@ -41,10 +40,10 @@ EPOCH_US = 1_800_000_000_000_000
 TASKS, SERVICES = 3, 2
 LARGE, LARGE_TASKS = " large", (0,)  # the text of tasks whose documents need the document store
 INLINE_BYTES = len("night 0")
-STORM_SECONDS = 30.0  # of faults; calm follows
+STORM_SECONDS = 15.0  # of faults; calm follows
 PATIENCE_SECONDS = 4000.0  # of calm, for all tasks to be settled
 TOMBSTONE_SECONDS = 20_000  # longer than a storm and the calm after it
-LIMITS = Limits(task_count=5, task_seconds=5, task_time_mult=1.33, task_retry_limit=1000, sleep_time=2)
+LIMITS = Limits(task_count=5, task_seconds=5, task_time_mult=1.33, task_retry_limit=1000, sleep_time=5)
 
 
 class SimulatedClock(MachineClock):
@@ -153,20 +152,23 @@ class World:
     async def _keep_service_running(self, name: str) -> None:
         while True:
             transport = self._transport()
-            with trio.CancelScope() as life:
+            async with trio.open_nursery() as process:
                 if not self.weather.calm:
-                    life.deadline = trio.current_time() + self.rng.expovariate(1 / 10)
+                    process.start_soon(self._end, transport, process.cancel_scope)
                 queue = self._queue(transport)
                 stopping, observer, uniform = trio.Event(), Observer(), self.rng.uniform
                 backlog = Backlog(queue, self.delivery, LIMITS, observer, stopping, uniform)
                 worker = Worker(queue, self._make, backlog, LIMITS, observer, stopping, uniform)
-                try:
-                    async with trio.open_nursery() as nursery:
-                        await nursery.start(backlog.run)
-                        await worker.run(FakeHeartbeat())
-                finally:
-                    transport.dead = True  # a killed process releases no leases
+                await process.start(backlog.run)
+                await worker.run(FakeHeartbeat())
+            transport.dead = True
             await trio.sleep(self.rng.uniform(0, 5))
+
+    async def _end(self, transport: SimulatedTransport, process: trio.CancelScope) -> None:
+        """End a process some time later: it is killed and sends nothing more, or it releases its leases first."""
+        await trio.sleep(self.rng.expovariate(1 / 8))
+        transport.dead = self.rng.random() < 0.5
+        process.cancel()
 
     async def _make(self, request: Request, seconds: float) -> FinishedDocument:
         await trio.sleep(self.rng.expovariate(1))
