@@ -14,22 +14,23 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-# For each command that serves: the variable with its port, and the default.
-PORTS = {
-    "serve": ("PORT", "8080"),
-    "emulator": ("QUEUE_PORT", "5052"),
-    "up": ("", "8080"),
-    "preview": ("", "8081"),
+# For each command that serves: the variable with its port, the default, and the path to request. A queue whose store is
+# full fails /health, but it must not be restarted: /readyz shows that workers can still drain it.
+SERVERS = {
+    "serve": ("PORT", "8080", "/health"),
+    "emulator": ("QUEUE_PORT", "5052", "/readyz"),
+    "up": ("", "8080", "/health"),
+    "preview": ("", "8081", "/health"),
 }
 TIMEOUT = 4.0  # s
 
 
 def address(arguments: list[str], environment: Mapping[str, str]) -> str | None:
     """Return the URL of the health check for a command line; None if the command has no server."""
-    command = next((argument for argument in arguments if argument in PORTS), None)
+    command = next((argument for argument in arguments if argument in SERVERS), None)
     if command is None:
         return None
-    variable, port = PORTS[command]
+    variable, port, path = SERVERS[command]
     host = environment.get("HOST", "").strip() if command != "preview" else ""
     if environment.get(variable, "").strip().isdigit():
         port = environment[variable].strip()
@@ -42,7 +43,7 @@ def address(arguments: list[str], environment: Mapping[str, str]) -> str | None:
     if host in ("", "0.0.0.0", "localhost") or "://" in host:
         host = "127.0.0.1"
     host = "::1" if host == "::" else host
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}/health"
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}{path}"
 
 
 def _options(arguments: list[str]) -> list[tuple[str, str]]:

@@ -81,7 +81,7 @@ def test_a_health_check_fails_if_nothing_answers(tmp_path: Path) -> None:
         queue.settings["HEALTH_PORT"] = "1"
         checked = queue.healthcheck()
         assert checked.returncode == 1
-        assert checked.stderr.startswith("http://127.0.0.1:1/health: ")
+        assert checked.stderr.startswith("http://127.0.0.1:1/readyz: ")
 
 
 def test_queue_and_service_in_one_container_and_a_preview(tmp_path: Path) -> None:
