@@ -23,7 +23,8 @@ REPLACEMENTS: tuple[tuple[str, str], ...] = (
     (r"\bfalse\b", "true"),
     (r"math\.min\b", "math.max"),
     (r"math\.max\b", "math.min"),
-    (r"(?<![\w.'%])\d+\b(?!['%])", "({0} + 1)"),
+    (r"(?<![\w.'%])\d{1,2}\b(?!['%])", "({0} + 1)"),
+    (r"(?<![\w.'%])\d{3,}\b(?!['%])", "({0} * 10)"),  # one more would rarely matter: a limit, µs per second
 )
 # A statement of its own: a call or an assignment that fills a line.
 STATEMENT = re.compile(r"^( *)((?:redis\.p?call|[a-z_]+)\(.*\)|[\w.#\[\]+ ]+ = [^{]*[^{,])$")
