@@ -1,0 +1,119 @@
+"""The URL of a Redis → the addresses, the database and the credentials; and connections that are replaced."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import redis
+
+from emulator.stores.redis import connection as redis_connection
+from tests.proxy import PASS, RESET, proxy
+from tests.redis_server import RedisServer
+
+
+def sentinel_pool(url: str) -> Any:
+    return redis_connection.connect(url).connection_pool
+
+
+@pytest.mark.parametrize(
+    ("url", "addresses", "service", "database"),
+    [
+        ("redis+sentinel://one:1,two:2/queue/7", [("one", 1), ("two", 2)], "queue", 7),
+        ("redis+sentinel://one/queue", [("one", 26379)], "queue", 0),
+        ("redis+sentinel://[::1]:5,[::2]/a-b_c.d/15", [("::1", 5), ("::2", 26379)], "a-b_c.d", 15),
+    ],
+)
+def test_a_sentinel_url_names_sentinels_service_and_database(
+    url: str, addresses: list[tuple[str, int]], service: str, database: int
+) -> None:
+    pool = sentinel_pool(url)
+    parts = [sentinel.connection_pool.connection_kwargs for sentinel in pool.sentinel_manager.sentinels]
+    assert [(found["host"], found["port"]) for found in parts] == addresses
+    assert pool.service_name == service
+    assert pool.connection_kwargs["db"] == database
+    assert isinstance(pool, redis_connection.DroppableConnections)
+    assert pool.max_connections == redis_connection.MAX_CONNECTIONS
+
+
+@pytest.mark.parametrize(
+    ("credentials", "user", "password"),
+    [
+        ("", None, None),
+        ("me:p%40ss%2F@", "me", "p@ss/"),
+        (":secret@", None, "secret"),
+        ("me@", "me", None),
+    ],
+)
+def test_the_credentials_of_a_sentinel_url_are_those_of_the_master(
+    credentials: str, user: str | None, password: str | None
+) -> None:
+    pool = sentinel_pool(f"redis+sentinel://{credentials}one:1/queue")
+    assert (pool.connection_kwargs.get("username"), pool.connection_kwargs.get("password")) == (user, password)
+    (sentinel,) = [sentinel.connection_pool.connection_kwargs for sentinel in pool.sentinel_manager.sentinels]
+    assert not sentinel.get("username")
+    assert not sentinel.get("password")
+
+
+@pytest.mark.parametrize("url", ["redis://one:1/3", "redis+sentinel://one:1/queue/3"])
+def test_every_connection_has_time_limits_and_no_retries(url: str) -> None:
+    pool: Any = redis_connection.connect(url, 3, 2).connection_pool
+    options = pool.connection_kwargs
+    assert options["db"] == 3
+    assert (options["socket_timeout"], options["socket_connect_timeout"]) == (3, 2)
+    assert options["socket_keepalive"]
+    assert options["retry"].get_retries() == 0
+    assert pool.max_connections == redis_connection.MAX_CONNECTIONS
+    if "sentinel" in url:
+        (limits,) = [sentinel.connection_pool.connection_kwargs for sentinel in pool.sentinel_manager.sentinels]
+        assert (limits["socket_timeout"], limits["socket_connect_timeout"]) == (redis_connection.CONNECT_SECONDS, 2)
+
+
+def test_a_dropped_connection_is_replaced_before_its_next_use(redis_server: RedisServer) -> None:
+    client = redis_connection.connect(redis_server.url)
+    pool: Any = client.connection_pool
+    first = client.client_id()
+    assert (client.client_id(), pool.connects) == (first, 1)
+    pool.drop()
+    second = client.client_id()
+    assert second != first
+    assert (client.client_id(), pool.connects) == (second, 2)
+    client.close()
+
+
+def test_a_connection_that_is_dropped_while_it_is_made_is_replaced(redis_server: RedisServer) -> None:
+    client = redis_connection.connect(redis_server.url)
+    pool: Any = client.connection_pool
+    made = pool.get_connection()
+    pool.drop()
+    pool.release(made)
+    assert pool.connects == 1
+    client.ping()
+    assert pool.connects == 2
+    client.close()
+
+
+def test_failed_attempts_to_connect_again_use_up_no_connections(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_connection, "MAX_CONNECTIONS", 2)
+    monkeypatch.setattr(redis_connection, "CONNECT_SECONDS", 0.1)
+    with proxy(redis_server.url) as between:
+        client = redis_connection.connect(f"redis://127.0.0.1:{between.port}/0")
+        pool: Any = client.connection_pool
+        client.ping()
+        for _ in range(3):
+            pool.drop()
+            between.behave(RESET)
+            with pytest.raises(redis.RedisError):
+                client.ping()
+            between.behave(PASS)
+        assert client.ping()
+        client.close()
+
+
+def test_text_of_other_programs_in_our_keys_is_no_failure(redis_server: RedisServer) -> None:
+    client = redis_connection.connect(redis_server.url)
+    client.set("key", b"\xff")
+    assert client.get("key") == "\ufffd"
+    client.close()
