@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
 import redis
 
 from emulator.stores.redis import connection as redis_connection
+from render_trio.queue.client import Client
 from tests.proxy import PASS, RESET, proxy
 from tests.redis_server import RedisServer
 
@@ -117,3 +119,8 @@ def test_text_of_other_programs_in_our_keys_is_no_failure(redis_server: RedisSer
     client.set("key", b"\xff")
     assert client.get("key") == "\ufffd"
     client.close()
+
+
+def test_a_redis_that_hangs_is_reported_before_a_client_gives_up() -> None:
+    seconds = inspect.signature(Client).parameters["timeout"].default
+    assert seconds > redis_connection.CONNECT_SECONDS + redis_connection.REPLY_SECONDS

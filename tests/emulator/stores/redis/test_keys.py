@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from queue import SimpleQueue
 
 import pytest
 import redis
@@ -152,6 +153,63 @@ def test_a_lease_takes_as_many_tasks_as_requested(store: Store, total: int, grou
         assert [task.id for task in store.lease(QUEUE, LeaseOrder(count, 60, grouped, tag))] == expected
     others = [task.id for task in store.lease(QUEUE, LeaseOrder(1000, 60))]
     assert others == [f"other-{name}" for name in names if grouped]
+
+
+@pytest.mark.parametrize(
+    "operate",
+    [
+        lambda store: store.get(QUEUE, "held"),
+        lambda store: store.peek(QUEUE, 1),
+        lambda store: store.dead_letters(QUEUE, 1),
+        lambda store: store.due_in(QUEUE),
+        lambda store: store.stats(QUEUE),
+        lambda store: store.lease(QUEUE, LeaseOrder(1, 60)),
+        lambda store: store.insert(QUEUE, NewTask("new", "eA==")),
+        lambda store: store.renew(QUEUE, "held", None, 60),
+        lambda store: store.release(QUEUE, "held"),
+        lambda store: store.delete(QUEUE, "held"),
+        lambda store: store.revive(QUEUE, "dead"),
+        lambda store: store.purge(QUEUE, dead=True),
+        lambda store: store.pause(QUEUE),
+        lambda store: store.resume(QUEUE),
+        lambda store: store.declare(QUEUE),
+    ],
+)
+@pytest.mark.parametrize("lost", [ETA, TAGGED, DEAD])
+def test_each_operation_notices_and_restores_a_lost_index(
+    store: Store, client: redis.Redis, operate: Callable[[Store], object], lost: str
+) -> None:
+    bury(store, "dead", "dead-2")
+    for name in ("held", "other"):
+        insert(store, name)
+    store.lease(QUEUE, LeaseOrder(1, 60))
+    client.delete(lost)
+    operate(store)
+    assert client.zcard(lost) == client.hlen(DEAD_RECORDS if lost == DEAD else RECORDS)
+    assert store.check().problem is None
+
+
+def test_waiting_leases_are_notified_of_tasks_that_a_repair_restores(store: Store, client: redis.Redis) -> None:
+    notified: SimpleQueue[QueueKey | None] = SimpleQueue()
+    insert(store, "one")
+    store.watch(notified.put)
+    assert notified.get(timeout=10) is None
+    client.delete(ETA)
+    store.get(QUEUE, "one")
+    assert notified.get(timeout=10) == QUEUE
+
+
+@pytest.mark.parametrize("spent", [1, 2, 3])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_dead_letters_do_not_count_as_leased(store: Store, spent: int, count: int) -> None:
+    for number in range(spent):
+        insert(store, f"a-spent-{number}")
+    store.lease(QUEUE, LeaseOrder(10, 0))
+    for name in ("b", "c", "d", "e", "f"):
+        insert(store, name)
+    leased = store.lease(QUEUE, LeaseOrder(count, 60, retry_limit=1))
+    assert [task.id for task in leased] == ["b", "c", "d", "e", "f"][:count]
+    assert len(store.dead_letters(QUEUE, 10)) == spent
 
 
 def test_the_greatest_time_is_kept_exactly(store: Store) -> None:
