@@ -54,7 +54,9 @@ def _removable(code: str) -> list[tuple[int, int]]:
     if match := EMPTY_BRANCH.match(code):
         return [match.span(3)]
     match = STATEMENT.match(code)
-    return [match.span(2)] if match and not match[2].startswith("local ") else []
+    # The parentheses of a line that continues a statement don't match.
+    removable = match and not match[2].startswith("local ") and match[2].count("(") == match[2].count(")")
+    return [match.span(2)] if match and removable else []
 
 
 def _without_text(line: str) -> str:

@@ -80,6 +80,8 @@ def test_lua_mutants_leave_text_and_comments_alone() -> None:
         "if task.eta <= now and tag ~= 'a or 1' then return 'expired' end -- not 1\n"
         "  record_clock()\n"
         "local at, last = state[6] / 1000000, -1\n"
+        "redis.call('HSET', KEYS[last],\n"
+        "  whole(at))\n"
     )
     assert described(lua_mutants.mutants_of("renew.lua", source)) == [
         "1: delete return 'expired'",
