@@ -169,6 +169,22 @@ def test_a_part_of_a_longer_operation_runs_in_a_thread(fake: FakeRedis, verb: st
     assert fake.called == []
 
 
+@pytest.mark.parametrize(
+    ("error", "dropped"),
+    [(redis.exceptions.ReadOnlyError("replica"), True), (redis.exceptions.NoScriptError("unknown"), False)],
+)
+def test_a_refusal_on_the_event_loop_is_repeated_in_a_thread_and_no_connection_to_a_replica_is_kept(
+    fake: FakeRedis, error: redis.RedisError, dropped: bool
+) -> None:
+    def refuse(*_: object) -> None:
+        raise error
+
+    fake.inline.on_event_loop, fake.inline.run = True, refuse
+    with pytest.raises(StoreBusyError, match="nothing was executed"):
+        fake.calls.run("get", ["key"], ["argument"])
+    assert bool(fake.drops) is dropped
+
+
 def test_a_closed_store_leaves_no_connection_and_no_thread(redis_server: RedisServer) -> None:
     with redis_server.client() as client:
         before = {found["id"] for found in client.client_list()}

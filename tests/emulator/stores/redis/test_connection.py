@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,6 @@ import redis
 
 from emulator.stores.redis import connection as redis_connection
 from render_trio.queue.client import Client
-from tests.proxy import PASS, RESET, proxy
 from tests.redis_server import RedisServer
 
 
@@ -96,20 +96,19 @@ def test_a_connection_that_is_dropped_while_it_is_made_is_replaced(redis_server:
 
 
 def test_failed_attempts_to_connect_again_use_up_no_connections(
-    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis_connection, "MAX_CONNECTIONS", 2)
     monkeypatch.setattr(redis_connection, "CONNECT_SECONDS", 0.1)
-    with proxy(redis_server.url) as between:
-        client = redis_connection.connect(f"redis://127.0.0.1:{between.port}/0")
-        pool: Any = client.connection_pool
+    with RedisServer(tmp_path).running() as server:
+        client: Any = redis_connection.connect(server.url)
         client.ping()
+        server.stop()
         for _ in range(3):
-            pool.drop()
-            between.behave(RESET)
+            client.connection_pool.drop()
             with pytest.raises(redis.RedisError):
                 client.ping()
-            between.behave(PASS)
+        server.start()
         assert client.ping()
         client.close()
 
