@@ -122,4 +122,5 @@ def test_text_of_other_programs_in_our_keys_is_no_failure(redis_server: RedisSer
 
 def test_a_redis_that_hangs_is_reported_before_a_client_gives_up() -> None:
     seconds = inspect.signature(Client).parameters["timeout"].default
-    assert seconds > redis_connection.CONNECT_SECONDS + redis_connection.REPLY_SECONDS
+    options: Any = redis_connection.connect("redis://one:1/0").connection_pool.connection_kwargs
+    assert options["socket_connect_timeout"] + options["socket_timeout"] < seconds

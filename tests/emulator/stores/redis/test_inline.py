@@ -126,6 +126,24 @@ def test_a_late_reply_that_is_lost_is_reported_and_the_script_is_not_repeated(st
     assert leases(store) == {1}
 
 
+def test_a_reply_after_the_time_limit_does_not_become_that_of_another_call(
+    store: Store, between: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store._inline, "_seconds", 0.1)  # type: ignore[attr-defined]
+    between.behave(Behaviour("delay", seconds=1.0))
+    with pytest.raises(StorePendingError) as pending:
+        store.call_inline(store.lease, QUEUE, ALL)
+    with pytest.raises(StoreUnavailableError, match="did not reply in time"):
+        pending.value.resume(lambda: store.lease(QUEUE, ALL))
+    between.behave(PASS)
+    become_inline(store)
+    try:
+        total = store.call_inline(store.stats, QUEUE).total
+    except StorePendingError as late:
+        total = late.resume(lambda: store.stats(QUEUE)).total
+    assert total == TASKS
+
+
 def test_the_event_loop_does_not_connect(patient_store: Store, server: RedisServer) -> None:
     server.stop()
     server.start()
