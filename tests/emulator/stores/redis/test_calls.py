@@ -12,7 +12,9 @@ import redis
 from emulator.stores.interface import QueueKey, StoreBusyError, StoreFullError, StoreUnavailableError
 from emulator.stores.opening import open_store
 from emulator.stores.redis import calls
+from emulator.stores.redis import connection as redis_connection
 from emulator.stores.redis.calls import RedisCalls
+from emulator.stores.redis.inline import InlineConnection
 from tests.redis_faults import until
 from tests.redis_server import RedisServer
 
@@ -183,6 +185,19 @@ def test_a_refusal_on_the_event_loop_is_repeated_in_a_thread_and_no_connection_t
     with pytest.raises(StoreBusyError, match="nothing was executed"):
         fake.calls.run("get", ["key"], ["argument"])
     assert bool(fake.drops) is dropped
+
+
+def test_a_thread_does_not_wait_until_another_has_connected_the_event_loop(redis_server: RedisServer) -> None:
+    inline = InlineConnection(redis_connection.connect(redis_server.url), 1.0)
+    with inline._connecting:  # another thread connects
+        thread = threading.Thread(target=inline.connect, daemon=True)
+        thread.start()
+        thread.join(10)
+        assert not thread.is_alive()
+    assert not inline.ready
+    inline.connect()
+    assert inline.ready
+    inline.close()
 
 
 def test_a_closed_store_leaves_no_connection_and_no_thread(redis_server: RedisServer) -> None:
