@@ -23,7 +23,8 @@ REPLACEMENTS: tuple[tuple[str, str], ...] = (
     (r"\bfalse\b", "true"),
     (r"math\.min\b", "math.max"),
     (r"math\.max\b", "math.min"),
-    (r"(?<![\w.'%])\d+\b(?!['%])", "({0} + 1)"),
+    (r"(?<![\w.'%])\d{1,2}\b(?!['%])", "({0} + 1)"),
+    (r"(?<![\w.'%])\d{3,}\b(?!['%])", "({0} * 10)"),  # one more would rarely matter: a limit, µs per second
 )
 # A statement of its own: a call or an assignment that fills a line.
 STATEMENT = re.compile(r"^( *)((?:redis\.p?call|[a-z_]+)\(.*\)|[\w.#\[\]+ ]+ = [^{]*[^{,])$")
@@ -53,7 +54,9 @@ def _removable(code: str) -> list[tuple[int, int]]:
     if match := EMPTY_BRANCH.match(code):
         return [match.span(3)]
     match = STATEMENT.match(code)
-    return [match.span(2)] if match and not match[2].startswith("local ") else []
+    # The parentheses of a line that continues a statement don't match.
+    removable = match and not match[2].startswith("local ") and match[2].count("(") == match[2].count(")")
+    return [match.span(2)] if match and removable else []
 
 
 def _without_text(line: str) -> str:

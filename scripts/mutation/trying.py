@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 from scripts.mutation.areas import ROOT
@@ -81,9 +82,24 @@ def chosen_tests(mutant: Mutant, reach: Sequence[Reach]) -> list[Reach]:
 
 def _reaches(test: Reach, mutant: Mutant) -> bool:
     if mutant.path.endswith(".lua"):
-        return "emulator/stores/redis/store.py" in test.lines
+        return any(not lines.isdisjoint(test.lines.get(path, ())) for path, lines in _callers(mutant.path).items())
     lines = test.lines.get(mutant.path, frozenset())
     return bool(lines) if _function(mutant) is None else mutant.line in lines
+
+
+@cache
+def _callers(script: str) -> dict[str, frozenset[int]]:
+    """Return the lines that run a Lua script, by file: they contain its name. Any line runs the prelude."""
+    name = Path(script).stem
+    found = {}
+    for file in Path(ROOT / script).parent.parent.glob("*.py"):
+        source = file.read_text(encoding="utf-8")
+        found[str(file.relative_to(ROOT))] = frozenset(
+            number
+            for number, line in enumerate(source.splitlines(), 1)
+            if (name == "prelude" or f'"{name}"' in line) and function_at(source, number) is not None
+        )
+    return found
 
 
 def _function(mutant: Mutant) -> str | None:

@@ -130,11 +130,22 @@ def a_released_tagged_task_can_be_leased_by_its_tag(store: Store, queue: QueueKe
 
 
 def the_size_of_a_lease_is_limited(store: Store, queue: QueueKey) -> None:
-    for name in ("a", "b", "c"):
+    for name in ("a", "b", "c", "d"):
         store.insert(queue, NewTask(name, "A" * 1000))
-    order = LeaseOrder(3, 60, max_bytes=2500)
-    assert [task.id for task in store.lease(queue, order)] == ["a", "b"]
-    assert [task.id for task in store.lease(queue, LeaseOrder(3, 60, max_bytes=10))] == ["c"]
+    assert [task.id for task in store.lease(queue, LeaseOrder(3, 60, max_bytes=2000))] == ["a", "b"]
+    assert [task.id for task in store.lease(queue, LeaseOrder(3, 60, max_bytes=1999))] == ["c"]
+    assert [task.id for task in store.lease(queue, LeaseOrder(3, 60, max_bytes=10))] == ["d"]
+
+
+def an_empty_payload_is_a_payload(store: Store, queue: QueueKey) -> None:
+    store.insert(queue, NewTask("one", "", "x"))
+    assert [task.payload for task in store.lease(queue, LeaseOrder(1, 0))] == [""]
+    assert store.lease(queue, LeaseOrder(1, 0, retry_limit=1)) == []
+    assert store.dead_letters(queue, 1)[0].payload == ""
+    assert store.revive(queue, "one").payload == ""
+    assert [task.id for task in store.lease(queue, LeaseOrder(1, 60, group_by_tag=True))] == ["one"]
+    assert store.renew(queue, "one", None, 60).payload == ""
+    assert store.release(queue, "one").payload == ""
 
 
 def statistics_are_correct(store: Store, queue: QueueKey) -> None:
@@ -189,6 +200,7 @@ CONTRACT = (
     tags_are_leased_separately,
     a_released_tagged_task_can_be_leased_by_its_tag,
     the_size_of_a_lease_is_limited,
+    an_empty_payload_is_a_payload,
     statistics_are_correct,
     no_task_has_two_holders,
 )

@@ -76,13 +76,22 @@ def test_every_mutant_can_be_compiled_and_keeps_the_lines(path: str) -> None:
 
 
 def test_lua_mutants_leave_text_and_comments_alone() -> None:
-    source = "if task.eta <= now and tag ~= 'a or 1' then return 'expired' end -- not 1\n  record_clock()\n"
+    source = (
+        "if task.eta <= now and tag ~= 'a or 1' then return 'expired' end -- not 1\n"
+        "  record_clock()\n"
+        "local at, last = state[6] / 1000000, -1\n"
+        "redis.call('HSET', KEYS[last],\n"
+        "  whole(at))\n"
+    )
     assert described(lua_mutants.mutants_of("renew.lua", source)) == [
         "1: delete return 'expired'",
         "1: if task.eta <= now [and → or]",
         "1: if task.eta <= now and tag [~= → ==]",
         "1: if task.eta [<= → <]",
         "2: delete record_clock()",
+        "3: local at, last = state[ [6 → (6 + 1)]",
+        "3: local at, last = state[6] / 1000000, - [1 → (1 + 1)]",
+        "3: local at, last = state[6] / [1000000 → (1000000 * 10)]",
     ]
 
 
@@ -118,6 +127,20 @@ def test_only_tests_that_reach_a_line_are_chosen_the_quickest_first() -> None:
         Reach("too slow", 1000.0, {path: lines}),
     ]
     assert [test.test for test in chosen_tests(mutant, reach)] == ["quick", "slow"]
+
+
+def test_the_tests_of_a_lua_script_are_those_that_run_it() -> None:
+    path = "emulator/stores/redis/store.py"
+    lines = (ROOT / path).read_text(encoding="utf-8").splitlines()
+    (renews,) = [number for number, line in enumerate(lines, 1) if '"renew"' in line]
+    reach = [
+        Reach("renews", 1.0, {path: frozenset({renews})}),
+        Reach("does not", 0.1, {path: frozenset({renews + 3})}),
+        Reach("reaches another store", 0.1, {"emulator/stores/sqlite/store.py": frozenset({renews})}),
+    ]
+    for script, expected in {"renew": ["renews"], "prelude": ["does not", "renews"]}.items():
+        mutant = mutants_of(f"emulator/stores/redis/lua/{script}.lua")[0]
+        assert [test.test for test in chosen_tests(mutant, reach)] == expected
 
 
 def test_a_sample_of_mutants_is_noticed() -> None:

@@ -38,7 +38,7 @@ MAX_INLINE_SECONDS = 0.0005
 SLOW_SECONDS = 1.0
 ESTIMATE_GROWTH = 1.2  # factor per call, so that an old minimum loses its weight
 LUA = Path(__file__).parent / "lua"
-WITHOUT_PRELUDE = ("add_queues", "lock", "now", "register")  # their keys are not those of a queue
+WITHOUT_PRELUDE = ("add_queues", "lock", "now", "permissions", "register")  # they don't use the tasks of a queue
 ONLY_IN_THREADS = ("add_queues", "lock", "register")  # parts of operations that make several calls
 
 

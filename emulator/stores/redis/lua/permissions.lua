@@ -1,4 +1,6 @@
--- → the commands that this user of Redis may not use, of those that the scripts and the store need; empty before Redis 7.0
+-- KEYS of a queue. ARGV channel of the notifications, and '' → the commands that this user of Redis may not use, of those
+--   that the scripts and the store need; empty before Redis 7.0. It has no prelude, which needs some of them.
+local STATE, ETA, TAGGED, RECORDS = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local missing = {}
 local function need(...)
   local known, permitted = pcall(redis.acl_check_cmd, ...)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import redis
 
 from emulator.stores.interface import NewTask, QueueKey
 from emulator.stores.opening import open_store
-from emulator.stores.redis import condition
+from emulator.stores.redis import calls, condition
 from emulator.stores.redis.condition import unsafe_settings
 from tests.redis_server import RedisServer
 
@@ -139,6 +140,20 @@ def test_missing_permissions_are_reported(server: RedisServer, client: redis.Red
     store.close()
 
 
+def test_each_missing_permission_for_a_script_is_named(server: RedisServer, client: redis.Redis) -> None:
+    scripts = "".join(path.read_text(encoding="utf-8") for path in calls.LUA.glob("*.lua"))
+    commands = set(re.findall(r"redis\.p?call\('([A-Z]+)'", scripts)) | {"SUBSCRIBE", "SMEMBERS", "INCRBY", "SCAN"}
+    assert len(commands) > 30
+    store = open_store(server.url)
+    for command in sorted(commands):
+        client.execute_command("ACL", "SETUSER", "default", f"-{command}")
+        health = store.check()
+        assert re.search(rf"\b{command}\b", f"{health.problem} {health.warnings}", re.IGNORECASE), command
+        client.execute_command("ACL", "SETUSER", "default", f"+{command}")
+        assert (store.check().problem, store.check().warnings) == (None, ())
+    store.close()
+
+
 def test_the_needed_permissions_are_those_in_the_documents(server: RedisServer, client: redis.Redis) -> None:
     """A user with exactly these permissions can do everything."""
     text = (Path(__file__).parents[4] / "docs/how-to/use-another-store.md").read_text(encoding="utf-8")
@@ -166,3 +181,26 @@ def test_a_missing_permission_to_publish_fails_no_insert(server: RedisServer, cl
 def test_evicted_keys_are_part_of_the_warning() -> None:
     info = {"maxmemory": 1, "maxmemory_policy": "allkeys-lru", "evicted_keys": 7}
     assert "(it has evicted 7 keys since its start)" in unsafe_settings(info, {})[0]
+
+
+@pytest.mark.parametrize(
+    ("info", "settings", "found"),
+    [
+        ({}, {}, []),
+        ({"aof_enabled": 1, "maxmemory": 0, "maxmemory_policy": "allkeys-lru"}, {"appendfsync": None}, []),
+        ({"maxmemory": 1, "maxmemory_policy": "noeviction"}, {}, []),
+        ({"maxmemory": 1}, {}, []),
+        ({"maxmemory_policy": "allkeys-lru"}, {}, []),
+        ({"maxmemory": 1, "maxmemory_policy": "volatile-lru"}, {}, ["keys that expire, such as backups; set"]),
+        ({"aof_enabled": 0}, {"save": None}, ["since the last snapshot"]),
+        ({"aof_enabled": 0}, {"save": ""}, ["all tasks are lost when Redis restarts"]),
+        ({"role": "master"}, {}, []),
+        ({"role": "slave"}, {}, ["this Redis is a replica"]),
+    ],
+)
+def test_what_redis_reports_is_examined(
+    info: dict[str, str | int], settings: dict[str, str | None], found: list[str]
+) -> None:
+    warnings = unsafe_settings(info, settings)
+    assert len(warnings) == len(found)
+    assert all(text in warning for text, warning in zip(found, warnings, strict=True))

@@ -17,7 +17,7 @@ from emulator.stores.interface import (
     StoreUnavailableError,
 )
 from emulator.stores.opening import open_store
-from emulator.stores.redis import calls
+from emulator.stores.redis import calls, connection
 from emulator.stores.redis import store as redis_store
 from tests.proxy import PASS, SWALLOW, Behaviour, Proxy, proxy
 from tests.redis_faults import until
@@ -126,6 +126,24 @@ def test_a_late_reply_that_is_lost_is_reported_and_the_script_is_not_repeated(st
     assert leases(store) == {1}
 
 
+def test_a_reply_after_the_time_limit_does_not_become_that_of_another_call(
+    store: Store, between: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store._inline, "_seconds", 0.1)  # type: ignore[attr-defined]
+    between.behave(Behaviour("delay", seconds=1.0))
+    with pytest.raises(StorePendingError) as pending:
+        store.call_inline(store.lease, QUEUE, ALL)
+    with pytest.raises(StoreUnavailableError, match="did not reply in time"):
+        pending.value.resume(lambda: store.lease(QUEUE, ALL))
+    between.behave(PASS)
+    become_inline(store)
+    try:
+        total = store.call_inline(store.stats, QUEUE).total
+    except StorePendingError as late:
+        total = late.resume(lambda: store.stats(QUEUE)).total
+    assert total == TASKS
+
+
 def test_the_event_loop_does_not_connect(patient_store: Store, server: RedisServer) -> None:
     server.stop()
     server.start()
@@ -156,3 +174,32 @@ def test_a_call_that_fails_is_reported_and_not_repeated(patient_store: Store, se
         client.config_set("maxmemory", 1)
     with pytest.raises(StoreUnavailableError, match="no memory left"):
         patient_store.call_inline(patient_store.insert, QUEUE, NewTask("late", "eA=="))
+
+
+@pytest.mark.parametrize("end", ["used", "not used", "lost", "restarted"])
+def test_calls_return_to_the_event_loop_however_often_they_have_left_it(
+    between: Proxy, server: RedisServer, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """No connection of the event loop is lost: it can't have more than one here."""
+    monkeypatch.setattr(connection, "MAX_CONNECTIONS", 1)
+    monkeypatch.setattr(connection, "CONNECT_SECONDS", 0.5)
+    store = opened(between)
+    for _ in range(2):
+        if end == "restarted":
+            server.stop()
+            server.start()
+            with pytest.raises(StoreBusyError):
+                store.call_inline(store.stats, QUEUE)
+        else:
+            between.behave(SLOW if end != "lost" else Behaviour("delay", seconds=0.2))
+            with pytest.raises(StorePendingError) as pending:
+                store.call_inline(store.lease, QUEUE, ALL)
+            if end == "lost":
+                between.behave(SWALLOW)
+                with pytest.raises(StoreUnavailableError):
+                    pending.value.resume(lambda: store.lease(QUEUE, ALL))
+            else:
+                pending.value.resume(lambda: store.lease(QUEUE, ALL) if end == "used" else store.stats(QUEUE))
+            between.behave(PASS)
+        become_inline(store)
+    store.close()

@@ -78,12 +78,13 @@ def test_a_connection_that_replies_to_the_ping_is_kept(
 
 
 def test_a_lost_connection_is_replaced_and_logged_once(
-    stage: Stage, watch: Watch, caplog: pytest.LogCaptureFixture
+    stage: Stage, watch: Watch, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(notifications, "RESUBSCRIBE_SECONDS", 0.05)
     with caplog.at_level(logging.INFO):
         connections = stage.between.connections
         stage.between.behave(RESET)
-        until(lambda: stage.between.connections >= connections + 2)
+        until(lambda: stage.between.connections >= connections + 4)
         stage.between.behave(PASS)
         until(lambda: None in watch.received)
     assert caplog.text.count("subscription lost") == 1
@@ -99,7 +100,7 @@ def test_after_a_failover_the_subscription_follows_the_new_master(stage: Stage, 
             until(lambda: client.pubsub_numsub("render-trio:awaited")[0][1] == 1)
 
 
-def test_the_thread_ends_with_the_store(stage: Stage) -> None:
+def test_the_thread_ends_with_the_store(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
     before = set(threading.enumerate())
     store = open_store(stage.address)
     store.watch(lambda _: None)
@@ -108,5 +109,33 @@ def test_the_thread_ends_with_the_store(stage: Stage) -> None:
         - before
         - {other for other in threading.enumerate() if other.name != "redis-notifications"}
     )
-    store.close()
+    with caplog.at_level(logging.INFO):
+        store.close()
     assert not thread.is_alive()
+    assert "subscription lost" not in caplog.text
+
+
+def test_a_store_whose_redis_hangs_is_closed_without_waiting_for_it(stage: Stage) -> None:
+    received: list[QueueKey | None] = []
+    store = open_store(stage.address)
+    store.watch(received.append)
+    until(lambda: received)
+    with stage.server.frozen():
+        store.close()
+    assert not any(thread.name == "redis-notifications" and not thread.daemon for thread in threading.enumerate())
+
+
+def test_a_store_without_listeners_does_not_subscribe(stage: Stage) -> None:
+    store = open_store(stage.address)
+    with stage.server.client() as client:
+        assert client.pubsub_channels() == []
+    store.close()
+
+
+def test_every_listener_is_notified_through_one_connection(stage: Stage, watch: Watch) -> None:
+    others: list[QueueKey | None] = []
+    watch.watching.watch(others.append)
+    watch.notified_of_insert("one")
+    assert others[-1:] == [QUEUE]
+    with stage.server.client() as client:
+        assert client.pubsub_numsub("render-trio:awaited")[0][1] == 1
