@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ ACCEPTED = Path(__file__).parent / "accepted"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit code: 1 if fewer mutants are killed than required, 2 for a wrong argument."""
     options = _options(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the processes that try mutants are ended, too
     if options.list:
         for name, area in AREAS.items():
             print(f"{name:14}{sum(len(mutants_of(path)) for path in files(area.modules)):6} mutants")
