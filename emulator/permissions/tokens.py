@@ -48,7 +48,7 @@ def read_token_file(path: Path) -> Tokens:
     """Return the tokens of a file. Raises TokenFileError, OSError."""
     try:
         content = read_yaml(path)
-    except (yaml.YAMLError, UnicodeDecodeError):
+    except yaml.YAMLError:
         # The message of PyYAML would contain the line, and thereby a token.
         raise TokenFileError(
             f"{path} is not valid YAML; allowed: one line 'EMAIL: TOKEN' per address, without duplicates"

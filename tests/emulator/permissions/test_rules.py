@@ -55,9 +55,12 @@ def test_a_call_without_a_valid_token_learns_nothing_about_queues(
     tokens: Tokens, name: str, need: Need, authorization: str
 ) -> None:
     error = refusal(Access(QUEUES, tokens), authorization, need, name)
-    assert error.status == 401
+    missing = not authorization
+    assert (error.status, error.reason) == (401, "required" if missing else "authError")
+    assert error.message.startswith("the bearer token is missing" if missing else "the bearer token is not in")
+    scheme = "Basic" if need is Need.MANAGE else "Bearer"  # browsers request the password of a page
+    assert dict(error.headers)["WWW-Authenticate"].startswith(scheme)
     assert "print" not in error.message
-    assert "queue" not in error.message
 
 
 @pytest.mark.parametrize("name", ["print", None])
@@ -149,13 +152,25 @@ def test_a_name_of_a_push_queue_cannot_be_used_again(tmp_path: Path) -> None:
         read_queue_file(path)
 
 
-def test_files_that_are_not_utf_8_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"a@b: secret-\xff0123456789",
+        b"a@b: [secret-0123456789, 2026-99-99]",
+        b"a@b: [secret-0123456789, !!bool x]",
+        b"a@b: [secret-0123456789, !!timestamp x]",
+        b"a@b: [secret-0123456789, !!python/name:os.system x]",
+        b"a@b: [secret-0123456789, " + b"[" * 5000 + b"]" * 5001,
+    ],
+)
+def test_files_with_invalid_values_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "file.yaml"
-    path.write_bytes(b"a@b: secret-\xff0123456789")
+    path.write_bytes(content)
     with pytest.raises(QueueFileError, match="is not valid YAML"):
         read_queue_file(path)
-    with pytest.raises(TokenFileError, match="is not valid YAML"):
+    with pytest.raises(TokenFileError, match="is not valid YAML") as caught:
         read_token_file(path)
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
