@@ -11,6 +11,7 @@ import pytest
 import trio
 import trio.testing
 
+from emulator.queues import long_poll
 from emulator.queues.long_poll import MAX_WAIT, POLL_INTERVAL, Waiters, wait_preference
 from emulator.stores.interface import SECOND, LeaseOrder, NewTask, QueueKey, Task
 from emulator.stores.sqlite.store import SqliteStore
@@ -128,6 +129,32 @@ async def test_the_next_waiter_polls_when_the_first_has_ended(
         (3 * POLL_INTERVAL, 61),
     ]
     assert waiters._fifos == {}
+
+
+async def test_the_first_waiter_polls_no_more_often_while_another_lease_is_tried(
+    store: SqliteStore, calls: Calls, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    calls.begin(autojump_clock)
+    polled: list[float] = []
+    notify = long_poll._Fifo.notify
+
+    def counted(fifo: long_poll._Fifo) -> None:
+        polled.append(round(trio.current_time() - calls.started, 3))
+        assert len(polled) < 20
+        notify(fifo)
+
+    async def call_store(method: Callable[..., Any], *arguments: Any) -> Any:
+        if arguments[1:] and arguments[1].seconds == 61 and polled:
+            await trio.sleep(3.5 * POLL_INTERVAL)
+        return await calls.call_store(method, *arguments)
+
+    monkeypatch.setattr(long_poll._Fifo, "notify", counted)
+    waiters = Waiters(store, call_store)
+    async with trio.open_nursery() as nursery:
+        for order in (ONE, LeaseOrder(1, 61, group_by_tag=True, tag="x")):
+            nursery.start_soon(waiters.lease, QUEUE, order, 4.2 * POLL_INTERVAL)
+            await trio.testing.wait_all_tasks_blocked()
+    assert polled[:4] == [1, 2, 3, 4]
 
 
 async def test_a_notification_starts_an_attempt_at_once(
