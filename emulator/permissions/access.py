@@ -51,7 +51,7 @@ class Access:
 
     def check(self, call: Call, need: Need, queue: QueueKey | None = None) -> None:
         """Raise ApiError (401, 403, 404) unless the call has this permission, on this queue if one is given."""
-        holder = self._holder(call, need) if self.tokens is not None else ADMIN
+        holder = ADMIN if self.tokens is None else _holder(self.tokens, call, need)
         rule = None if queue is None else self.rule(queue)
         if self.tokens is None and need is Need.TEST and not self.test_verbs:
             raise ApiError(403, "this verb is for tests; start the service with --test-verbs or a token file")
@@ -67,19 +67,20 @@ class Access:
                 403, f"{holder} has no permission for this; add it as {kind} to the acl of queue {rule.name}"
             )
 
-    def _holder(self, call: Call, need: Need) -> str:
-        """Return the holder of the token in the call. Raises ApiError."""
-        token = token_of(call.headers)
-        holder = None if token is None or self.tokens is None else self.tokens.holder(token)
-        if holder is None:
-            message = "the bearer token is missing" if token is None else "the bearer token is not in the token file"
-            challenge = 'Basic realm="queues", charset="UTF-8"' if need is Need.MANAGE else 'Bearer realm="queues"'
-            raise ApiError(
-                401,
-                f"{message}; send Authorization: Bearer TOKEN",
-                "required" if token is None else "authError",
-                "Authorization",
-                "header",
-                (("WWW-Authenticate", challenge),),
-            )
-        return holder
+
+def _holder(tokens: Tokens, call: Call, need: Need) -> str:
+    """Return the holder of the token in the call. Raises ApiError."""
+    token = token_of(call.headers)
+    holder = None if token is None else tokens.holder(token)
+    if holder is None:
+        message = "the bearer token is missing" if token is None else "the bearer token is not in the token file"
+        challenge = 'Basic realm="queues", charset="UTF-8"' if need is Need.MANAGE else 'Bearer realm="queues"'
+        raise ApiError(
+            401,
+            f"{message}; send Authorization: Bearer TOKEN",
+            "required" if token is None else "authError",
+            "Authorization",
+            "header",
+            (("WWW-Authenticate", challenge),),
+        )
+    return holder

@@ -51,7 +51,7 @@ def read_queue_file(path: Path) -> QueueFile:
     """Return the queues of a file. Raises QueueFileError, OSError."""
     try:
         content = read_yaml(path)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except yaml.YAMLError as error:
         raise QueueFileError(f"{path} is not valid YAML: {error}") from None
     return _Reader(path).file(content)
 

@@ -23,5 +23,11 @@ class _Loader(yaml.SafeLoader):
 
 
 def read_yaml(path: Path) -> object:
-    """Return a file's content. Raises yaml.YAMLError, UnicodeDecodeError, OSError."""
-    return yaml.load(path.read_bytes(), _Loader)
+    """Return a file's content. Raises yaml.YAMLError, OSError."""
+    content = path.read_bytes()
+    try:
+        return yaml.load(content, _Loader)
+    except (ValueError, KeyError, AttributeError, RecursionError) as error:
+        # PyYAML's own, for a value such as 2026-99-99 (ValueError), !!bool x (KeyError) or !!timestamp x
+        # (AttributeError), and for deep nesting.
+        raise yaml.YAMLError(f"a value is invalid: {error}") from None

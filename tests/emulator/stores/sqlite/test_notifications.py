@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from emulator.stores.interface import LeaseOrder, NewTask, QueueKey
+from emulator.stores.interface import SECOND, LeaseOrder, NewTask, QueueKey
 from emulator.stores.sqlite import notifications
 from emulator.stores.sqlite.store import SqliteStore
 from tests.emulator.stores.sqlite.test_locked import locked
@@ -71,6 +71,47 @@ def test_expired_registrations_are_removed(file: Path) -> None:
             database.commit()
         store.watch(lambda _: None)
         assert 9 not in dict(_listeners(file))
+
+
+def test_only_processes_that_are_registered_now_are_notified(file: Path) -> None:
+    with closing(SqliteStore(file)) as store, closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as receiver:
+        receiver.bind((notifications.LOOPBACK, 0))
+        receiver.settimeout(20)
+        port = receiver.getsockname()[1]
+        store.lease(KEY, LeaseOrder(1, 60, awaited=True))
+        for name, lifetime in (("expired", -1), ("registered", 60)):
+            with store._file.write as database:
+                until = store._file.clock.steady_us() + lifetime * SECOND
+                database.execute("INSERT OR REPLACE INTO listeners VALUES (?, ?)", (port, until))
+            store.insert(KEY, NewTask(name, "eA=="))
+            store.lease(KEY, LeaseOrder(9, 60))
+            store.lease(KEY, LeaseOrder(1, 60, awaited=True))
+        notifications.send([port], None)  # the last datagram
+        assert receiver.recv(99) == b'["p","q"]'
+        assert receiver.recv(99) == b""
+
+
+@pytest.mark.parametrize("datagram", [b"", b"rubbish", b'["p"]', b"\xff", b'{"p": "q"}', b'["p","q","r"]'])
+def test_a_datagram_that_names_no_queue_means_any_queue(file: Path, datagram: bytes) -> None:
+    received: queues.Queue[QueueKey | None] = queues.Queue()
+    with closing(SqliteStore(file)) as store, closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as sender:
+        store.watch(received.put)
+        assert received.get(timeout=20) is None
+        ((port, _),) = _listeners(file)
+        sender.sendto(datagram, (notifications.LOOPBACK, port))
+        assert received.get(timeout=20) is None
+        notifications.send([port], KEY)  # the thread still listens
+        assert received.get(timeout=20) == KEY
+
+
+def test_the_longest_names_of_a_queue_are_received_whole(file: Path) -> None:
+    received: queues.Queue[QueueKey | None] = queues.Queue()
+    longest = QueueKey("p" * 100, "q" * 100)
+    with closing(SqliteStore(file)) as store:
+        store.watch(received.put)
+        assert received.get(timeout=20) is None
+        notifications.send([_listeners(file)[0][0]], longest)
+        assert received.get(timeout=20) == longest
 
 
 def test_other_processes_are_notified_of_a_task(file: Path) -> None:

@@ -65,10 +65,26 @@ def test_a_second_purge_is_swept_without_a_restart(file: Path) -> None:
     store.close()
 
 
+def test_a_reset_returns_space_to_the_disk_while_the_store_is_open(file: Path) -> None:
+    store = SqliteStore(file)
+    empty = _size(file)
+    for number in range(100):
+        store.insert(KEY, NewTask(f"t{number}", "A" * 30_000))
+        store.insert(KEY, NewTask(f"d{number}", "eA=="))
+        store.delete(KEY, f"d{number}")
+        store.lease(KEY, LeaseOrder(1, 600))
+    store.reset()
+    for table in ("tasks", "garbage", "tombstones", "lease_counts", "queues"):
+        _wait_until(lambda table=table: _count(file, table) == 0)
+    _wait_until(lambda: _size(file) < empty + 200_000)
+    store.close()
+
+
 def test_a_sweep_continues_after_a_failure(file: Path) -> None:
     store = SqliteStore(file)
+    empty = _size(file)
     for number in range(600):
-        store.insert(KEY, NewTask(f"t{number}", "eA=="))
+        store.insert(KEY, NewTask(f"t{number}", "A" * 3000))
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         store.purge(KEY)
         other.execute("PRAGMA busy_timeout = 5000")
@@ -76,6 +92,7 @@ def test_a_sweep_continues_after_a_failure(file: Path) -> None:
         time.sleep(0.1)  # the sweep fails meanwhile
         other.execute("ROLLBACK")
     _wait_until(lambda: _count(file, "tasks") == 0)
+    _wait_until(lambda: _size(file) < empty + 200_000)  # and the space is returned to the disk
     store.close()
 
 
