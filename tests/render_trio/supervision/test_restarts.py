@@ -8,7 +8,16 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from render_trio.errors import BusyError, FatalError, QueueUnavailableError, RenderFailedError, first_error
+from render_trio.errors import (
+    BrokenResultError,
+    BusyError,
+    DeliveryError,
+    FatalError,
+    InvalidTaskError,
+    QueueUnavailableError,
+    RenderFailedError,
+    first_error,
+)
 from render_trio.supervision.restart_policy import GiveUp, Pulse, Restart, RestartPolicy, SlotPolicy, verdict
 from render_trio.supervision.supervisor import Heartbeat, Supervisor
 from tests.render_trio.supervision.test_supervisor import sleep, supervise
@@ -287,6 +296,15 @@ def test_an_error_without_a_message_has_a_description() -> None:
     assert QueueUnavailableError().pause == 0
     assert str(BusyError(7)) == "too many documents are being requested; try again in 7 s"
     assert BusyError(7).retry_after == 7
+
+
+def test_an_error_has_its_message_and_what_is_known_of_the_cause() -> None:
+    broken = BrokenResultError("not a PDF", "one")
+    assert (str(broken), broken.task_id, BrokenResultError("x").task_id) == ("not a PDF", "one", "")
+    full = DeliveryError("no space", store_full=True)
+    assert (str(full), full.store_full, DeliveryError("x").store_full) == ("no space", True, False)
+    invalid = InvalidTaskError("invalid_option", "copies is 51", "copies")
+    assert (str(invalid), invalid.code, invalid.field) == ("copies is 51", "invalid_option", "copies")
 
 
 def test_the_first_error_of_a_group_is_found_at_any_depth() -> None:
