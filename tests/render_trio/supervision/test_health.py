@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from typing import Any
@@ -146,3 +147,107 @@ async def test_a_stopping_service_does_not_give_up(autojump_clock: MockClock) ->
         nursery.start_soon(watch_recovery, lambda: health(slot(), abandoned=4), stopping, pytest.fail)
         await trio.sleep(59)
         stopping.set()
+
+
+@pytest.mark.parametrize(
+    ("polls", "silence", "reachable"),
+    [
+        ([30.0], 30.0, True),
+        ([30.1], 30.0, False),
+        ([90.0, 10.0], 30.0, True),
+        ([10.0, 90.0], 30.0, True),
+        ([None, 10.0], 30.0, True),
+        ([None, None], 30.0, False),
+    ],
+)
+def test_the_latest_answer_to_any_worker_counts(polls: list[float | None], silence: float, reachable: bool) -> None:
+    slots = [slot(last_polled=None if ago is None else NOW - ago, reachable=None) for ago in polls]
+    report = health(*slots, queue_silence=silence)
+    assert report.queue_reachable is reachable
+    latest = min((ago for ago in polls if ago is not None), default=None)
+    assert report.last_poll_seconds == latest
+
+
+@pytest.mark.parametrize(
+    ("states", "reachable"),
+    [([True, False], True), ([False, False], False), ([None, False], False), ([None, None], True)],
+)
+def test_the_queue_is_reachable_if_any_worker_has_reached_it(states: list[bool | None], reachable: bool) -> None:
+    report = health(*(slot(last_polled=NOW - 1, reachable=state) for state in states))
+    assert report.queue_reachable is reachable
+
+
+def test_a_worker_that_failed_in_its_work_does_not_show_that_the_queue_is_reachable() -> None:
+    failed = slot(last_polled=NOW - 1000, reachable=True)
+    failed.policy.enter("work", 1e6, NOW - 900)
+    failed.policy.ended(NOW - 1)
+    assert not health(failed).queue_reachable
+    working = slot(last_polled=NOW - 1000, reachable=True)
+    working.policy.enter("work", 1e6, NOW - 900)
+    assert health(failed, working).queue_reachable
+
+
+def test_ages_are_reported_in_tenths_of_a_second() -> None:
+    known = slot(last_polled=NOW - 7.26, reachable=True, last_finished=NOW - 40.04)
+    known.policy.enter("poll", 80, NOW - 5.18)
+    report = health(known)
+    (worker,) = report.workers
+    assert (report.last_poll_seconds, worker.last_finished_seconds, worker.phase_seconds) == (7.3, 40.0, 5.2)
+
+
+def test_what_is_not_known_yet_is_reported_as_unknown() -> None:
+    report = health(slot())
+    assert (report.last_poll_seconds, report.workers[0].last_finished_seconds) == (None, None)
+    assert (report.missing_files, report.document_store, report.waiting_documents, report.leasing) == ("", "", 0, True)
+    assert (report.workers[0].name, report.workers[0].state, report.workers[0].last_error) == (
+        "worker-1",
+        "running",
+        "",
+    )
+
+
+def test_missing_files_make_the_service_unhealthy_but_no_restart_would_find_them() -> None:
+    missing = health(slot(last_polled=NOW, reachable=True), missing_files="/fonts: a.ttf")
+    assert (missing.status, missing.reasons) == ("unwell", ("/fonts: a.ttf",))
+    assert (missing.well, missing.ready, missing.restart_helps) == (False, False, False)
+    both = health(slot(last_polled=NOW, reachable=True), missing_files="/fonts: a.ttf", abandoned=4)
+    assert both.restart_helps
+
+
+def test_a_wedged_worker_is_unhealthy() -> None:
+    wedged = slot()
+    wedged.policy.cancel(NOW - 1)
+    wedged.policy.abandon()
+    assert health(wedged).reasons == ("worker-1 is wedged in poll",)
+
+
+@pytest.mark.parametrize(("seconds", "gave_up"), [(60, False), (61, True)])
+async def test_the_service_may_be_unhealthy_for_a_minute(
+    seconds: float, gave_up: bool, autojump_clock: MockClock
+) -> None:
+    started = trio.current_time()
+    reasons: list[str] = []
+
+    def current_health() -> Health:
+        now = trio.current_time() - started
+        return health(slot(), abandoned=4 if 100 < now <= 100.5 + seconds else 0)
+
+    with trio.move_on_after(1000), contextlib.suppress(FatalError):
+        await watch_recovery(current_health, trio.Event(), reasons.append)
+    assert reasons == (["unwell for 60 s: 4 drawing threads hang"] if gave_up else [])
+
+
+async def test_health_is_checked_every_second_until_the_service_stops(autojump_clock: MockClock) -> None:
+    stopping, moments = trio.Event(), list[float]()
+
+    def current_health() -> Health:
+        moments.append(trio.current_time())
+        return health(slot())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch_recovery, current_health, stopping, pytest.fail)
+        await trio.sleep(4.5)
+        stopping.set()
+        stopped_at = trio.current_time()
+    assert [moment - moments[0] for moment in moments] == pytest.approx([0, 1, 2, 3, 4])
+    assert trio.current_time() == stopped_at
