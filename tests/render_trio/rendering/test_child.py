@@ -72,6 +72,27 @@ def test_a_memory_limit_of_0_is_none_and_an_inherited_limit_is_kept() -> None:
     assert set_up(2**32, inherited)["memory"] == 2**32
 
 
+@pytest.mark.parametrize(("seconds", "inherited"), [(30, None), (1000, None), (30, 20)])
+def test_cpu_time_is_limited_to_more_than_the_time_limit(seconds: int, inherited: int | None) -> None:
+    """The limit counts all of the process's life, so it starts from what earlier documents have used."""
+    lower = f"os_limits.setrlimit(os_limits.RLIMIT_CPU, ({inherited}, {inherited}))" if inherited else ""
+    code = (
+        "import json, resource as os_limits, sys; from render_trio.rendering.offload import child\n"
+        f"{lower}\n"
+        "while os_limits.getrusage(os_limits.RUSAGE_SELF).ru_utime < 1: pass\n"
+        "used = os_limits.getrusage(os_limits.RUSAGE_SELF)\n"
+        "def produce(request, checkpoint): return os_limits.getrlimit(os_limits.RLIMIT_CPU)[0]\n"
+        f"print(json.dumps([used.ru_utime + used.ru_stime, child.attempt(produce, None, {seconds})]))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    used, limit = json.loads(ended.stdout)
+    if inherited is None:
+        assert used + seconds + child.CPU_MARGIN <= limit <= used + seconds + child.CPU_MARGIN + 2
+        assert child.CPU_MARGIN > 0
+    else:
+        assert limit == inherited
+
+
 @pytest.mark.parametrize(
     ("resident", "replaced"), [(0, False), (1000, False), (1001, True)], ids=["less", "limit", "more"]
 )
