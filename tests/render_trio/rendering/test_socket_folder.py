@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import socket
 import tempfile
 from collections.abc import Iterator
 from multiprocessing import process
@@ -25,6 +26,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, objec
     settings: dict[str, object] = {}
     monkeypatch.setattr(process.current_process(), "_config", settings)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(socket_folder, "SOCKET_PATH", 1000)  # the paths of tests are long
     return settings
 
 
@@ -114,19 +116,24 @@ def test_a_process_that_has_a_folder_keeps_it(tmp_path: Path, settings: dict[str
 def test_a_path_that_is_too_long_for_a_socket_is_refused(
     surplus: int, tmp_path: Path, settings: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    length = SOCKET_PATH - len(f"/{PREFIX}xxxxxxxx") - len(SOCKET_NAME) + surplus
-    parent = Path(str(tmp_path).ljust(length - 1, "-") + "x")
-    assert len(str(parent)) == length
-    parent.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(parent))
+    length = len(f"{tmp_path}/{PREFIX}xxxxxxxx{SOCKET_NAME}")
+    monkeypatch.setattr(socket_folder, "SOCKET_PATH", length - surplus)
     if surplus:
         with pytest.raises(OSError, match="set TMPDIR to another folder") as error:
             prepare()
-        assert error.value.filename == str(parent)
+        assert error.value.filename == str(tmp_path)
         assert settings == {}
     else:
         prepare()
-        assert len(f"{settings['tempdir']}{SOCKET_NAME}") == SOCKET_PATH
+        assert len(f"{settings['tempdir']}{SOCKET_NAME}") == length
+
+
+def test_the_limit_of_a_socket_path_is_the_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with socket.socket(socket.AF_UNIX) as longest:
+        longest.bind("s" * SOCKET_PATH)
+    with socket.socket(socket.AF_UNIX) as longer, pytest.raises(OSError, match="too long"):
+        longer.bind("s" * (SOCKET_PATH + 1))
 
 
 def test_a_folder_that_another_process_sweeps_away_at_once_is_replaced(
