@@ -8,6 +8,7 @@ import resource as os_limits
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -74,12 +75,11 @@ def test_a_memory_limit_of_0_is_none_and_an_inherited_limit_is_kept() -> None:
 
 @pytest.mark.parametrize(("seconds", "inherited"), [(30, None), (1000, None), (30, 20)])
 def test_cpu_time_is_limited_to_more_than_the_time_limit(seconds: int, inherited: int | None) -> None:
-    """The limit counts all of the process's life, so it starts from what earlier documents have used."""
+    """An inherited limit is kept if it is lower."""
     lower = f"os_limits.setrlimit(os_limits.RLIMIT_CPU, ({inherited}, {inherited}))" if inherited else ""
     code = (
         "import json, resource as os_limits, sys; from render_trio.rendering.offload import child\n"
         f"{lower}\n"
-        "while os_limits.getrusage(os_limits.RUSAGE_SELF).ru_utime < 1: pass\n"
         "used = os_limits.getrusage(os_limits.RUSAGE_SELF)\n"
         "def produce(request, checkpoint): return os_limits.getrlimit(os_limits.RLIMIT_CPU)[0]\n"
         f"print(json.dumps([used.ru_utime + used.ru_stime, child.attempt(produce, None, {seconds})]))"
@@ -91,6 +91,15 @@ def test_cpu_time_is_limited_to_more_than_the_time_limit(seconds: int, inherited
         assert child.CPU_MARGIN > 0
     else:
         assert limit == inherited
+
+
+def test_the_limit_of_cpu_time_counts_what_earlier_documents_have_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[tuple[int, int]] = []
+    used = SimpleNamespace(ru_utime=3.25, ru_stime=2.0)
+    monkeypatch.setattr(child.os_limits, "getrusage", lambda which: used)
+    monkeypatch.setattr(child, "_set_limit", lambda which, limit: limits.append((which, limit)))
+    child._allow_cpu(30)
+    assert limits == [(os_limits.RLIMIT_CPU, 36 + child.CPU_MARGIN)]
 
 
 @pytest.mark.parametrize(
@@ -141,3 +150,12 @@ def test_a_drawing_process_notices_that_its_server_has_exited(
         "sys.exit(int(f.parent_is_gone()))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == int(gone)
+
+
+def test_a_drawing_process_whose_server_has_exited_exits_at_once() -> None:
+    code = (
+        "from render_trio.rendering.offload import child, fork_server;"
+        "fork_server.SERVER = -1; child.set_up(0, None, None, ()); print('continued')"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (1, "")
