@@ -47,7 +47,7 @@ def is_result_of(task: LeasedTask, found: FoundTask) -> bool:
         return False
     try:
         result = decode_result(found.task.payload)
-    except ValueError:  # includes msgspec.DecodeError and binascii.Error
+    except (ValueError, RecursionError):  # the first includes msgspec.DecodeError and binascii.Error
         return False
     submission = result.enqueue_timestamp
     return result.task_id == task.id and submission in (msgspec.UNSET, str(task.enqueued_us))

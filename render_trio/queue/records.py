@@ -157,7 +157,7 @@ def _read(path: Path, kind: type[S]) -> S | Damaged | None:
         values = msgspec.json.decode(path.read_bytes(), type=kind)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return Damaged(path, str(error))
     if clean_name(values.file, ".pdf") != values.file:
         return Damaged(path, f"file is {values.file[:60]!r}; allowed: the name of a PDF in this folder")

@@ -67,5 +67,7 @@ def _own_files() -> Iterator[Path]:
 def _files_of(folder: Path) -> Iterator[Path]:
     hidden = ("__pycache__", ".venv", "build", "dist", ".git")
     yield from sorted(
-        path for path in folder.rglob("*") if path.is_file() and not any(part in hidden for part in path.parts)
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not any(part in hidden for part in path.relative_to(folder).parts)
     )

@@ -108,7 +108,7 @@ def check(pdf_bytes: bytes, drawn: Drawn) -> None:
         with Pdf.open(io.BytesIO(pdf_bytes)) as pdf:
             if len(pdf.pages) != drawn.pages * drawn.repeats:
                 raise FinishedDocumentError(f"{len(pdf.pages)} pages instead of {drawn.pages * drawn.repeats}")
-            if drawn.pages_per_copy * (drawn.pages if drawn.repeats == 1 else drawn.repeats) < len(pdf.pages):
+            if not drawn.varies and drawn.pages > drawn.pages_per_copy:  # the pages of varying copies are all drawn
                 raise FinishedDocumentError(f"more pages per copy than the declared {drawn.pages_per_copy}")
             for page in pdf.pages:
                 _check_size(page, drawn.size)

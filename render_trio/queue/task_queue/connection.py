@@ -164,7 +164,7 @@ def object_of(response: httpx.Response) -> dict[str, Any] | None:
     """Return the JSON object in the response, or None if its body is not one."""
     try:
         return msgspec.json.decode(response.content, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

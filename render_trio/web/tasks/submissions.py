@@ -221,7 +221,7 @@ def _decoded(task_id: str, payload: str) -> Result:
         if isinstance(result, DocumentResult) and result.document is not None:
             base64.b64decode(result.document, validate=True)
         return result
-    except (msgspec.DecodeError, ValueError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         return messages.failure(task_id, "not_a_result", f"the queue holds an invalid result for this task: {error}")
 
 

@@ -148,3 +148,13 @@ async def test_a_file_that_is_none_is_left_for_later(tmp_path: Path) -> None:
     path.write_bytes(PDF + b"x" * 2000)
     with pytest.raises(UnavailableError, match="allowed: 1000"):
         await fetch(path.as_uri(), tmp_path)
+
+
+async def test_a_document_may_have_the_limit_of_bytes(web: Web, tmp_path: Path) -> None:
+    web.pages["/x"] = (200, {}, PDF)
+    path = tmp_path / f"{DIGEST}.pdf"
+    path.write_bytes(PDF)
+    for url in (f"{web.address}/x", path.as_uri()):
+        assert await fetch(url, tmp_path, max_bytes=len(PDF)) == PDF
+        with pytest.raises(UnavailableError):
+            await fetch(url, tmp_path, max_bytes=len(PDF) - 1)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 
 import msgspec
 import pytest
 
+from render_trio.errors import InvalidTaskError
 from render_trio.queue.messages import (
+    TAG_CHARACTERS,
+    TASK_BYTES,
     DocumentResult,
     LeasedTask,
     LinkResult,
     Result,
+    checked_task,
     decode,
     decode_result,
     encode_result,
     encode_task,
     failure,
+    reply_tag_of,
     success,
 )
 from resources.request import RequestWarning
@@ -114,3 +120,122 @@ def test_results_of_version_0_1_0_can_be_read() -> None:
 )
 def test_json_that_only_python_writes_is_accepted(content: bytes) -> None:
     assert decode(LeasedTask("one", base64.b64encode(content).decode(), 0, 0, 0)).request.view == "grid"
+
+
+def task_of(content: bytes) -> LeasedTask:
+    return LeasedTask("one", base64.b64encode(content).decode(), 0, 0, 0)
+
+
+def padded(size: int) -> bytes:
+    """Return a task of so many bytes."""
+    task = b'{"kind": "task#render", "resource_view": "grid", "paper_size": "a4", "reply_tag": "mine"'
+    return task + b" " * (size - len(task) - 1) + b"}"
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"[" * 48_000, "not_json"),
+        (b'{"kind": ' + b"[" * 48_000, "not_json"),
+        (b'{"kind": ' * 5_000, "not_json"),
+        (b"", "not_json"),
+        (b"{", "not_json"),
+        (b"\xff", "not_json"),
+        (b"[]", "not_an_object"),
+        (b"7", "not_an_object"),
+        (b"{}", "unknown_kind"),
+        (b'{"kind": "task#other"}', "unknown_kind"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_a_payload_that_is_no_task_is_invalid_and_its_failure_has_the_default_tag(content: bytes, code: str) -> None:
+    with pytest.raises(InvalidTaskError) as raised:
+        decode(task_of(content))
+    assert raised.value.code == code
+    assert reply_tag_of(task_of(content)) == "result"
+    with pytest.raises(InvalidTaskError) as raised:
+        checked_task(content)
+    assert raised.value.code == code
+
+
+@pytest.mark.parametrize("payload", ["%%%", "a", "\u00e9\u00e9\u00e9\u00e9"])
+def test_a_payload_that_is_not_base64_is_invalid(payload: str) -> None:
+    leased = LeasedTask("one", payload, 0, 0, 0)
+    with pytest.raises(InvalidTaskError, match="not Base64"):
+        decode(leased)
+    assert reply_tag_of(leased) == "result"
+
+
+@pytest.mark.parametrize(("size", "accepted"), [(TASK_BYTES - 1, True), (TASK_BYTES, True), (TASK_BYTES + 6, False)])
+def test_a_task_has_at_most_64_kib(size: int, accepted: bool) -> None:
+    content = padded(size)
+    assert len(content) == size
+    if accepted:
+        assert decode(task_of(content)).reply_tag == "mine"
+        assert checked_task(content)["reply_tag"] == "mine"
+    else:
+        with pytest.raises(InvalidTaskError, match="allowed: at most 65536") as raised:
+            decode(task_of(content))
+        assert raised.value.code == "too_large"
+        with pytest.raises(InvalidTaskError, match=f"the task has {size} bytes; allowed: at most 65536") as raised:
+            checked_task(content)
+        assert raised.value.code == "too_large"
+        assert reply_tag_of(task_of(content)) == "result"
+
+
+def test_a_task_given_as_json_has_at_most_64_kib_exactly() -> None:
+    with pytest.raises(InvalidTaskError):
+        checked_task(padded(TASK_BYTES + 1))
+
+
+@pytest.mark.parametrize(
+    ("tag", "read"),
+    [
+        (None, "result"),
+        ("", "result"),
+        ("mine", "mine"),
+        ("t" * TAG_CHARACTERS, "t" * TAG_CHARACTERS),
+        ("t" * (TAG_CHARACTERS + 1), None),
+        ("task", None),
+        ("a\n", None),
+        (7, None),
+        (["x"], None),
+    ],
+    ids=lambda value: str(value)[:10],
+)
+def test_a_reply_tag_is_printable_text_of_at_most_500_characters(tag: object, read: str | None) -> None:
+    leased = LeasedTask("one", encode_task(TASK | {"reply_tag": tag}), 0, 0, 0)
+    if read is not None:
+        assert decode(leased).reply_tag == reply_tag_of(leased) == read
+    else:
+        with pytest.raises(InvalidTaskError, match="reply_tag is") as raised:
+            decode(leased)
+        assert (raised.value.code, raised.value.field) == ("invalid_option", "reply_tag")
+        assert reply_tag_of(leased) == "result"
+
+
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+def test_a_task_is_read_in_both_alphabets_of_base64_with_and_without_padding(encode: Callable[[bytes], bytes]) -> None:
+    contents = [padded(size) for size in (100, 101, 102)]
+    contents += [
+        b'{"kind": "task#render", "resource_view": "grid", "paper_size": "a4", "header_text": "???>>>\xc3\xbf\xc3\xbe"}'
+    ]
+    for content in contents:
+        payload = encode(content).decode()
+        for text in (payload, payload.rstrip("=")):
+            assert decode(LeasedTask("one", text, 0, 0, 0)).request.view == "grid"
+
+
+def test_json_that_only_python_writes_is_refused_where_it_can_be_corrected() -> None:
+    with pytest.raises(InvalidTaskError, match="not JSON"):
+        checked_task(b'{"kind": "task#render", "resource_view": "grid", "paper_size": "a4", "x": NaN}')
+
+
+def test_an_invalid_option_is_reported_with_its_field() -> None:
+    content = b'{"kind": "task#render", "resource_view": "grid", "paper_size": "a9"}'
+    with pytest.raises(InvalidTaskError) as raised:
+        decode(task_of(content))
+    assert raised.value.field == "paper_size"
+    with pytest.raises(InvalidTaskError) as raised:
+        checked_task(content)
+    assert raised.value.field == "paper_size"

@@ -52,7 +52,18 @@ def test_a_record_has_what_submitting_again_needs(tmp_path: Path) -> None:
     assert record.request == {"resource_view": "grid"}
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b'{"file": "x.pdf"}', b'{"file": "../x.pdf"}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"\xff",
+        b'{"file": "x.pdf"}',
+        b'{"file": "../x.pdf"}',
+        pytest.param(b'{"request": ' + b"[" * 48_000, id="deeply nested"),
+    ],
+)
 def test_a_damaged_record_is_reported_by_its_path(tmp_path: Path, content: bytes) -> None:
     records = Records(tmp_path)
     records.store(received(1), "result")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ import trio
 import trio.testing
 
 from render_trio.errors import BusyError, RenderFailedError, RenderTimedOutError
+from render_trio.rendering import on_demand
 from render_trio.rendering.finisher import FinishedDocument
 from render_trio.rendering.offload.thread import ThreadOffload
 from render_trio.rendering.on_demand import OnDemandLimits, OnDemandRenderer, open_on_demand
@@ -168,6 +170,35 @@ async def test_a_page_and_then_its_document_take_one_render() -> None:
     assert picture.startswith(b"\x89PNG")
     assert document.pdf.startswith(b"%PDF")
     assert outcomes == {("document", "drawn"): 1, ("picture", "drawn"): 1, ("document", "kept"): 1}
+
+
+async def test_pictures_are_drawn_one_at_a_time_and_only_if_they_are_still_awaited(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn: list[int] = []
+    first_started, release = trio.Event(), threading.Event()
+
+    def draw(pdf: bytes, page: int, pixels: int) -> bytes:
+        drawn.append(page)
+        trio.from_thread.run_sync(first_started.set)
+        release.wait(30)
+        return b"PNG"
+
+    monkeypatch.setattr(on_demand, "picture", draw)
+    offload = ThreadOffload(_Unobserved(), 1, 1)  # type: ignore[arg-type]
+    async with open_on_demand(offload, OnDemandLimits(1, 9, 30, 2**20), Outcomes()) as renderer:
+        document = await renderer.document(request_of())
+        assert document.pages == 1
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(renderer.page, request_of(), 1, 100)
+            await first_started.wait()
+            async with trio.open_nursery() as impatient:
+                impatient.start_soon(renderer.page, request_of(), 2, 100)
+                await trio.testing.wait_all_tasks_blocked()
+                impatient.cancel_scope.cancel()
+            release.set()
+        assert await renderer.page(request_of(), 3, 100) == b"PNG"
+    assert drawn == [0, 2]
 
 
 class _Unobserved:

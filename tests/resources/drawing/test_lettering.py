@@ -47,3 +47,51 @@ def test_lines_are_broken_between_words_and_inside_a_word_that_is_too_wide() -> 
 def test_a_character_without_a_font_is_named() -> None:
     with pytest.raises(MissingCharacterError, match=r"no 'body' font has '☃' \(U\+2603\)"):
         fonts.width("body", "snow ☃")
+
+
+def test_a_text_may_be_reduced_to_the_minimum_size_and_no_further() -> None:
+    width = MIN_TEXT_SIZE * WIDTH
+    assert lettering.fitted_size("body", TEXT, 4, width + 1e-6) == pytest.approx(MIN_TEXT_SIZE)
+    with pytest.raises(TextDoesNotFitError):
+        lettering.fitted_size("body", TEXT, 4, width - 1e-3)
+    height = MIN_TEXT_SIZE * fonts.cap_height("body")
+    assert lettering.fitted_size("body", TEXT, 4, 1000, height + 1e-6) == pytest.approx(MIN_TEXT_SIZE)
+    with pytest.raises(TextDoesNotFitError):
+        lettering.fitted_size("body", TEXT, 4, 1000, height - 1e-3)
+    assert MIN_TEXT_SIZE == 1.6, "4.5 pt: smaller text is too hard to read"
+
+
+def test_a_text_that_was_requested_smaller_than_the_minimum_keeps_its_size_if_it_fits() -> None:
+    assert lettering.fitted_size("body", TEXT, 1, WIDTH + 1e-6) == 1
+    assert lettering.fitted_size("body", "", 4, 1) == 4
+
+
+@pytest.mark.parametrize("share", [number / 100 for number in range(5, 100, 5)])
+def test_the_ellipsis_counts_towards_the_width_and_no_more_is_cut_than_needed(share: float) -> None:
+    text = "mmmmmmmmmmmmmmmmmmmm"
+    width = share * fonts.width("body", text) * 4
+    truncated = lettering.truncated("body", text, 4, width)
+    start = truncated.removesuffix("…")
+    assert truncated == start + "…"
+    assert fonts.width("body", truncated) * 4 <= width or start == ""
+    assert fonts.width("body", start + "m…") * 4 > width
+
+
+def test_a_text_of_exactly_the_width_is_not_truncated() -> None:
+    assert lettering.truncated("body", TEXT, 4, 4 * WIDTH) == TEXT
+    assert lettering.truncated("body", TEXT, 4, 4 * WIDTH - 1e-6) != TEXT
+    assert lettering.truncated("body", "one line", 4, 4 * fonts.width("body", "one …")) == "one…", "without the blank"
+
+
+@pytest.mark.parametrize("letters", [2, 3, 7])
+def test_a_word_that_is_wider_than_a_line_is_broken_into_full_lines(letters: int) -> None:
+    width = 4 * fonts.width("body", "m" * letters) + 1e-6
+    lines = lettering.wrapped("body", "to " + "m" * 15 + " end", 4, width)
+    assert "".join(lines).replace(" ", "") == "to" + "m" * 15 + "end"
+    assert all(fonts.width("body", line) * 4 <= width for line in lines)
+    assert lines.count("m" * letters) == 15 // letters
+
+
+def test_a_line_has_at_least_one_character_however_narrow_it_is() -> None:
+    assert lettering.wrapped("body", "abc", 4, 0.01) == ("a", "b", "c")
+    assert lettering.wrapped("body", "", 4, 10) == ()

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from resources.parsing import RequestError, parse_request
+from resources.parsing import MAX_COPIES, RequestError, parse_request
+from resources.parsing.reader import HEADER_CHARACTERS, NAME_CHARACTERS, SEED_CHARACTERS
 from resources.registry import CATALOGUE
 
 VALID: dict[str, Any] = {
@@ -128,3 +129,23 @@ def test_a_file_name_that_would_have_to_be_changed_is_rejected(name: object) -> 
     with pytest.raises(RequestError, match="filename is ") as caught:
         parsed(filename=name)
     assert caught.value.field == "filename"
+
+
+LIMITS: list[tuple[str, Any, Any]] = [
+    ("url", "http://x/" + "y" * 491, "http://x/" + "y" * 492),  # 500 characters
+    ("header_text", "h" * HEADER_CHARACTERS, "h" * (HEADER_CHARACTERS + 1)),
+    ("resource_name", "n" * NAME_CHARACTERS, "n" * (NAME_CHARACTERS + 1)),
+    ("seed", "s" * SEED_CHARACTERS, "s" * (SEED_CHARACTERS + 1)),
+    ("seed", 2**SEED_CHARACTERS - 1, 2**SEED_CHARACTERS),
+    ("copies", MAX_COPIES, MAX_COPIES + 1),
+    ("copies", 1, 0),
+    ("filename", "f" * 251 + ".pdf", "f" * 252 + ".pdf"),
+]
+
+
+@pytest.mark.parametrize(("field", "allowed", "refused"), LIMITS, ids=[f"{limit[0]}" for limit in LIMITS])
+def test_each_limit_is_allowed_and_one_more_is_not(field: str, allowed: Any, refused: Any) -> None:
+    parsed(**{field: allowed})
+    with pytest.raises(RequestError) as raised:
+        parsed(**{field: refused})
+    assert raised.value.field == field

@@ -173,3 +173,14 @@ def test_any_address_text_and_unknown_key_yields_a_document(
     assert len(result.filename.encode()) <= 255
     ignored = {warning.field for warning in warnings if warning.code == "unknown_option"}
     assert len(ignored) >= min(len({name for name, value in unknown.items() if value is not None}), 1)
+
+
+@pytest.mark.parametrize(("field", "limit"), [("url", 2000), ("filename", 1000)])
+def test_a_text_is_cut_off_only_beyond_its_limit(field: str, limit: int) -> None:
+    _, warnings = read(**{field: "x" * limit})
+    assert ("truncated", field) not in warnings
+    request, warnings = read(**{field: "x" * (limit + 1)})
+    assert ("truncated", field) in warnings
+    if field == "url":
+        assert read(url="x" * limit)[0].url == "x" * limit
+        assert request.url == "x" * (limit - 1) + "…"

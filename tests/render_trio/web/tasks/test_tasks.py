@@ -161,7 +161,13 @@ async def test_a_queue_error_does_not_end_a_stream(site: Site) -> None:
         assert '"state":"done"' in await listener.rest()
 
 
-@pytest.mark.parametrize("payload", ["bm8ganNvbg==", "e30=", "W10=", "!!", "eyJzdWNjZXNzIjoxfQ=="])
+DEEPLY_NESTED = base64.b64encode(b'{"kind": ' + b"[" * 48_000).decode()
+
+
+@pytest.mark.parametrize(
+    "payload",
+    ["bm8ganNvbg==", "e30=", "W10=", "!!", "eyJzdWNjZXNzIjoxfQ==", pytest.param(DEEPLY_NESTED, id="deeply nested")],
+)
 async def test_an_invalid_result_is_reported_as_a_failure(site: Site, payload: str) -> None:
     task_id = await submit(site)
     await site.queue.delete(task_id)
