@@ -34,5 +34,6 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def pytest_sessionfinish() -> None:
-    durations = {test: seconds for test, seconds in _seconds.items() if test not in _failed}
-    Path(os.environ["MUTATION_DURATIONS"]).write_text(json.dumps(durations), encoding="utf-8")
+    passed = {test: seconds for test, seconds in _seconds.items() if test not in _failed}
+    content = json.dumps({"passed": passed, "failed": sorted(set(_failed))})
+    Path(os.environ["MUTATION_DURATIONS"]).write_text(content, encoding="utf-8")

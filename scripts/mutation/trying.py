@@ -57,8 +57,8 @@ def try_all(mutants: Sequence[Mutant], reach: Sequence[Reach], jobs: int, report
                 "timeout": MIN_TIMEOUT + 4 * seconds,
             }
         )
-    with tempfile.TemporaryDirectory(prefix="mutation-") as name:
-        running = [_start(Path(name) / f"copy-{job}", plan) for job, plan in enumerate(plans) if plan]
+    with tempfile.TemporaryDirectory(prefix="mut-") as name:
+        running = [_start(Path(name) / f"copy{job}", plan) for job, plan in enumerate(plans) if plan]
         try:
             _follow(running, by_key, report)
         finally:
@@ -120,15 +120,16 @@ def _start(copy: Path, plan: list[dict[str, object]]) -> tuple[subprocess.Popen[
     plan_file, outcomes = copy.with_suffix(".plan"), copy.with_suffix(".outcomes")
     plan_file.write_text("".join(json.dumps(trial) + "\n" for trial in plan), encoding="utf-8")
     outcomes.touch()
+    temporary = copy.with_suffix(".t")  # short, because the path of a socket may not be long
     environment = os.environ | {
         "PYTHONPATH": str(copy),
         "PYTHONDONTWRITEBYTECODE": "1",
         "MUTATION_PLAN": str(plan_file),
         "MUTATION_OUTCOMES": str(outcomes),
         "SIMULATION_SEEDS": "40",
-        "TMPDIR": str(copy.with_suffix(".tmp")),
+        "TMPDIR": str(temporary),
     }
-    copy.with_suffix(".tmp").mkdir()
+    temporary.mkdir()
     tests = {test.partition("::")[0] for trial in plan for test in _names(trial["tests"])}
     command = [sys.executable, "-B", "-m", "pytest", "-q", "-p", "scripts.mutation.trials", "-p", "no:cacheprovider"]
     isolated = ISOLATED if os.geteuid() == 0 and shutil.which("unshare") else ()
