@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 import trio
 
 from render_trio.web.server.connection import Connections
-from render_trio.web.server.listening import listening_socket
+from render_trio.web.server.listening import TCP_USER_TIMEOUT, listening_socket
 from render_trio.web.server.request_limits import Asgi, Message, Receive, Send, limit_requests
 from render_trio.web.server.server import serve
 
@@ -42,8 +43,12 @@ class Edge:
 
 @asynccontextmanager
 async def edge(app: Asgi, limit: int = LIMIT, *, keep_alive: float = 60.0) -> AsyncIterator[Edge]:
-    """Serve an application until the block is left; fails if that takes too long."""
+    """Serve an application until the block is left; fails if that takes too long.
+
+    The kernel disconnects clients that don't read, too. Here it doesn't, so that it can't hide a server that doesn't.
+    """
     listener = listening_socket("127.0.0.1", 0)
+    listener.setsockopt(socket.IPPROTO_TCP, TCP_USER_TIMEOUT, 0)
     with listener, trio.fail_after(30):
         async with trio.open_nursery() as nursery:
             connections = await nursery.start(serve, limit_requests(app, limit), listener, keep_alive)
@@ -111,12 +116,12 @@ async def halting(scope: Message, receive: Receive, send: Send) -> None:
 
 
 async def endless(scope: Message, receive: Receive, send: Send) -> None:
-    """Send a response that is larger than any buffer."""
+    """Send a response whose chunks are larger than any buffer."""
     if scope["type"] == "lifespan":
         await hasty(scope, receive, send)
     await send({"type": "http.response.start", "status": 200, "headers": []})
-    for _ in range(64):
-        await send({"type": "http.response.body", "body": bytes(1024 * 1024), "more_body": True})
+    for _ in range(4):
+        await send({"type": "http.response.body", "body": bytes(16 * 1024 * 1024), "more_body": True})
 
 
 def open_files() -> int:
