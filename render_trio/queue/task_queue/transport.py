@@ -8,7 +8,7 @@ an event loop. The alternative, a second copy of each operation without `await`,
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import aclosing, closing
 from typing import Any, Protocol, cast
 
@@ -139,7 +139,9 @@ def new_request(
     """Return a request with the headers that each of ours has. Raises httpx.InvalidURL."""
     headers = HEADERS | (headers or {})
     extensions = {"timeout": timeout.as_dict()}
-    return httpx.Request(method, url, params=params, content=content, headers=headers, extensions=extensions)
+    request = httpx.Request(method, url, params=params, content=content, headers=headers, extensions=extensions)
+    request.stream = _Body(request.content)
+    return request
 
 
 def timeouts(seconds: float, extra: float = 0) -> httpx.Timeout:
@@ -155,6 +157,36 @@ def _limits() -> httpx.Limits:
 
 def _too_slow(seconds: float) -> httpx.ReadTimeout:
     return httpx.ReadTimeout(f"no complete response within {seconds:.0f} s")
+
+
+class _Body(httpx.AsyncByteStream, httpx.SyncByteStream):
+    """The body of a request, in one part.
+
+    httpx's own is an async generator: a request that is cancelled while it is sent leaves the generator to the garbage
+    collector, which then reports an error.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter((self._content,))
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return _OnePart(self._content)
+
+
+class _OnePart:
+    def __init__(self, content: bytes) -> None:
+        self._parts = [content]
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._parts:
+            raise StopAsyncIteration
+        return self._parts.pop()
 
 
 class _Parts:

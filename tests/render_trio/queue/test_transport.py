@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import gzip
+import socket
 import threading
+import warnings
 from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -196,6 +200,24 @@ async def test_a_body_that_exceeds_the_limit_is_not_read_to_its_end(autojump_clo
         await used.send(new_request("GET", "http://queue/", timeout=timeouts(5000)), seconds=5000, limit=10)
     assert used.now() - started < 13
     assert body.closed
+
+
+async def test_a_request_that_is_cancelled_while_it_is_sent_leaves_nothing_to_the_garbage_collector() -> None:
+    """Otherwise each shutdown during a request could log an error."""
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        requests = LoopTransport()
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}/"
+        request = new_request("POST", url, timeout=timeouts(60), content=bytes(64 * 1024 * 1024))
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(partial(requests.send, request, seconds=60, limit=100))
+                with await trio.to_thread.run_sync(lambda: deaf.accept()[0]) as client:
+                    await trio.to_thread.run_sync(client.recv, 1)  # the rest is more than any buffer holds
+                    nursery.cancel_scope.cancel()
+            await requests.aclose()
+            gc.collect()
+    assert [str(warning.message) for warning in caught] == []
 
 
 async def test_a_replaced_pool_is_closed_and_not_used_again(address: str) -> None:
