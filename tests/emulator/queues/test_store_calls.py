@@ -90,12 +90,17 @@ async def test_a_call_that_finds_the_store_busy_is_repeated_in_a_thread(store: S
     assert [name == threading.current_thread().name for name in names] == [True, False]
 
 
-async def test_a_late_reply_is_awaited_in_a_thread_although_the_client_disconnects(store: SqliteStore) -> None:
+@pytest.mark.parametrize("disconnected", ["before the thread starts", "while it waits"])
+async def test_a_late_reply_is_awaited_in_a_thread_although_the_client_disconnects(
+    store: SqliteStore, disconnected: str
+) -> None:
     replied: list[tuple[str, object]] = []
     client = trio.CancelScope()
 
     def method(argument: str) -> str:
         if not replied:
+            if disconnected == "before the thread starts":
+                client.cancel()
             raise StorePendingError(resume)
         return argument
 

@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from render_trio.errors import QueueUnavailableError, RenderFailedError
+from render_trio.errors import LeaseLostError, QueueUnavailableError, RenderFailedError
 from render_trio.queue.messages import LeasedTask, encode_task
 from render_trio.rendering.finisher import FinishedDocument
 from render_trio.worker.limits import Limits
@@ -226,3 +226,14 @@ async def test_the_durations_of_a_repeated_stage_are_added_up_and_a_cancelled_st
         ("deliver", pytest.approx(2)),
         ("settle", pytest.approx(0.12344)),
     ]
+
+
+async def test_a_task_that_is_found_to_be_leased_to_another_worker_when_it_is_settled_counts_as_lost(
+    autojump_clock: MockClock,
+) -> None:
+    bench = Bench()
+    bench.queue.add("one")
+    bench.queue.faults["insert"] = [LeaseLostError("leased to another worker")]
+    await bench.iterate()
+    assert bench.observer.outcomes == ["lost"]
+    assert bench.observer.failures == [("one", "lease_lost", "lost")]
