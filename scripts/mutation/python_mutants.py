@@ -153,7 +153,7 @@ class _Finder(ast.NodeVisitor):
             self._replace(node, str(not node.value))
         elif isinstance(node.value, int | float):
             # A constant of the module is a limit or a time. Slightly different ones are usually as good.
-            change = "+ 1" if self._in_function else "* 10"
+            change = "+ 1" if self._in_function or not node.value else "* 10"
             self._replace(node, f"({self._text(node)} {change})")
 
     def visit_IfExp(self, node: ast.IfExp) -> None:
