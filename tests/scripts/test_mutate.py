@@ -157,6 +157,7 @@ def test_an_accepted_mutant_still_exists() -> None:
     assert {path.stem for path in ACCEPTED.glob("*.txt")} <= set(AREAS)
 
 
+@pytest.mark.long
 def test_a_sample_of_mutants_is_noticed() -> None:
     command = [sys.executable, "-m", "scripts.mutation", "permissions", "--sample", "25", "--seed", "1"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
