@@ -103,12 +103,11 @@ def on_read_only_disk(path: Path) -> bool:
     with contextlib.suppress(OSError, AttributeError):  # AttributeError: Windows has no statvfs
         if os.statvfs(path.parent).f_flag & os.ST_RDONLY:
             return True
-    if not hasattr(os, "O_TMPFILE"):  # macOS, Windows
-        return False
-    try:
-        os.close(os.open(path.parent, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600))
-    except OSError as error:
-        return error.errno == errno.EROFS
+    if hasattr(os, "O_TMPFILE"):  # not on macOS or Windows
+        try:
+            os.close(os.open(path.parent, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            return error.errno == errno.EROFS
     return False
 
 
