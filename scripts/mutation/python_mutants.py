@@ -152,7 +152,7 @@ class _Finder(ast.NodeVisitor):
         if isinstance(node.value, bool):
             self._replace(node, str(not node.value))
         elif isinstance(node.value, int | float):
-            # A constant of the module is a limit or a time. Slightly different ones are usually as good.
+            # Constants of a module are limits and times: a slightly different value is usually just as valid.
             change = "+ 1" if self._in_function or not node.value else "* 10"
             self._replace(node, f"({self._text(node)} {change})")
 
