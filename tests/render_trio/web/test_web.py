@@ -74,7 +74,9 @@ async def test_a_document_store_that_fails_is_named_with_status_200(site: Site) 
     assert response.json()["document_store"] == site.store_problem
     assert (await get(site, "/readyz")).json() == {"status": "ok"}
     for path in ("/health", "/status"):
-        assert "[Errno 28] No space left on device" in (await get(site, path, Accept="text/html")).text
+        page = (await get(site, path, Accept="text/html")).text
+        assert "[Errno 28] No space left on device" in page
+        assert "The service is healthy." not in page
     site.leasing = False
     response = await get(site, "/readyz")
     assert (response.status_code, response.json()) == (503, {"status": site.store_problem})
