@@ -9,6 +9,7 @@ import click
 from render_trio.cli import output
 from render_trio.cli.errors import naming, report_errors
 from render_trio.cli.options import as_json, option_pairs, options_given
+from render_trio.queue import saving
 from render_trio.rendering.pipeline import render as render_document
 from resources.parsing import find_resource
 from resources.registry import CATALOGUE
@@ -33,7 +34,10 @@ def render(view: str, pairs: tuple[str, ...], out: Path) -> None:
     document = render_document(view, **options_given(pairs))
     with naming("--out", out):
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(document.pdf)
+        if out.exists() and not out.is_file():  # a device or a pipe
+            out.write_bytes(document.pdf)
+        else:
+            saving.replace(out.resolve(), document.pdf)
     for warning in document.warnings:
         click.echo(f"Warning: {warning.message}", err=True)
     click.echo(f"{out}: {output.count(document.pages, 'page')}, {len(document.pdf)} bytes", err=True)

@@ -142,7 +142,7 @@ class _Temporary:
                 file.write(self._content)
                 file.flush()
                 os.fsync(file.fileno())
-            with suppress(PermissionError):  # of a mounted bucket or a Windows share; the file is readable as it is
+            with suppress(OSError):  # not permitted or not supported: a mounted bucket or a network share has its own
                 Path(self._path).chmod(0o644)
         except OSError:
             self.__exit__()

@@ -35,9 +35,7 @@ def prepare() -> None:
         return
     parent = Path(tempfile.gettempdir())
     if len(os.fsencode(parent / f"{PREFIX}xxxxxxxx")) + len(SOCKET_NAME) > SOCKET_PATH:
-        raise OSError(
-            errno.ENAMETOOLONG, "the path is too long for a socket; set TMPDIR to another folder", str(parent)
-        )
+        raise OSError(errno.ENAMETOOLONG, LONG_PATH, str(parent))
     sweep(parent)
     folder = None
     while folder is None:

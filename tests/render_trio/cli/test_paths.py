@@ -13,8 +13,10 @@ import pytest
 from render_trio.cli.errors import PathError, naming
 from render_trio.settings.settings import SettingError, read
 from tests.conftest import ROOT
+from tests.emulator.stores.sqlite.faulty import FILLER, fill
 from tests.other_user import AS_OTHER_USER, ROOT_HERE
 from tests.processes import environment
+from tests.small_disk import mounted
 
 NOWHERE = "http://127.0.0.1:1"
 LONG = "x" * 300
@@ -173,3 +175,26 @@ def test_a_long_value_is_shortened() -> None:
         with pytest.raises(PathError) as raised, naming("--data", Path("x" * length)):
             raise OSError(errno.EACCES, "Permission denied")
         assert str(raised.value).startswith(f"--data is '{shown}': it can't be used: Permission denied; choose ")
+
+
+def test_a_document_that_does_not_fit_on_the_disk_leaves_the_one_before(tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk") as disk:
+        out = disk / "grid.pdf"
+        out.write_bytes(b"the document before")
+        fill(disk)
+        code, lines = run("render", str(out))
+        assert code == 1
+        assert_named("render", str(out), code, lines, "No space left on device")
+        assert out.read_bytes() == b"the document before"
+        assert sorted(path.name for path in disk.iterdir()) == sorted([out.name, FILLER])
+
+
+def test_a_document_can_be_written_to_a_pipe_and_through_a_link(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "render_trio", "render", "grid", "--out"]
+    piped = subprocess.run([*command, "/dev/stdout"], cwd=ROOT, env=environment(), capture_output=True, check=True)
+    assert piped.stdout.startswith(b"%PDF-")
+    assert piped.stdout.rstrip().endswith(b"%%EOF")
+    (tmp_path / "link.pdf").symlink_to(tmp_path / "grid.pdf")
+    subprocess.run([*command, tmp_path / "link.pdf"], cwd=ROOT, env=environment(), capture_output=True, check=True)
+    assert (tmp_path / "link.pdf").is_symlink()
+    assert (tmp_path / "grid.pdf").read_bytes() == piped.stdout

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from render_trio.queue import saving
 from render_trio.queue.saving import clean_name, save
 from resources.request import DEVICE_NAMES, FILENAME_BYTES
+from tests import kernel_without
 from tests.conftest import ROOT
 from tests.processes import environment
 
@@ -167,6 +168,19 @@ def test_a_failed_write_leaves_no_file(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(OSError, match="No space left"):
         save(tmp_path, "Grid.pdf", b"content")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [errno.EPERM, errno.ENOTSUP, errno.ENOSYS])
+def test_a_file_system_without_permissions_accepts_files(tmp_path: Path, error: int) -> None:
+    """Mounted buckets and network shares refuse chmod; the errors differ."""
+    program = (
+        "import sys; from pathlib import Path; from render_trio.queue import saving\n"
+        "saving.save(Path(sys.argv[1]), 'Grid.pdf', b'content')"
+    )
+    command = [*kernel_without.command("permissions", error), sys.executable, "-c", program, str(tmp_path)]
+    subprocess.run(command, env=environment(), cwd=ROOT, check=True)
+    (path,) = tmp_path.iterdir()
+    assert path.read_bytes() == b"content"
 
 
 @pytest.mark.parametrize("moment", ["os.link", "os.fsync", "os.unlink"])
