@@ -7,6 +7,7 @@ service, open the file, check that it is locked, and signal the process ID in it
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,18 +17,26 @@ from render_trio.errors import StartupError
 
 PATIENCE_SECONDS = 1.0  # for a process that holds the lock only to check whether the file is locked
 POLL_INTERVAL = 0.02  # s
+MAX_BYTES = 20
+_PROCESS_ID = re.compile(rb"[0-9]{0,19}\n?")  # empty: a process that was killed before it wrote its ID
 
 
 @contextmanager
 def held(path: Path) -> Iterator[None]:
     """Write this process's ID to the file and lock it; delete it when the block is left.
 
-    Raises StartupError if another process holds the lock, or the file can't be written.
+    Raises StartupError if another process holds the lock, the file can't be written, or is no PID file.
     """
     try:
         descriptor = _locked(path)
     except OSError as error:
         raise _unusable(path, error) from error
+    if not _PROCESS_ID.fullmatch(os.pread(descriptor, MAX_BYTES + 1, 0)):
+        os.close(descriptor)
+        raise StartupError(
+            f"PID_FILE is {str(path)!r}, which contains something other than a process ID; set another path, or delete "
+            "the file"
+        )
     try:
         _write_id(path, descriptor)
         yield
@@ -64,7 +73,7 @@ def _locked(path: Path) -> int:
                 return descriptor
         except BlockingIOError:
             if time.monotonic() > patient_until:
-                holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip()
+                holder = os.pread(descriptor, MAX_BYTES, 0).decode(errors="replace").strip()
                 os.close(descriptor)
                 raise StartupError(
                     f"PID_FILE is {str(path)!r}, which is locked by process {holder}: the service is already running. "

@@ -51,6 +51,22 @@ def test_a_file_that_is_deleted_while_held_is_created_again(tmp_path: Path) -> N
             assert path.exists()
 
 
+@pytest.mark.parametrize("content", ["RENDER_WORKERS=2\n", "123 456\n", "12345678901234567890\n1"])
+def test_a_file_with_other_content_is_kept(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "settings"
+    path.write_text(content)
+    with pytest.raises(StartupError, match="contains something other than a process ID"), pid_file.held(path):
+        raise AssertionError
+    assert path.read_text() == content
+
+
+def test_an_empty_file_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+    path.touch()
+    with pid_file.held(path):
+        assert path.read_text() == f"{os.getpid()}\n"
+
+
 def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StartupError, match=r"PID_FILE is .*: No such file"), pid_file.held(tmp_path / "gone" / "pid"):
         raise AssertionError
