@@ -27,7 +27,7 @@ import pytest
 from scripts.mutation.mutant import Mutant
 from scripts.mutation.patching import function_at, patch
 
-KILLED, SURVIVED = 10, 11  # exit codes of a forked process
+KILLED, SURVIVED, UNPATCHED = 10, 11, 12  # exit codes of a forked process
 _passing: set[str] = set()  # tests that pass in a forked process without a mutant
 _failing: set[str] = set()
 PR_SET_CHILD_SUBREAPER = 36
@@ -62,16 +62,34 @@ def _try(session: pytest.Session, items: dict[str, pytest.Item], trial: dict[str
         except SyntaxError as error:
             return f"invalid: {error}"
         name = function_at(original, mutant.line)
+    for stage in trial["stages"]:
+        outcome = _try_stage(session, items, stage, path, changed, name)
+        if outcome != "survived":
+            return outcome
+    return "survived"
+
+
+def _try_stage(
+    session: pytest.Session,
+    items: dict[str, pytest.Item],
+    stage: dict[str, Any],
+    path: Path,
+    changed: str,
+    name: str | None,
+) -> str:
+    original = path.read_text(encoding="utf-8")
     while True:
-        selected = [items[test] for test in trial["tests"] if test in items and test not in _failing]
+        selected = [items[test] for test in stage["tests"] if test in items and test not in _failing]
         with _written(path, changed, original):
             if path.suffix == ".py" and name is None:
-                return _run_anew(trial)
-            outcome, test = _fork(session, selected, trial["timeout"], lambda: _patch(path, changed, name))
+                return _run_anew(stage)
+            outcome, test = _fork(session, selected, stage["timeout"], lambda: _patch(path, changed, name))
+            if outcome == "unpatched":
+                return _run_anew(stage)
         if outcome == "survived" or test is None or test in _passing:
             return outcome
         # A test that fails without the mutant, too, says nothing about it.
-        outcome, _ = _fork(session, [items[test]], trial["timeout"], lambda: None)
+        outcome, _ = _fork(session, [items[test]], stage["timeout"], lambda: None)
         (_passing if outcome == "survived" else _failing).add(test)
         _kill_remaining()
 
@@ -110,8 +128,8 @@ def _written(path: Path, changed: str, original: str) -> Iterator[None]:
 
 
 def _run_forked(session: pytest.Session, selected: list[pytest.Item], prepare: Callable[[], None], failed: int) -> None:
-    """Run the tests, write the name of the first that fails, and exit with KILLED or SURVIVED."""
-    code = KILLED  # whatever goes wrong below does so because of the mutant
+    """Run the tests, write the name of the first that fails, and exit with KILLED, SURVIVED or UNPATCHED."""
+    code = UNPATCHED  # a function can't get code that uses other variables of its closure, for example `super()`
     try:
         os.setsid()
         quiet = os.open(os.devnull, os.O_RDWR)
@@ -119,6 +137,7 @@ def _run_forked(session: pytest.Session, selected: list[pytest.Item], prepare: C
             os.dup2(quiet, descriptor)
         resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
         prepare()
+        code = KILLED  # whatever goes wrong from here on does so because of the mutant
         session.config.option.maxfail = 1
         for number, item in enumerate(selected):
             following = selected[number + 1] if number + 1 < len(selected) else None
@@ -137,7 +156,7 @@ def _wait(child: int, timeout: float) -> str:
     while True:
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
-            return "survived" if os.waitstatus_to_exitcode(status) == SURVIVED else "killed"
+            return {SURVIVED: "survived", UNPATCHED: "unpatched"}.get(os.waitstatus_to_exitcode(status), "killed")
         if time.monotonic() > deadline:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
@@ -145,11 +164,11 @@ def _wait(child: int, timeout: float) -> str:
         time.sleep(POLL)
 
 
-def _run_anew(trial: dict[str, Any]) -> str:
-    command = [sys.executable, "-B", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *trial["tests"]]
+def _run_anew(stage: dict[str, Any]) -> str:
+    command = [sys.executable, "-B", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *stage["tests"]]
     try:
         outcome = subprocess.run(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=trial["timeout"] + 10, check=False
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=stage["timeout"] + 10, check=False
         )
     except subprocess.TimeoutExpired:
         return "killed by time"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from scripts.mutation.areas import ROOT
 from scripts.mutation.mutant import Mutant
@@ -19,7 +20,9 @@ from scripts.mutation.patching import function_at
 from scripts.mutation.reach import Reach
 
 MIN_TIMEOUT = 10.0  # s for the tests of one mutant, and four times as long as they usually take
-MAX_TESTS_SECONDS = 15.0  # s of the tests of one mutant; the quickest are chosen
+# s that the tests of one mutant take: first the quickest, which kill most mutants soon, even those that hang; then the
+# others, if it has survived.
+STAGES = (15.0, 60.0)
 # A mutant may kill or delete something that it shouldn't. In namespaces of its own, it finds only what the tests made.
 ISOLATED = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 
@@ -39,24 +42,16 @@ class Outcome:
 
 def try_all(mutants: Sequence[Mutant], reach: Sequence[Reach], jobs: int, report: Callable[[Outcome], None]) -> None:
     """Try each mutant, and report each outcome as soon as it is known."""
-    plans: list[list[dict[str, object]]] = [[] for _ in range(jobs)]
+    plans: list[list[dict[str, Any]]] = [[] for _ in range(jobs)]
     by_key: dict[str, Outcome] = {}
     for number, mutant in enumerate(mutants):
         chosen = chosen_tests(mutant, reach)
         key = str(number)
-        by_key[key] = Outcome(mutant, "unreached", len(chosen))
+        by_key[key] = Outcome(mutant, "unreached", sum(map(len, chosen)))
         if not chosen:
             report(by_key[key])
             continue
-        seconds = sum(test.seconds for test in chosen)
-        plans[number % jobs].append(
-            {
-                "key": key,
-                "mutant": asdict(mutant),
-                "tests": [test.test for test in chosen],
-                "timeout": MIN_TIMEOUT + 4 * seconds,
-            }
-        )
+        plans[number % jobs].append({"key": key, "mutant": asdict(mutant), "stages": _stages(chosen)})
     with tempfile.TemporaryDirectory(prefix="mut-") as name:
         running = [_start(Path(name) / f"copy{job}", plan) for job, plan in enumerate(plans) if plan]
         try:
@@ -67,17 +62,26 @@ def try_all(mutants: Sequence[Mutant], reach: Sequence[Reach], jobs: int, report
                 process.wait()
 
 
-def chosen_tests(mutant: Mutant, reach: Sequence[Reach]) -> list[Reach]:
-    """Return the tests that reach the mutant, the quickest first, as many as fit in MAX_TESTS_SECONDS."""
+def chosen_tests(mutant: Mutant, reach: Sequence[Reach]) -> list[list[Reach]]:
+    """Return the tests that reach the mutant, the quickest first, as many as fit in each of STAGES."""
     found = sorted((test for test in reach if _reaches(test, mutant)), key=lambda test: test.seconds)
-    chosen: list[Reach] = []
-    seconds = 0.0
-    for test in found:
-        seconds += test.seconds
-        if chosen and seconds > MAX_TESTS_SECONDS:
-            break
-        chosen.append(test)
+    chosen: list[list[Reach]] = []
+    for seconds in STAGES:
+        stage: list[Reach] = []
+        while found and (not stage or sum(test.seconds for test in stage) + found[0].seconds <= seconds):
+            stage.append(found.pop(0))
+        chosen += [stage] if stage else []
     return chosen
+
+
+def _stages(chosen: Sequence[Sequence[Reach]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "tests": [test.test for test in stage],
+            "timeout": MIN_TIMEOUT + 4 * sum(test.seconds for test in stage),
+        }
+        for stage in chosen
+    ]
 
 
 def _reaches(test: Reach, mutant: Mutant) -> bool:
@@ -115,7 +119,7 @@ _sources: dict[str, str] = {}
 _functions: dict[tuple[str, int], str | None] = {}
 
 
-def _start(copy: Path, plan: list[dict[str, object]]) -> tuple[subprocess.Popen[bytes], Path]:
+def _start(copy: Path, plan: list[dict[str, Any]]) -> tuple[subprocess.Popen[bytes], Path]:
     _copy_repository(copy)
     plan_file, outcomes = copy.with_suffix(".plan"), copy.with_suffix(".outcomes")
     plan_file.write_text("".join(json.dumps(trial) + "\n" for trial in plan), encoding="utf-8")
@@ -130,7 +134,7 @@ def _start(copy: Path, plan: list[dict[str, object]]) -> tuple[subprocess.Popen[
         "TMPDIR": str(temporary),
     }
     temporary.mkdir()
-    tests = {test.partition("::")[0] for trial in plan for test in _names(trial["tests"])}
+    tests = {test.partition("::")[0] for trial in plan for test in _names(trial)}
     command = [sys.executable, "-B", "-m", "pytest", "-q", "-p", "scripts.mutation.trials", "-p", "no:cacheprovider"]
     isolated = ISOLATED if os.geteuid() == 0 and shutil.which("unshare") else ()
     with copy.with_suffix(".log").open("wb") as log:
@@ -145,9 +149,8 @@ def _start(copy: Path, plan: list[dict[str, object]]) -> tuple[subprocess.Popen[
     return process, outcomes
 
 
-def _names(tests: object) -> list[str]:
-    assert isinstance(tests, list)
-    return tests
+def _names(trial: dict[str, Any]) -> list[str]:
+    return [test for stage in trial["stages"] for test in stage["tests"]]
 
 
 def _follow(

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -117,6 +118,17 @@ def test_the_code_of_a_running_function_is_replaced(tmp_path: Path, monkeypatch:
     assert doubling.Doubling().of(2) == 6
 
 
+def test_code_that_needs_other_variables_is_refused_rather_than_counted_as_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "subclass.py"
+    source = "class Sub(dict):\n    def size(self):\n        return super().__len__()\n"
+    path.write_text(source)
+    scope: dict[str, Any] = {}
+    exec(compile(source, str(path), "exec"), scope)
+    with pytest.raises(ValueError, match="free vars"):
+        patch(path, source.replace("super().__len__()", "None"), "Sub.size")
+    assert scope["Sub"]().size() == 0
+
+
 def test_only_tests_that_reach_a_line_are_chosen_the_quickest_first() -> None:
     path = "render_trio/worker/limits.py"
     (mutant, *_) = [found for found in mutants_of(path) if function_at((ROOT / path).read_text(), found.line)]
@@ -125,9 +137,11 @@ def test_only_tests_that_reach_a_line_are_chosen_the_quickest_first() -> None:
         Reach("slow", 2.0, {path: lines}),
         Reach("elsewhere", 0.1, {path: frozenset({mutant.line + 1})}),
         Reach("quick", 1.0, {path: lines}),
+        Reach("later", 14.0, {path: lines}),
         Reach("too slow", 1000.0, {path: lines}),
     ]
-    assert [test.test for test in chosen_tests(mutant, reach)] == ["quick", "slow"]
+    stages = chosen_tests(mutant, reach)
+    assert [[test.test for test in stage] for stage in stages] == [["quick", "slow"], ["later"]]
 
 
 def test_the_tests_of_a_lua_script_are_those_that_run_it() -> None:
@@ -141,7 +155,8 @@ def test_the_tests_of_a_lua_script_are_those_that_run_it() -> None:
     ]
     for script, expected in {"renew": ["renews"], "prelude": ["does not", "renews"]}.items():
         mutant = mutants_of(f"emulator/stores/redis/lua/{script}.lua")[0]
-        assert [test.test for test in chosen_tests(mutant, reach)] == expected
+        (stage,) = chosen_tests(mutant, reach)
+        assert [test.test for test in stage] == expected
 
 
 def test_an_accepted_mutant_still_exists() -> None:
