@@ -388,6 +388,15 @@ def test_clients_without_an_event_loop_start_none() -> None:
 # -- links
 
 
+def test_a_received_result_has_the_address_of_a_document_that_was_behind_a_link(inbox: Inbox, web: Web) -> None:
+    web.pages["/grid.pdf"] = (200, {}, PDF)
+    inbox.put(link_result(f"{web.address}/grid.pdf", task_id="linked"))
+    inbox.put(document_result(task_id="inline"))
+    with client_of(inbox) as client:
+        found = {result.task_id: (result.url, result.document) for result in client.results()}
+    assert found == {"linked": (f"{web.address}/grid.pdf", PDF), "inline": (None, PDF)}
+
+
 def test_a_link_that_can_not_be_fetched_is_left_for_later_and_reported(
     inbox: Inbox, web: Web, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -76,6 +76,7 @@ def test_the_task_of_a_broken_result_is_known_if_it_names_one() -> None:
         {},
         {"pages": None, "sha256": None},  # of a service before these keys
         {"kind": None},
+        {"kind": None, "url": "https://example.org/x"},  # it has a document all the same
         {"colour": "red", "later": {"a": [1]}},
         {"fingerprint": "abc", "request": {"resource_view": "grid"}, "warnings": []},
         {"filename": None},
@@ -94,8 +95,9 @@ def test_both_alphabets_of_base64_are_read_with_and_without_padding(encode: Any)
         assert read(text)[1] == document
 
 
-def test_a_link_has_no_document_yet() -> None:
-    result, document = read(payload_of(link_result("https://example.org/x")))
+@pytest.mark.parametrize("kind", ["result#link", None])
+def test_a_link_has_no_document_yet(kind: str | None) -> None:
+    result, document = read(payload_of(link_result("https://example.org/x", kind=kind)))
     assert isinstance(result, LinkResult)
     assert document is None
 
