@@ -115,6 +115,25 @@ def test_one_entry_too_few_or_too_many_in_a_key_is_noticed(
     check_consistency(client)
 
 
+@pytest.mark.parametrize(
+    "operate",
+    [
+        lambda store: store.get(QUEUE, "one"),
+        lambda store: store.renew(QUEUE, "one", None, 60),
+        lambda store: store.release(QUEUE, "one"),
+    ],
+    ids=["get", "renew", "release"],
+)
+def test_a_task_without_its_payload_is_reported_by_the_operation_that_finds_it(
+    store: Store, client: redis.Redis, operate: Callable[[Store], object], caplog: pytest.LogCaptureFixture
+) -> None:
+    lose(client, PAYLOADS, "one")
+    with caplog.at_level(logging.ERROR), pytest.raises(TaskUnknownError):
+        operate(store)
+    assert [found.groups() for found in map(REPORT.search, caplog.messages) if found] == [("1", "0", "0", "0")]
+    check_consistency(client)
+
+
 def test_a_restored_task_keeps_what_the_indexes_know(store: Store, client: redis.Redis) -> None:
     before = {task.id: task for task in store.peek(QUEUE, 5)}
     now = store.now_us()
