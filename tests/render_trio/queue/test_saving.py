@@ -25,12 +25,15 @@ from tests.conftest import ROOT
 from tests.processes import environment
 
 _operations: list[str] = []
-_counting = False
+_counted_folder: Path | None = None
 COUNTED = ("open", "os.link", "os.remove", "os.rename", "os.listdir", "os.scandir", "os.mkdir", "os.chmod")
 
 
-def _hook(event: str, _: tuple[object, ...]) -> None:
-    if _counting and event in COUNTED:
+def _hook(event: str, arguments: tuple[object, ...]) -> None:
+    if _counted_folder is None or event not in COUNTED or not arguments:
+        return
+    path = arguments[0]
+    if isinstance(path, str | os.PathLike) and Path(path).is_relative_to(_counted_folder):
         _operations.append(event)
 
 
@@ -38,15 +41,18 @@ sys.addaudithook(_hook)
 
 
 @contextmanager
-def counted() -> Iterator[list[str]]:
-    """Yield the operations on files that the block makes."""
-    global _counting
+def counted(folder: Path) -> Iterator[list[str]]:
+    """Yield the operations that the block makes on a folder and its files.
+
+    Other operations don't count: the garbage collector may delete an earlier test's temporary files in between.
+    """
+    global _counted_folder
     _operations.clear()
-    _counting = True
+    _counted_folder = folder
     try:
         yield _operations
     finally:
-        _counting = False
+        _counted_folder = None
 
 
 @pytest.mark.parametrize(
@@ -97,11 +103,11 @@ def test_every_name_is_safe_on_every_file_system(text: str, room: int) -> None:
 def test_a_thousand_files_of_one_name_cost_the_same_each(tmp_path: Path) -> None:
     costs = []
     for number in range(1000):
-        with counted() as operations:
+        with counted(tmp_path) as operations:
             path = save(tmp_path, "Grid.pdf", b"%PDF-" + str(number).zfill(4).encode())
             costs.append(len(operations))
         assert path.parent == tmp_path
-    assert max(costs) <= 12
+    assert 5 <= min(costs) <= max(costs) <= 12
     assert costs[-1] == costs[10]
     assert len(list(tmp_path.iterdir())) == 1000
 
