@@ -19,7 +19,7 @@ from render_trio.rendering.offload.process import ProcessOffload
 from render_trio.rendering.offload.thread import ThreadOffload
 from render_trio.rendering.pipeline import produce
 from render_trio.service import composition, process
-from render_trio.settings import settings
+from render_trio.settings import reading
 from resources.request import Request
 
 
@@ -43,7 +43,7 @@ def main() -> int:
 
     composition.ThreadOffload = functools.partial(ThreadOffload, produce=named, parting_seconds=0.2)  # type: ignore[misc]
     process_isolation.ProcessOffload = functools.partial(ProcessOffload, produce=named)  # type: ignore[misc]
-    return process.main(settings.read(os.environ))
+    return process.main(reading.read(os.environ))
 
 
 if __name__ == "__main__":

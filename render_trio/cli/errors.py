@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from render_trio.errors import RenderTrioError, first_error
-from render_trio.settings.settings import SettingError
+from render_trio.settings.setting import SettingError
 from resources.parsing import RequestError
 from resources.registry import PluginError
 

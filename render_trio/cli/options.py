@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from render_trio.settings import settings
+from render_trio.settings import reading, settings
+from render_trio.settings.setting import Setting, option_name
 from resources import registry
 
 
@@ -21,18 +22,18 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def run(**options: Any) -> None:
         given = {field: options.pop(field) for field in fields}
-        command(chosen=settings.read(os.environ, given), **options)
+        command(chosen=reading.read(os.environ, given), **options)
 
     wrapped: Callable[..., None] = run
     for setting in reversed(settings.TABLE):
         wrapped = click.option(setting.option, setting.field, help=_help(setting), metavar="VALUE")(wrapped)
         if setting.former:
-            former = settings.option_name(setting.former)
+            former = option_name(setting.former)
             wrapped = click.option(former, setting.former.lower(), hidden=True)(wrapped)
     return wrapped
 
 
-def _help(setting: settings.Setting) -> str:
+def _help(setting: Setting) -> str:
     text = f"{setting.help} Allowed: {setting.reader.allowed}.".replace("`", "")
     return f"{text}  [default: {setting.default or 'nothing'}]"
 

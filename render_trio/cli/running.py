@@ -24,7 +24,7 @@ from render_trio.cli.options import as_json, with_settings
 from render_trio.service import logs, process
 from render_trio.service.shutdown import Signals
 from render_trio.service.startup import make_folder, require_unix
-from render_trio.settings import settings
+from render_trio.settings import reading
 from render_trio.settings.settings import Settings
 from resources.registry import CATALOGUE
 
@@ -117,7 +117,7 @@ def up(port: int, queue_port: int, data: Path, queue_keep_alive_seconds: int, qu
         make_folder(data)
     store = f"sqlite:///{data / 'queue.sqlite3'}"
     given = {"port": str(port), "document_store": str(data / "documents")}
-    chosen = settings.read(os.environ, given)
+    chosen = reading.read(os.environ, given)
     logs.configure("console", chosen.log_level)
     with Signals() as signals:
         queue_settings = EmulatorSettings(

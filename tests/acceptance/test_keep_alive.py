@@ -17,7 +17,9 @@ from emulator.settings import MAX_KEEP_ALIVE, MIN_KEEP_ALIVE, EmulatorSettings
 from render_trio.queue.task_queue import transport
 from render_trio.queue.task_queue.transport import BlockingTransport, LoopTransport
 from render_trio.service import service
-from render_trio.settings.settings import SettingError, Settings, read
+from render_trio.settings.reading import read
+from render_trio.settings.setting import SettingError
+from render_trio.settings.settings import Settings
 from tests.processes import environment, start_queue, start_service
 from tests.redis_server import free_port
 

@@ -13,7 +13,7 @@ import trio
 
 from render_trio.queue.task_queue.client import TaskQueue
 from render_trio.service import composition
-from render_trio.settings import settings
+from render_trio.settings import reading
 from render_trio.settings.settings import Settings
 
 EXIT_INCOMPLETE = 3  # the command did what it could; some results or documents need attention
@@ -23,8 +23,8 @@ T = TypeVar("T")
 
 def with_queue(use: Callable[[TaskQueue, Settings], Awaitable[T]]) -> T:
     """Return what `use` returns for the queue and the settings that the environment variables name."""
-    chosen = settings.read(os.environ)
-    for warning in settings.former_names(os.environ):
+    chosen = reading.read(os.environ)
+    for warning in reading.former_names(os.environ):
         click.echo(f"Warning: {warning}", err=True)
 
     async def run() -> T:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from render_trio.cli.errors import PathError, naming
-from render_trio.settings.settings import SettingError, read
+from render_trio.settings.reading import read
+from render_trio.settings.setting import SettingError
 from tests.conftest import ROOT
 from tests.emulator.stores.sqlite.faulty import FILLER, fill
 from tests.other_user import AS_OTHER_USER, ROOT_HERE

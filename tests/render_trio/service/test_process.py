@@ -10,7 +10,7 @@ import structlog
 
 from render_trio.errors import FatalError, first_error
 from render_trio.service import process, service
-from render_trio.settings import settings
+from render_trio.settings import reading
 
 
 class Ended(Exception):
@@ -36,7 +36,7 @@ def test_a_fatal_exit_logs_the_reason_not_the_group_s_title(
     monkeypatch.setattr(process.os, "_exit", exit_process)
     monkeypatch.setattr(process.logs, "configure", lambda *arguments: None)
     with structlog.testing.capture_logs() as lines, pytest.raises(Ended):
-        process.main(settings.read({"PID_FILE": str(tmp_path / "pid")}))
+        process.main(reading.read({"PID_FILE": str(tmp_path / "pid")}))
     assert [line["reason"] for line in lines if line["log_level"] == "error"] == ["4 drawing threads hang"]
 
 

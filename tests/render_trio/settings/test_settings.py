@@ -11,14 +11,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from render_trio.settings import settings
+from render_trio.settings import reading, settings
 from render_trio.settings.cpus import allowed_cpus, cgroup_quota
-from render_trio.settings.settings import SettingError, Settings
+from render_trio.settings.setting import SettingError
+from render_trio.settings.settings import Settings
 from scripts import reference_pages
 
 
 def test_without_variables_settings_have_the_defaults_of_the_table() -> None:
-    assert settings.read({}) == Settings()
+    assert reading.read({}) == Settings()
     assert Settings().task_count == 20
     assert Settings().task_seconds == 50.0
     assert Settings().task_time_mult == 1.33
@@ -40,12 +41,12 @@ def test_settings_are_frozen() -> None:
 
 def test_an_option_wins_over_a_variable_and_an_empty_variable_counts_as_not_set() -> None:
     environment = {"TASK_COUNT": "7", "PORT": "", "QUEUE_NAME": "a-queue"}
-    read = settings.read(environment, {"task_count": "9", "queue_name": None})
+    read = reading.read(environment, {"task_count": "9", "queue_name": None})
     assert (read.task_count, read.port, read.queue_name) == (9, 8080, "a-queue")
 
 
 def test_an_empty_option_overrides_a_variable() -> None:
-    assert settings.read({"DOCUMENT_STORE": "/srv"}, {"document_store": ""}).document_store is None
+    assert reading.read({"DOCUMENT_STORE": "/srv"}, {"document_store": ""}).document_store is None
 
 
 @pytest.mark.parametrize(
@@ -53,12 +54,12 @@ def test_an_empty_option_overrides_a_variable() -> None:
     [("680 KiB", 696_320), ("1024", 1024), ("2kB", 2000), ("0.5 MiB", 524_288), (" 700 kib ", 716_800)],
 )
 def test_sizes_are_read_with_their_units(text: str, size: int) -> None:
-    assert settings.read({"MAX_QUEUE_TASK_SIZE": text}).max_queue_task_size == size
+    assert reading.read({"MAX_QUEUE_TASK_SIZE": text}).max_queue_task_size == size
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90", 90.0), ("1500 ms", 1.5), ("2min", 120.0), ("1 h", 3600.0)])
 def test_times_are_read_with_their_units(text: str, seconds: float) -> None:
-    assert settings.read({"TASK_SECONDS": text}).task_seconds == seconds
+    assert reading.read({"TASK_SECONDS": text}).task_seconds == seconds
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,7 @@ def test_times_are_read_with_their_units(text: str, seconds: float) -> None:
 )
 def test_an_invalid_value_is_reported_with_the_variable_and_the_allowed_values(name: str, value: str) -> None:
     with pytest.raises(SettingError) as caught:
-        settings.read({name: value})
+        reading.read({name: value})
     line = str(caught.value)
     allowed = next(setting.reader.allowed for setting in settings.TABLE if setting.name == name)
     assert line == f"{name} is {value!r}; allowed: {allowed}"
@@ -118,7 +119,7 @@ def test_an_invalid_value_is_reported_with_the_variable_and_the_allowed_values(n
 )
 def test_the_folder_in_the_bucket_may_begin_with_a_slash(text: str, value: str) -> None:
     """Older producers set /static/resources."""
-    chosen = settings.read({"BUCKET_SAVE_DIRECTORY": text, "DOCUMENT_STORE": "/bucket"})
+    chosen = reading.read({"BUCKET_SAVE_DIRECTORY": text, "DOCUMENT_STORE": "/bucket"})
     assert chosen.bucket_save_directory == value
     assert chosen.document_store is not None
     assert (chosen.document_store / chosen.bucket_save_directory).is_relative_to("/bucket")
@@ -126,14 +127,14 @@ def test_the_folder_in_the_bucket_may_begin_with_a_slash(text: str, value: str) 
 
 @pytest.mark.parametrize("name", [setting.name for setting in settings.TABLE])
 def test_the_address_of_a_kubernetes_service_is_ignored(name: str) -> None:
-    (notice,) = (read := settings.read({name: "tcp://10.0.0.1:5052"})).notices
+    (notice,) = (read := reading.read({name: "tcp://10.0.0.1:5052"})).notices
     assert notice.startswith(f"{name} is ignored: 'tcp://10.0.0.1:5052' is the address of a Kubernetes Service")
     assert dataclasses.replace(read, notices=()) == settings.Settings()
 
 
 def test_the_address_of_a_kubernetes_service_is_not_ignored_as_an_option() -> None:
     with pytest.raises(SettingError):
-        settings.read({}, {"port": "tcp://10.0.0.1:5052"})
+        reading.read({}, {"port": "tcp://10.0.0.1:5052"})
 
 
 @pytest.mark.parametrize(
@@ -148,14 +149,14 @@ def test_the_address_of_a_kubernetes_service_is_not_ignored_as_an_option() -> No
     ],
 )
 def test_a_host_that_conda_has_set_is_ignored(platform: str) -> None:
-    read = settings.read({"HOST": platform})
+    read = reading.read({"HOST": platform})
     assert read.host == "127.0.0.1"
     assert read.notices == (f"HOST is ignored: {platform!r} is a compiler's platform, which conda sets",)
 
 
 @pytest.mark.parametrize("host", ["arm64-builder", "web-1.linux.example.org", "x86-64.example.org"])
 def test_a_host_that_resembles_a_platform_is_used(host: str) -> None:
-    assert settings.read({"HOST": host}).host == host
+    assert reading.read({"HOST": host}).host == host
 
 
 @pytest.mark.parametrize("service", ["RENDER", "RENDER_TRIO"])
@@ -172,12 +173,12 @@ def test_the_variables_of_a_kubernetes_service_cause_no_warning(service: str) ->
         f"{port}_PORT": "8080",
         f"{port}_ADDR": "10.0.0.1",
     }
-    assert settings.read(variables).notices == ()
+    assert reading.read(variables).notices == ()
 
 
 def test_a_long_invalid_value_is_shortened() -> None:
     with pytest.raises(SettingError) as caught:
-        settings.read({"PORT": "9" * 10_000})
+        reading.read({"PORT": "9" * 10_000})
     assert len(str(caught.value)) < 120
 
 
@@ -186,7 +187,7 @@ def test_a_long_invalid_value_is_shortened() -> None:
 def test_any_text_is_either_a_value_or_a_setting_error_in_one_line(text: str, name: str) -> None:
     message = ""
     try:
-        settings.read({name: text})
+        reading.read({name: text})
     except SettingError as error:
         message = str(error)
     assert len(message.splitlines()) <= 1
@@ -200,7 +201,7 @@ def test_an_invalid_setting_prevents_startup_with_one_line() -> None:
 
 
 def test_an_unknown_render_variable_is_reported_with_the_closest_name() -> None:
-    read = settings.read({"RENDER_WORKRES": "3", "RENDER_WORKERS": "2", "HOME": "/"})
+    read = reading.read({"RENDER_WORKRES": "3", "RENDER_WORKERS": "2", "HOME": "/"})
     assert read.notices == ("RENDER_WORKRES is not a setting; the closest name is RENDER_WORKERS",)
 
 
@@ -219,20 +220,20 @@ def test_an_unknown_render_variable_is_reported_with_the_closest_name() -> None:
 def test_a_former_name_is_accepted_and_the_new_name_wins(
     environment: dict[str, str], options: dict[str, str | None], cache: int
 ) -> None:
-    assert settings.read(environment, options).web_cache == cache * 1024 * 1024
+    assert reading.read(environment, options).web_cache == cache * 1024 * 1024
 
 
 def test_a_former_name_causes_one_warning() -> None:
-    assert settings.read({"WEB_CACHE": "1 MiB", "WEB_SHELF": ""}, {"web_shelf": None}).notices == ()
-    by_variable = settings.read({"WEB_SHELF": "1 MiB"}).notices
+    assert reading.read({"WEB_CACHE": "1 MiB", "WEB_SHELF": ""}, {"web_shelf": None}).notices == ()
+    by_variable = reading.read({"WEB_SHELF": "1 MiB"}).notices
     assert by_variable == ("WEB_SHELF is now WEB_CACHE; the old name will stop working in 0.3",)
-    by_option = settings.read({}, {"web_shelf": "1 MiB"}).notices
+    by_option = reading.read({}, {"web_shelf": "1 MiB"}).notices
     assert by_option == ("--web-shelf is now --web-cache; the old name will stop working in 0.3",)
 
 
 def test_an_invalid_value_of_a_former_name_is_reported_under_the_new_name() -> None:
     with pytest.raises(SettingError, match="WEB_CACHE is 'much'; allowed: a size"):
-        settings.read({"WEB_SHELF": "much"})
+        reading.read({"WEB_SHELF": "much"})
 
 
 def test_former_names_are_not_names_of_other_settings() -> None:
@@ -244,11 +245,11 @@ def test_former_names_are_not_names_of_other_settings() -> None:
 
 def test_an_unknown_option_is_an_error() -> None:
     with pytest.raises(SettingError, match="task_cuont"):
-        settings.read({}, {"task_cuont": "3"})
+        reading.read({}, {"task_cuont": "3"})
 
 
 def test_a_path_can_be_a_file_url() -> None:
-    assert settings.read({"DOCUMENT_STORE": "file:///srv/a%20b"}).document_store == Path("/srv/a b")
+    assert reading.read({"DOCUMENT_STORE": "file:///srv/a%20b"}).document_store == Path("/srv/a b")
 
 
 def test_the_markdown_table_has_a_row_for_every_setting() -> None:
@@ -281,7 +282,7 @@ def test_the_number_of_cpus_follows_the_quota_of_the_control_group(
 
 def test_a_message_never_contains_a_secret() -> None:
     with pytest.raises(SettingError) as raised:
-        settings.read({"ADMIN_TOKEN": "too-short"})
+        reading.read({"ADMIN_TOKEN": "too-short"})
     assert "too-short" not in str(raised.value)
     assert "ADMIN_TOKEN is '(not shown)'; allowed: 16 to 200 printable ASCII characters" in str(raised.value)
     assert raised.value.__cause__ is None

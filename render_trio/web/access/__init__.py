@@ -1,0 +1,1 @@
+"""A request → who sent it, what they may do, and how much of it."""
