@@ -25,6 +25,7 @@ from render_trio.cli.commands import main
 from render_trio.observation.metrics import Metrics
 from render_trio.service import service
 from render_trio.settings import settings
+from render_trio.web.access import table as access
 from resources import drawing
 from resources.drawing.document import Document
 from resources.drawing.text_sheet import set_sheet
@@ -84,6 +85,15 @@ def routes_table() -> str:
                 codes = ", ".join(operation["responses"])
                 rows.append((f"`{method.upper()} {path}`", operation["summary"], codes))
     return table(("request", "what it does", "status"), rows)
+
+
+def access_table() -> str:
+    """Return who may use each route of the service."""
+    rows = []
+    for route in access.TABLE:
+        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route.path)
+        rows.append((f"`{route.method} {path}`", route.role, route.port))
+    return table(("request", "role", "port"), rows)
 
 
 def openapi() -> dict[str, Any]:
@@ -335,6 +345,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "settings": settings_table,
     "metrics": metrics_table,
     "routes": routes_table,
+    "access": access_table,
     "resources": resources_list,
     "vocabulary": vocabulary,
     "python-api": python_api,

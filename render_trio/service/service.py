@@ -31,6 +31,7 @@ from render_trio.settings.settings import Settings
 from render_trio.supervision.health import Health, judge
 from render_trio.supervision.recovery import watch_recovery
 from render_trio.supervision.supervisor import Heartbeat, Supervisor
+from render_trio.web.access.enforcing import Access, enforce
 from render_trio.web.app import create_app
 from render_trio.web.operations import status_page
 from render_trio.web.operations.probes import Probes
@@ -154,7 +155,8 @@ class Service:
         app = create_app(
             self.probes(), self._on_demand, status_page.routes(operator, listeners), routes.routes(web_tasks, listeners)
         )
-        return limit_requests(paced(cast(Asgi, app)), self.settings.web_body_limit), web_tasks
+        limited = limit_requests(paced(cast(Asgi, app)), self.settings.web_body_limit)
+        return enforce(limited, Access().refusal), web_tasks
 
     def drain(self) -> None:
         """Stop leasing tasks. `run` then returns, within the time limit."""
