@@ -31,6 +31,7 @@ from render_trio.settings.settings import Settings
 from render_trio.supervision.health import Health, judge
 from render_trio.supervision.recovery import watch_recovery
 from render_trio.supervision.supervisor import Heartbeat, Supervisor
+from render_trio.web.access.attempts import Attempts
 from render_trio.web.access.enforcing import Access, enforce
 from render_trio.web.app import create_app
 from render_trio.web.operations import status_page
@@ -146,17 +147,20 @@ class Service:
     def app(self, queue: TaskQueue) -> tuple[Asgi, WebTasks]:
         """Return the web application, and its tasks, whose `sweep_for_ever` must run concurrently."""
         web_tasks = WebTasks(queue, math.ceil(self.settings.web_result_seconds), self.store)
+        attempts = Attempts()
         operator = status_page.Operator(
             StatusSource(self.health, self._recent_activity, queue.stats),
             self.supervisor.restart,
-            self.settings.admin_token,
+            startup.admin_tokens(self.settings),
+            attempts,
         )
         listeners = Listeners(self.settings.web_listeners, self.supervisor.stopping)
         app = create_app(
             self.probes(), self._on_demand, status_page.routes(operator, listeners), routes.routes(web_tasks, listeners)
         )
         limited = limit_requests(paced(cast(Asgi, app)), self.settings.web_body_limit)
-        return enforce(limited, Access().refusal), web_tasks
+        access = Access(startup.web_tokens(self.settings), attempts)
+        return enforce(limited, access.refusal), web_tasks
 
     def drain(self) -> None:
         """Stop leasing tasks. `run` then returns, within the time limit."""
@@ -199,6 +203,7 @@ async def run(
     assets.use(settings.static_directory, settings.template_directory)
     startup.check_files(settings)
     startup.check_document_folder(settings)
+    startup.check_token_files(settings)
     for folder in settings.plugin_directory:
         registry.add_folder(folder)
     metrics = Metrics()

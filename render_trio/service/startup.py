@@ -12,6 +12,7 @@ from pathlib import Path
 
 from render_trio.errors import StartupError
 from render_trio.settings.settings import Settings
+from render_trio.web.access.tokens import Tokens
 from resources.content import assets
 
 SHOWN_FILES = 3  # missing files that a message lists
@@ -61,6 +62,22 @@ def missing_files(settings: Settings) -> str:
         shown = ", ".join(missing[:SHOWN_FILES])
         return f"{subject}: it lacks {shown}{more}, or they can't be read; copy them from the packaged folder"
     return ""
+
+
+def web_tokens(settings: Settings) -> Tokens:
+    """Return the tokens of programs. Raises StartupError."""
+    return Tokens("WEB_TOKEN", settings.web_token, settings.web_token_file)
+
+
+def admin_tokens(settings: Settings) -> Tokens:
+    """Return the operators' tokens. Raises StartupError."""
+    return Tokens("ADMIN_TOKEN", settings.admin_token, settings.admin_token_file)
+
+
+def check_token_files(settings: Settings) -> None:
+    """Raise StartupError if WEB_TOKEN_FILE or ADMIN_TOKEN_FILE can't be used."""
+    web_tokens(settings)
+    admin_tokens(settings)
 
 
 def make_folder(folder: Path) -> None:

@@ -196,6 +196,21 @@ class Settings:
         secret("[!-~]{16,200}|", "16 to 200 printable ASCII characters without spaces, or nothing"),
         "Token that allows restarting a worker on `/status`. Without one, this is disabled.",
     )
+    admin_token_file: Path | None = setting(
+        "",
+        path_of("file"),
+        "File with such tokens, one per line. It is read again when it changes.",
+    )
+    web_token: str = setting(
+        "",
+        secret("[!-~]{16,200}|", "16 to 200 printable ASCII characters without spaces, or nothing"),
+        "Token that programs send with `POST /render` and `POST /tasks`. Without one, anyone may use them.",
+    )
+    web_token_file: Path | None = setting(
+        "",
+        path_of("file"),
+        "File with such tokens, one per line. It is read again when it changes.",
+    )
     web_body_limit: int = setting("64 KiB", size(0, 64 * MIB), "Largest request body accepted.")
     web_renders: int = setting("1", whole(1, 256), "Documents drawn at the same time for web requests.")
     web_waiting: int = setting(

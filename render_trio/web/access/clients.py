@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+from typing import Any
 
 NETWORK_BITS = (
     64  # of an IPv6 address: a provider assigns every customer at least a /64 (RFC 6177), so one counts as one
 )
 UNKNOWN = "unknown"
+PROGRAM = "render_trio.program"  # key of an ASGI scope: true if the request has the valid token of a program
 
 
 def client_name(address: str | None) -> str:
@@ -25,3 +27,8 @@ def client_name(address: str | None) -> str:
             return str(ipaddress.ip_network((parsed, NETWORK_BITS), strict=False))
         parsed = parsed.ipv4_mapped
     return str(parsed)
+
+
+def visitor_name(scope: dict[str, Any]) -> str | None:
+    """Return the name under which the request's quotas are counted; None for a program, which has none of its own."""
+    return None if scope.get(PROGRAM) else client_name((scope.get("client") or ("",))[0])

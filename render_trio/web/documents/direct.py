@@ -48,7 +48,7 @@ def routes(on_demand: OnDemandRenderer) -> Blueprint:
     @describe(
         "A document; options that are missing take their defaults",
         {200: {PDF: ""}},
-        problems=(400, 413, 500, 503),
+        problems=(400, 401, 413, 429, 500, 503),
         body={JSON: "RenderOrder"},
     )
     async def render() -> Response:

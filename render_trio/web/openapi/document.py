@@ -14,6 +14,7 @@ import msgspec
 from quart import Blueprint, Quart, Response, current_app
 
 from render_trio.observation.versions import __version__
+from render_trio.web.access.table import TABLE
 from render_trio.web.openapi.operation import JSON, PROBLEM, Content, Operation, describe, operation_of
 from render_trio.web.openapi.schemas import components, reference
 from render_trio.web.responses import REVALIDATED, EncodedBody, encode_body, encoded_response
@@ -42,6 +43,15 @@ EXTRA_SCHEMAS: dict[str, dict[str, Any]] = {
 }
 
 
+SECURITY_SCHEMES: dict[str, dict[str, Any]] = {
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token of a program. It is required if the service has one in WEB_TOKEN or WEB_TOKEN_FILE.",
+    }
+}
+
+
 class Route(NamedTuple):
     """A method of a path, the path written as in OpenAPI; `operation` is None if the handler declares none."""
 
@@ -66,12 +76,19 @@ def routes() -> Blueprint:
     return part
 
 
+def _openapi_path(rule: str) -> str:
+    return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule)
+
+
+FOR_PROGRAMS = {(route.method.lower(), _openapi_path(route.path)) for route in TABLE if route.role == "program"}
+
+
 def routes_of(app: Quart) -> Iterator[Route]:
     """Yield the application's routes, without HEAD and OPTIONS, which Quart adds by itself."""
     for rule in app.url_map.iter_rules():
         operation = operation_of(app.view_functions[rule.endpoint])
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
-            yield Route(method.lower(), re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), operation)
+            yield Route(method.lower(), _openapi_path(rule.rule), operation)
 
 
 def document(routes: list[Route]) -> dict[str, Any]:
@@ -90,7 +107,7 @@ def document(routes: list[Route]) -> dict[str, Any]:
         },
         "servers": [{"url": "/"}],
         "paths": paths,
-        "components": {"schemas": components() | EXTRA_SCHEMAS},
+        "components": {"schemas": components() | EXTRA_SCHEMAS, "securitySchemes": SECURITY_SCHEMES},
     }
 
 
@@ -117,6 +134,8 @@ def _operation(method: str, path: str, operation: Operation) -> dict[str, Any]:
     }
     if parameters:
         described["parameters"] = parameters
+    if (method, path) in FOR_PROGRAMS:
+        described["security"] = [{"token": []}, {}]  # either of them: the second one is no authentication
     if operation.body:
         described["requestBody"] = {"required": True, "content": _content(operation.body)}
     return described
@@ -132,6 +151,6 @@ def _response(status: int, content: Content) -> dict[str, Any]:
         response["content"] = _content(content)
     if status in (302, 303):
         response["headers"] = {"Location": {"schema": {"type": "string"}}}
-    if status == 503:
+    if status in (429, 503):
         response["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}
     return response

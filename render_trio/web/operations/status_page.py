@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,8 +9,12 @@ from typing import Any
 
 import msgspec
 import structlog
+import trio
 from quart import Blueprint, Response, current_app, render_template, request
 
+from render_trio.web.access.attempts import Attempts
+from render_trio.web.access.clients import client_name
+from render_trio.web.access.tokens import Tokens
 from render_trio.web.openapi.operation import EVENTS, FORM, HTML, JSON, describe
 from render_trio.web.operations.bar_chart import HEIGHT, WIDTH, bar_chart
 from render_trio.web.operations.status import QUEUE_TIMEOUT, Status, StatusSource
@@ -30,13 +33,14 @@ log = structlog.get_logger(__name__)
 class Operator:
     """What the page shows and does.
 
-    `restart` takes a worker's name and a reason, and returns whether the worker exists. With an empty `token` no worker
-    can be restarted.
+    `restart` takes a worker's name and a reason, and returns whether the worker exists. Without `tokens` no worker can
+    be restarted.
     """
 
     status_source: StatusSource
     restart: Callable[[str, str], bool]
-    token: str
+    tokens: Tokens
+    attempts: Attempts
 
 
 def routes(operator: Operator, listeners: Listeners) -> Blueprint:
@@ -46,7 +50,7 @@ def routes(operator: Operator, listeners: Listeners) -> Blueprint:
 
     async def page(notice: str = "", refusal: str = "", status: int = 200) -> Response:
         html = await live.html(current_app.jinja_env)
-        workers = (await operator.status_source.current()).health.workers if operator.token else ()
+        workers = (await operator.status_source.current()).health.workers if operator.tokens.configured else ()
         text = await render_template("status.html", live=html, workers=workers, notice=notice, refusal=refusal)
         return page_response(text, status, NOT_KEPT)
 
@@ -67,18 +71,29 @@ def routes(operator: Operator, listeners: Listeners) -> Blueprint:
         return listeners.respond(source, head=request.method == "HEAD")
 
     @part.post("/status/restart")
-    @describe("Restart a worker; needs the operator's token", {303: {}}, problems=(403, 404), body={FORM: "Restart"})
+    @describe(
+        "Restart a worker; needs the operator's token", {303: {}}, problems=(403, 404, 429), body={FORM: "Restart"}
+    )
     async def restart() -> Response:
         form = await request.form
-        if not operator.token:
-            return problem(403, "no_token", "restarting workers is disabled: set ADMIN_TOKEN to enable it")
+        if not operator.tokens.configured:
+            return problem(
+                403, "no_token", "restarting workers is disabled: set ADMIN_TOKEN or ADMIN_TOKEN_FILE to enable it"
+            )
         if not same_origin():
             return problem(403, "other_origin", "the form was sent from another site's page")
-        if not hmac.compare_digest(form.get("token", "").encode(), operator.token.encode()):
-            log.warning("restart refused, wrong token", client=request.remote_addr)
+        client = client_name((request.scope.get("client") or ("",))[0])
+        verdict = operator.attempts.check(operator.tokens, form.get("token", ""), client)
+        if verdict.retry_after:
+            detail = "too many wrong tokens were sent from this address"
+            return problem(429, "too_many_attempts", detail, retry_after=verdict.retry_after)
+        if not verdict.accepted:
+            await trio.sleep(verdict.delay)
             if wants_page():
                 return await page(refusal="Wrong token. No worker was restarted.", status=403)
-            return problem(403, "wrong_token", "the token does not match ADMIN_TOKEN", field="token")
+            return problem(
+                403, "wrong_token", "the token is not that of ADMIN_TOKEN or ADMIN_TOKEN_FILE", field="token"
+            )
         worker = form.get("worker", "")
         if not operator.restart(worker, "restarted by the operator"):
             return problem(404, "unknown_worker", "no worker has this name", field="worker")

@@ -43,7 +43,7 @@ def routes(web_tasks: WebTasks, listeners: Listeners) -> Blueprint:
     @describe(
         "Put a task on the queue",
         {202: {JSON: "TaskState"}},
-        problems=(400, 413, 415, 502, 503),
+        problems=(400, 401, 413, 415, 429, 502, 503),
         body={JSON: "RenderTask"},
     )
     async def submit() -> Response:

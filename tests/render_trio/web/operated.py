@@ -18,6 +18,8 @@ from render_trio.rendering.offload.thread import ThreadOffload
 from render_trio.rendering.on_demand import OnDemandRenderer, open_on_demand
 from render_trio.supervision.health import Health, judge
 from render_trio.supervision.supervisor import Slot, Supervisor
+from render_trio.web.access.attempts import Attempts
+from render_trio.web.access.tokens import Tokens
 from render_trio.web.app import create_app
 from render_trio.web.operations import status_page
 from render_trio.web.operations.probes import Probes
@@ -73,7 +75,8 @@ class Site:
 
     def application(self, on_demand: OnDemandRenderer) -> QuartTrio:
         probes = Probes(self.health, self.supervisor.restart_stalled, Metrics().exposition, show_metrics=True)
-        operator = status_page.Operator(self.status_source, self.supervisor.restart, self.token)
+        tokens = Tokens("ADMIN_TOKEN", self.token)
+        operator = status_page.Operator(self.status_source, self.supervisor.restart, tokens, Attempts())
         parts = status_page.routes(operator, self.listeners), routes.routes(self.web_tasks, self.listeners)
         return create_app(probes, on_demand, *parts)
 

@@ -11,8 +11,10 @@ from quart_trio import QuartTrio
 from render_trio.observation.metrics import Metrics
 from render_trio.rendering.offload.thread import ThreadOffload
 from render_trio.rendering.on_demand import open_on_demand
+from render_trio.web.access.attempts import Attempts
 from render_trio.web.access.enforcing import Access, Refusal, enforce
-from render_trio.web.access.table import TABLE, Route, route_of
+from render_trio.web.access.table import TABLE, Port, Route, route_of
+from render_trio.web.access.tokens import Tokens
 from render_trio.web.server.request_limits import Message, Send
 from tests.render_trio.web.operated import Site
 from tests.render_trio.web.site import LIMITS
@@ -26,6 +28,10 @@ async def application() -> QuartTrio:
 def scope_of(method: str, path: str, **more: Any) -> Message:
     client = {"client": ("192.0.2.1", 1234), "headers": []}
     return {"type": "http", "method": method, "path": path, **client, **more}
+
+
+def access(port: Port = "both") -> Access:
+    return Access(Tokens("WEB_TOKEN"), Attempts(), port)
 
 
 def found(method: str, path: str, **more: Any) -> tuple[str, str] | None:
@@ -78,12 +84,13 @@ def test_the_path_is_that_inside_the_application() -> None:
 @pytest.mark.parametrize("route", TABLE, ids=lambda route: f"{route.method} {route.path}")
 def test_each_port_serves_its_own_routes_and_a_single_port_serves_all(route: Route) -> None:
     path = route.path.replace("<int:number>", "1").replace("<path:name>", "x").replace("<slug>", "grid")
-    for port in ("public", "operator"):
-        refusal = Access(port).refusal(scope_of(route.method, path.replace("<task_id>", "web-1")))  # type: ignore[arg-type]
+    ports: tuple[Port, ...] = ("public", "operator")
+    for port in ports:
+        refusal = access(port).refusal(scope_of(route.method, path.replace("<task_id>", "web-1")))
         served = route.port in (port, "both")
         assert (refusal is None) is served
         assert served or (refusal is not None and refusal.status == 404)
-    assert Access().refusal(scope_of(route.method, path)) is None
+    assert access().refusal(scope_of(route.method, path)) is None
 
 
 def test_operators_routes_are_on_the_operator_port_and_probes_on_both() -> None:
@@ -110,7 +117,7 @@ async def answer(decision: Refusal | None, messages: list[Message]) -> tuple[lis
         reached.append(await receive())
 
     async def receive() -> Message:
-        return messages.pop(0) if messages else await trio.sleep_forever()  # type: ignore[return-value]
+        return messages.pop(0) if messages else await trio.sleep_forever()
 
     async def send(message: Message) -> None:
         sent.append(message)
