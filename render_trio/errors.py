@@ -18,6 +18,7 @@ RenderTrioError
 │       └── TaskExistsError             producers only: the ID that was chosen for a task is taken
 ├── BrokenResultError           producers only: a result can't be read, or its document isn't the one it describes
 ├── UnavailableError            a linked document can't be read now; a producer releases its result
+├── CredentialsError            a token file or a certificate file can't be used; the message names the setting
 ├── StartupError                the service can't start as configured: it exits, and the message names the setting
 └── FatalError                  the process can't continue: leases are released, and it exits to be restarted
 """
@@ -158,6 +159,10 @@ class UnavailableError(RenderTrioError):
     """A linked document can't be read at the moment."""
 
     code = "document_unavailable"
+
+
+class CredentialsError(RenderTrioError):
+    """A file with a token or with certificates can't be used."""
 
 
 class StartupError(RenderTrioError):

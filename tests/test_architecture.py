@@ -21,7 +21,8 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("service",),
         ("web", "worker"),
         ("supervision", "queue", "delivery", "rendering"),
-        ("credentials", "settings", "observation"),
+        ("settings", "observation"),
+        ("credentials",),
         ("errors",),
     ),
     "resources": (

@@ -109,8 +109,8 @@ def up(port: int, queue_port: int, data: Path, queue_keep_alive_seconds: int, qu
     """Run a queue and a service together, until Ctrl-C.
 
     Tasks that are left are kept in --data for the next run. All other settings come from environment variables;
-    `render-trio serve --help` lists them. QUEUE_URL, PORT, DOCUMENT_STORE and LOG_FORMAT are
-    ignored.
+    `render-trio serve --help` lists them. PORT, DOCUMENT_STORE, LOG_FORMAT and those
+    of another queue (QUEUE_URL, QUEUE_TOKEN, QUEUE_TOKEN_FILE, QUEUE_CA_FILE) are ignored.
     """
     require_unix()
     with naming("--data", data):
@@ -133,7 +133,8 @@ def up(port: int, queue_port: int, data: Path, queue_keep_alive_seconds: int, qu
 async def _run_both(chosen: Settings, queue_settings: EmulatorSettings, signals: Signals) -> None:
     async with trio.open_nursery() as nursery:
         queue_url = await nursery.start(serving.serve, queue_settings)
-        chosen = dataclasses.replace(chosen, queue_url=queue_url, api_discovery_url="")
+        own = {"queue_url": queue_url, "queue_token": "", "queue_token_file": None, "queue_ca_file": None}
+        chosen = dataclasses.replace(chosen, api_discovery_url="", **own)
 
         async def run_service(task_status: trio.TaskStatus[str]) -> None:
             await process.run_until_signal(chosen, signals, task_status=task_status)

@@ -130,16 +130,22 @@ class _Producer:
         project: str = "render",
         queue: str = "render",
         token: str = "",
+        token_file: Path | str | None = None,
+        ca_file: Path | str | None = None,
         timeout: float = 10.0,
         discovery_url: str = "",
         document_folder: Path | str | None = None,
     ) -> None:
+        from render_trio.credentials.tokens import authorization
         from render_trio.queue.links import Links
         from render_trio.queue.task_queue.client import TaskQueue
         from render_trio.queue.task_queue.transport import BlockingTransport, LoopTransport
 
         new_transport = BlockingTransport if self._blocking else LoopTransport
-        transport = new_transport()
+        file = None if token_file is None else Path(token_file)
+        authorization(token, file).header()  # a file that can't be used is an error now, not at the first request
+        authorities = None if ca_file is None else Path(ca_file)
+        transport = new_transport(authorities)
         folder = None if document_folder is None else Path(document_folder)
         self._clock: Clock = transport
         self._queue: _Queue = TaskQueue(
@@ -149,9 +155,10 @@ class _Producer:
             timeout=timeout,
             discovery_url=discovery_url,
             token=token,
+            token_file=file,
             transport=transport,
         )
-        self._links: _Links = Links(new_transport(), folder)
+        self._links: _Links = Links(new_transport(authorities), folder)
         self._open_streams: set[ResultStream] = set()
 
     def _stream(
@@ -187,9 +194,13 @@ class Client(_Producer):
     url: of the queue service; the default is that of `render-trio up`.
     project, queue: the names that are part of the queue's address.
     token: sent as `Authorization: Bearer`, if the queue requires one.
+    token_file: of a file with the token, in place of `token`; it is read again when it changes.
+    ca_file: of a PEM file with the certificates of authorities to trust in addition, for a queue behind a private one.
     timeout: s for a response of the queue.
     discovery_url: of a discovery document that names the queue service; it takes precedence over `url`.
     document_folder: the folder of the service's DOCUMENT_STORE, to read documents behind file links.
+
+    Raises RenderTrioError if the file of the token or the certificates can't be used.
 
     A failed request is repeated with growing, jittered pauses for up to 30 s; then QueueUnavailableError is raised, a
     QueueError and RenderTrioError. The client can be used from several threads. Close it with `close`, or use it in

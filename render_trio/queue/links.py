@@ -14,10 +14,11 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from render_trio.credentials.redaction import shown_url
 from render_trio.errors import BrokenResultError, UnavailableError
 from render_trio.queue.messages import LinkResult
 from render_trio.queue.reading import check_document
-from render_trio.queue.task_queue.connection import NETWORK_FAULTS
+from render_trio.queue.task_queue.faults import NETWORK_FAULTS, reason_of
 from render_trio.queue.task_queue.transport import Transport, new_request, timeouts
 
 FETCH_SECONDS = 60.0  # for a document, with all redirects
@@ -53,13 +54,13 @@ class Links:
         try:
             scheme = urlsplit(result.url).scheme
         except ValueError as error:
-            raise BrokenResultError(f"url is {result.url[:60]!r}: {error}", result.task_id) from None
+            raise BrokenResultError(f"url is {shown_url(result.url)[:60]!r}: {error}", result.task_id) from None
         if scheme in ("http", "https"):
             document = await self._download(result)
         elif scheme == "file":
             document = self._read(result)
         else:
-            message = f"url is {result.url[:60]!r}; allowed: an http, https or file address"
+            message = f"url is {shown_url(result.url)[:60]!r}; allowed: an http, https or file address"
             raise BrokenResultError(message, result.task_id)
         check_document(document, result.sha256, result.task_id)
         return document
@@ -77,15 +78,15 @@ class Links:
                     break
                 url = self._target(url, response)
             else:
-                raise UnavailableError(f"{result.url[:200]} has more than {MAX_REDIRECTS} redirects")
+                raise UnavailableError(f"{shown_url(result.url)[:200]} has more than {MAX_REDIRECTS} redirects")
         except httpx.InvalidURL as error:
-            raise BrokenResultError(f"url is {result.url[:60]!r}: {error}", result.task_id) from None
+            raise BrokenResultError(f"url is {shown_url(result.url)[:60]!r}: {error}", result.task_id) from None
         except NETWORK_FAULTS as fault:
             if isinstance(fault, httpx.PoolTimeout):
                 await self._transport.replace_pool()
-            raise UnavailableError(f"{url} can't be fetched: {type(fault).__name__}: {fault}") from fault
+            raise UnavailableError(f"{shown_url(str(url))} can't be fetched: {reason_of(fault)}") from fault
         if response.status_code != 200:
-            raise UnavailableError(f"{url} answers with status {response.status_code}")
+            raise UnavailableError(f"{shown_url(str(url))} answers with status {response.status_code}")
         return response.content
 
     @staticmethod
@@ -97,7 +98,8 @@ class Links:
         except httpx.InvalidURL:
             target = httpx.URL()
         if target.scheme not in ("http", "https") or not target.host:
-            raise UnavailableError(f"{url} redirects to {location[:60]!r}; allowed: an http or https address")
+            shown = shown_url(location)[:60]
+            raise UnavailableError(f"{shown_url(str(url))} redirects to {shown!r}; allowed: an http or https address")
         return target
 
     def _read(self, result: LinkResult) -> bytes:

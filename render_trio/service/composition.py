@@ -26,6 +26,9 @@ async def open_queue(settings: Settings) -> AsyncIterator[TaskQueue]:
         settings.queue_name,
         timeout=settings.queue_timeout,
         discovery_url=settings.api_discovery_url,
+        token=settings.queue_token,
+        token_file=settings.queue_token_file,
+        ca_file=settings.queue_ca_file,
     )
     try:
         yield queue

@@ -16,6 +16,7 @@ from typing import cast
 import structlog
 import trio
 
+from render_trio.credentials.redaction import shown_url
 from render_trio.delivery.delivery import Delivery
 from render_trio.delivery.sweeping import sweep_for_ever
 from render_trio.observation import versions
@@ -204,6 +205,7 @@ async def run(
     startup.check_files(settings)
     startup.check_document_folder(settings)
     startup.check_token_files(settings)
+    startup.check_credentials(settings)
     for folder in settings.plugin_directory:
         registry.add_folder(folder)
     metrics = Metrics()
@@ -255,6 +257,6 @@ def _log_start(settings: Settings, address: str) -> None:
         address=address,
         workers=settings.render_workers,
         isolation=settings.render_isolation,
-        queue=settings.api_discovery_url or settings.queue_url,
+        queue=shown_url(settings.api_discovery_url or settings.queue_url),
         versions=versions.versions(),
     )

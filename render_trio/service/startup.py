@@ -10,6 +10,8 @@ import errno
 import os
 from pathlib import Path
 
+from render_trio.credentials.certificates import trusting
+from render_trio.credentials.tokens import authorization
 from render_trio.errors import StartupError
 from render_trio.settings.settings import Settings
 from render_trio.web.access.tokens import Tokens
@@ -100,6 +102,12 @@ def check_document_folder(settings: Settings) -> None:
         return
     if not os.access(folder, os.W_OK | os.X_OK):
         raise _unusable(folder, f"user {os.getuid()} may not write to it")
+
+
+def check_credentials(settings: Settings) -> None:
+    """Raise CredentialsError if QUEUE_TOKEN_FILE, QUEUE_CA_FILE or SSL_CERT_FILE can't be used."""
+    authorization(settings.queue_token, settings.queue_token_file).header()
+    trusting(settings.queue_ca_file)
 
 
 def _unusable(folder: Path, reason: str) -> StartupError:

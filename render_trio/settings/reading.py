@@ -33,8 +33,18 @@ def read(environment: Mapping[str, str], options: Mapping[str, str | None] | Non
         text = next(_given(setting, environment, chosen), "")
         if text.strip():
             values[setting.field] = setting.read(text)
+    _refuse_both(values)
     notices = (*former_names(environment, chosen), *unknown_names(environment), *filter(None, ignored.values()))
     return Settings(**values, notices=notices)
+
+
+def _refuse_both(values: Mapping[str, Any]) -> None:
+    """Raise SettingError if both a secret and the file that contains it are set: one of them would have no effect."""
+    for setting in TABLE:
+        secret = setting.field.removesuffix("_file")
+        if setting.name.endswith("_FILE") and values.get(setting.field) and values.get(secret):
+            allowed = f"nothing, because {secret.upper()} is set too; set only one of them"
+            raise SettingError(setting.name, str(values[setting.field]), allowed)
 
 
 def _given(setting: Setting, environment: Mapping[str, str], options: Mapping[str, str]) -> Iterator[str]:

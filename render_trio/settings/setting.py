@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from render_trio.credentials.redaction import hidden_parts
 from render_trio.settings.values import Reader
 
 VALUE_SHOWN = 40
@@ -16,6 +17,7 @@ class SettingError(ValueError):
     """A setting has a value that is not allowed. The message is one line for the operator."""
 
     def __init__(self, name: str, value: str, allowed: str) -> None:
+        value = hidden_parts(value)
         shown = value if len(value) <= VALUE_SHOWN else value[: VALUE_SHOWN - 1] + "…"
         super().__init__(f"{name} is {shown!r}; allowed: {allowed}")
         self.name = name
@@ -58,5 +60,6 @@ def option_name(name: str) -> str:
 def setting(default: str, reader: Reader[Any], help: str, former: str = "") -> Any:
     return dataclasses.field(
         default_factory=lambda: reader.read(default),
+        repr=not reader.secret,
         metadata={"default": default, "reader": reader, "help": help, "former": former},
     )

@@ -58,6 +58,23 @@ class Settings:
         "URL of the queue API's discovery document, used instead of `QUEUE_URL`. `{api}` and `{apiVersion}` are "
         "replaced by the API's name and version.",
     )
+    queue_token: str = setting(
+        "",
+        secret("[!-~]{1,4096}|", "at most 4096 printable ASCII characters without spaces, or nothing"),
+        "Token for the queue, if it requires one. Other users of the machine can read options: use the variable, or "
+        "`QUEUE_TOKEN_FILE`.",
+    )
+    queue_token_file: Path | None = setting(
+        "",
+        path_of("file"),
+        "File with the token for the queue, in place of `QUEUE_TOKEN`. It is read again when it changes.",
+    )
+    queue_ca_file: Path | None = setting(
+        "",
+        path_of("file"),
+        "PEM file with the certificates of authorities to trust in addition to the usual ones, for a queue with a "
+        "certificate from a private authority.",
+    )
     queue_timeout: float = setting("10 s", seconds(0.1, 300), "Time limit for one response from the queue.")
     task_count: int = setting("20", whole(1, 1000), "Maximum number of tasks leased in one request.")
     task_seconds: float = setting(

@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from render_trio.credentials.redaction import shown_url
+
 _LINK = re.compile(r"(tcp|udp|sctp)://\S+")
 # "Environment variables" in Kubernetes' documentation of Services.
 _LINK_NAME = re.compile(
@@ -27,7 +29,9 @@ def reason_to_ignore(name: str, value: str) -> str:
     """Return a warning if this value of the variable can't be meant for the service; empty if it can."""
     value = value.strip()
     if _LINK.fullmatch(value):
-        return f"{name} is ignored: {value[:60]!r} is the address of a Kubernetes Service or a linked container"
+        return (
+            f"{name} is ignored: {shown_url(value)[:60]!r} is the address of a Kubernetes Service or a linked container"
+        )
     if name == "HOST" and _PLATFORM.fullmatch(value):
         return f"HOST is ignored: {value[:60]!r} is a compiler's platform, which conda sets"
     return ""

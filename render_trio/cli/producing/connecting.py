@@ -13,6 +13,7 @@ import trio
 
 from render_trio.queue.task_queue.client import TaskQueue
 from render_trio.service import composition
+from render_trio.service.startup import check_credentials
 from render_trio.settings import reading
 from render_trio.settings.settings import Settings
 
@@ -26,6 +27,8 @@ def with_queue(use: Callable[[TaskQueue, Settings], Awaitable[T]]) -> T:
     chosen = reading.read(os.environ)
     for warning in reading.former_names(os.environ):
         click.echo(f"Warning: {warning}", err=True)
+
+    check_credentials(chosen)
 
     async def run() -> T:
         async with composition.open_queue(chosen) as queue:

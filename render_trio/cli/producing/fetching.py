@@ -72,10 +72,13 @@ def results_command(out: Path, follow: bool, wait: int, tag: str, as_json: bool)
 
     \b
     Environment variables:
-      QUEUE_URL        URL of the queue service   [default: http://127.0.0.1:5052]
-      PROJECT_NAME     project of the queue       [default: render]
-      QUEUE_NAME       name of the queue          [default: render]
-      DOCUMENT_STORE   the service's folder for large documents, if links to it are file:// URLs
+      QUEUE_URL          URL of the queue service   [default: http://127.0.0.1:5052]
+      PROJECT_NAME       project of the queue       [default: render]
+      QUEUE_NAME         name of the queue          [default: render]
+      QUEUE_TOKEN        token for the queue, if it requires one
+      QUEUE_TOKEN_FILE   file with the token, in place of QUEUE_TOKEN
+      QUEUE_CA_FILE      PEM file with authorities to trust, for a queue with a certificate from a private one
+      DOCUMENT_STORE     the service's folder for large documents, if links to it are file:// URLs
 
     \b
     Exit codes:
@@ -121,7 +124,7 @@ class Fetching:
         Raises QueueError, and PathError or OSError if a document can't be written; its result stays in the queue.
         """
         store = None if chosen.document_store is None else chosen.document_store / chosen.bucket_save_directory
-        transport = LoopTransport()
+        transport = LoopTransport(chosen.queue_ca_file)
         links = Links(transport, store)
         count = RESULT_COUNT if self._folder is not None else 1
         stream = ResultStream(

@@ -61,9 +61,12 @@ def submit_command(view: str | None, pairs: tuple[str, ...], count: int, stale: 
 
     \b
     Environment variables:
-      QUEUE_URL      URL of the queue service   [default: http://127.0.0.1:5052]
-      PROJECT_NAME   project of the queue       [default: render]
-      QUEUE_NAME     name of the queue          [default: render]
+      QUEUE_URL          URL of the queue service   [default: http://127.0.0.1:5052]
+      PROJECT_NAME       project of the queue       [default: render]
+      QUEUE_NAME         name of the queue          [default: render]
+      QUEUE_TOKEN        token for the queue, if it requires one
+      QUEUE_TOKEN_FILE   file with the token, in place of QUEUE_TOKEN
+      QUEUE_CA_FILE      PEM file with authorities to trust, for a queue with a certificate from a private one
 
     \b
     Exit codes:

@@ -10,6 +10,7 @@ available again when their leases expire.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 import httpx
@@ -28,7 +29,7 @@ from render_trio.queue.task_queue.connection import (
     object_of,
     was_repeated,
 )
-from render_trio.queue.task_queue.transport import Transport
+from render_trio.queue.task_queue.transport import LoopTransport, Transport
 
 SERVICE_PATH = "/taskqueue/v1beta2/projects/"
 # Of a request to insert: the task was inserted, now or by an attempt whose response was lost; it was, and is completed
@@ -48,11 +49,15 @@ class TaskQueue:
         timeout: float,
         discovery_url: str = "",
         token: str = "",
+        token_file: Path | None = None,
+        ca_file: Path | None = None,
         transport: Transport | None = None,
     ) -> None:
         """`timeout` is the time limit of one request in seconds; `discovery_url` takes precedence over `address`.
 
-        With a `token`, each request is authorised by it. `transport` is the running event loop's if none is given.
+        Each request is authorised by the `token`, or by that in the `token_file`, which is read again when it changes.
+        `ca_file` has certificates of authorities to trust. `transport` is the running event loop's if none is given;
+        it has authorities of its own. Raises CredentialsError if a file can't be used.
         """
         self._queue = queue
         self._connection = QueueConnection(
@@ -61,7 +66,8 @@ class TaskQueue:
             timeout=timeout,
             discovery_url=discovery_url,
             token=token,
-            transport=transport,
+            token_file=token_file,
+            transport=transport if transport is not None else LoopTransport(ca_file),
         )
 
     async def aclose(self) -> None:

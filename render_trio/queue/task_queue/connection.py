@@ -1,7 +1,8 @@
 """One HTTP request → the whole response, repeated where that can help.
 
 This module is the boundary for httpx: every exception that httpx raises becomes a QueueError. Retries are spaced by
-full-jitter exponential backoff, and by at least what the server requests (Retry-After). A response counts only if it
+full-jitter exponential backoff, and by at least what the server requests (Retry-After). A request that was refused
+because its token has been replaced is repeated at once with the new one. A response counts only if it
 is the queue's own: a proxy or a captive portal may answer with unrelated content and status 200, and a task must not
 be deleted when its result was not inserted.
 
@@ -13,13 +14,17 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import msgspec
 
-from render_trio.errors import QueueRefusedError, QueueUnavailableError
+from render_trio.credentials.redaction import shown_url, split_user_info
+from render_trio.credentials.tokens import authorization
+from render_trio.errors import CredentialsError, QueueRefusedError, QueueUnavailableError
 from render_trio.queue.interface import MAX_RETRY_AFTER, REQUEST_SECONDS
+from render_trio.queue.task_queue.faults import NETWORK_FAULTS, reason_of
 from render_trio.queue.task_queue.transport import LoopTransport, Transport, new_request, timeouts
 
 ATTEMPTS = 4
@@ -27,21 +32,12 @@ INITIAL_BACKOFF, MAX_BACKOFF = 0.1, 5.0  # s; full jitter below a bound that dou
 RESPONSE_BYTES = 48 * 1024 * 1024  # a lease returns at most 32 MB of payloads
 BUSY_REASONS = ("rateLimitExceeded", "userRateLimitExceeded")  # a 403 with one of these reasons means 429
 
-# The exceptions of httpx that a fault of the network or the server causes. RemoteProtocolError (a connection closed
-# without a response) is not a NetworkError in httpx's hierarchy; an invalid redirect raises InvalidURL.
-NETWORK_FAULTS = (
-    httpx.TransportError,
-    httpx.DecodingError,
-    httpx.StreamError,
-    httpx.TooManyRedirects,
-    httpx.InvalidURL,
-)
-
 
 class QueueConnection:
     """The connection to one queue, with a connection pool of its own; close it with `aclose`.
 
-    `address` is the base address for `path`, unless a discovery document provides it.
+    `address` is the base address for `path`, unless a discovery document provides it. A user name and password in an
+    address become a header; no message contains them.
     """
 
     def __init__(
@@ -52,14 +48,17 @@ class QueueConnection:
         timeout: float,
         discovery_url: str = "",
         token: str = "",
+        token_file: Path | None = None,
         transport: Transport | None = None,
     ) -> None:
+        discovery_url = discovery_url.replace("{api}", "taskqueue").replace("{apiVersion}", "v1beta2")
         self._path = path
-        self._discovery_url = discovery_url.replace("{api}", "taskqueue").replace("{apiVersion}", "v1beta2")
-        self._display_address = discovery_url or address
+        self._discovery_url, self._discovery_header = split_user_info(discovery_url)
+        self._display_address = shown_url(discovery_url or address)
+        address, from_url = split_user_info(address)
         self._service = "" if discovery_url else address
         self._timeout = timeout
-        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._authorization = authorization(token, token_file, "" if discovery_url else from_url)
         self._random = random.Random()
         self._transport = transport if transport is not None else LoopTransport()
 
@@ -96,25 +95,21 @@ class QueueConnection:
             deadline = self._transport.now() + self._timeout + extra_time
             try:
                 url = await self._address(deadline) + path
-                response = await self._send(
-                    method,
-                    url,
-                    deadline,
-                    query=query,
-                    body=body,
-                    headers=self._headers | (headers or {}),
-                    extra_time=extra_time,
+                response = await self._send_authorised(
+                    method, url, deadline, query=query, body=body, headers=headers, extra_time=extra_time
                 )
+            except CredentialsError as error:
+                reason = str(error)
             except NETWORK_FAULTS as fault:
-                reason = f"{type(fault).__name__}: {fault}"
+                reason = reason_of(fault)
                 await self._reset(fault)
             else:
                 if accepts(response):
                     response.extensions["attempt"] = attempt
                     return response
-                reason, pause = describe(response), _retry_after(response)
+                reason, pause = self._authorization.hide(describe(response)), _retry_after(response)
                 if not (response.is_success or _is_busy(response)):
-                    raise QueueRefusedError(f"the queue refused {method} {path}: {reason}")
+                    raise QueueRefusedError(f"the queue refused {method} {path}: {reason}{_advice(response)}")
             backoff = self._random.uniform(0, min(MAX_BACKOFF, INITIAL_BACKOFF * 2**attempt))
             if attempt == attempts or self._transport.now() + pause + backoff > last_start:
                 break
@@ -122,6 +117,32 @@ class QueueConnection:
         raise QueueUnavailableError(
             f"the queue at {self._display_address} does not answer {method} {path}: {reason}", pause
         )
+
+    async def _send_authorised(
+        self,
+        method: str,
+        url: str,
+        deadline: float,
+        *,
+        query: dict[str, Any] | None,
+        body: dict[str, Any] | None,
+        headers: dict[str, str] | None,
+        extra_time: float,
+    ) -> httpx.Response:
+        """Return the response; after a 401, look for a new token, and send the request once more if there is one.
+
+        A refused request had no effect, so every request may be repeated. Raises CredentialsError, and what `_send`
+        raises.
+        """
+        header = self._authorization.header()
+        while True:
+            authorised = ({"Authorization": header} if header else {}) | (headers or {})
+            response = await self._send(
+                method, url, deadline, query=query, body=body, headers=authorised, extra_time=extra_time
+            )
+            if response.status_code != 401 or not self._authorization.changed():
+                return response
+            header = self._authorization.header()
 
     async def _send(
         self,
@@ -146,10 +167,11 @@ class QueueConnection:
     async def _address(self, deadline: float) -> str:
         """Return the address of the queue, from the discovery document if one is configured."""
         if not self._service:
-            response = await self._send("GET", self._discovery_url, deadline)
+            header = {"Authorization": self._discovery_header} if self._discovery_header else {}
+            response = await self._send("GET", self._discovery_url, deadline, headers=header)
             if _is_busy(response):
-                raise QueueUnavailableError(f"{self._discovery_url}: {describe(response)}", _retry_after(response))
-            self._service = _service_address(response, self._discovery_url)
+                raise QueueUnavailableError(f"{self._display_address}: {describe(response)}", _retry_after(response))
+            self._service = _service_address(response, self._display_address)
         return self._service + self._path
 
     async def _reset(self, fault: Exception) -> None:
@@ -190,6 +212,11 @@ def describe(response: httpx.Response) -> str:
     return f"{response.status_code} {str(message)[:300]}"
 
 
+def _advice(response: httpx.Response) -> str:
+    """Return what to set if the queue requires a token, or another one."""
+    return "; set QUEUE_TOKEN or QUEUE_TOKEN_FILE to a token that it accepts" if response.status_code == 401 else ""
+
+
 def _is_busy(response: httpx.Response) -> bool:
     if response.status_code == 403:
         errors = error_of(response).get("errors")
@@ -216,6 +243,7 @@ def _service_address(response: httpx.Response, url: str) -> str:
         parsed = httpx.URL(root + path)
     except httpx.InvalidURL:
         parsed = httpx.URL("")
-    if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise QueueRefusedError(f"rootUrl in {url} is {root[:60]!r}; allowed: an http or https address")
+    if parsed.scheme not in ("http", "https") or not parsed.host or parsed.userinfo:
+        shown = shown_url(root)[:60]
+        raise QueueRefusedError(f"rootUrl in {url} is {shown!r}; allowed: an http or https address without a password")
     return root + path

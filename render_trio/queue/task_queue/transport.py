@@ -10,11 +10,13 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import aclosing, closing
+from pathlib import Path
 from typing import Any, Protocol, cast
 
 import anyio
 import httpx
 
+from render_trio.credentials.certificates import trusting
 from render_trio.observation.versions import __version__
 
 # Below the shortest keep-alive of the queue and of other servers (5 s), so that no request is sent on a connection that
@@ -55,13 +57,18 @@ class Transport(Protocol):
 
 
 class LoopTransport:
-    """Requests on the running event loop, trio or asyncio."""
+    """Requests on the running event loop, trio or asyncio.
 
-    def __init__(self) -> None:
+    `ca_file` has certificates of authorities to trust in addition to the usual ones. Proxies of the environment are not
+    used (`trust_env`): the queue is a neighbour, which a proxy for the web doesn't reach. Raises CredentialsError.
+    """
+
+    def __init__(self, ca_file: Path | None = None) -> None:
+        self._ca_file = ca_file
         self._client = self._new_client()
 
     def _new_client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(limits=_limits(), trust_env=False)
+        return httpx.AsyncClient(limits=_limits(), trust_env=False, verify=trusting(self._ca_file))
 
     def now(self) -> float:
         return anyio.current_time()
@@ -96,10 +103,10 @@ class LoopTransport:
 
 
 class BlockingTransport:
-    """Requests that block the calling thread. Several threads may share it."""
+    """Requests that block the calling thread. Several threads may share it. See `LoopTransport` for `ca_file`."""
 
-    def __init__(self) -> None:
-        self._client = httpx.Client(limits=_limits(), trust_env=False)
+    def __init__(self, ca_file: Path | None = None) -> None:
+        self._client = httpx.Client(limits=_limits(), trust_env=False, verify=trusting(ca_file))
 
     def now(self) -> float:
         return time.monotonic()

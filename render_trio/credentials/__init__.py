@@ -1,0 +1,1 @@
+"""Secrets from settings and files → what authorises a request, whom to trust, and addresses that are safe to show."""
