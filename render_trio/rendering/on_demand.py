@@ -17,7 +17,7 @@ from render_trio.errors import RenderFailedError
 from render_trio.rendering.finisher import FinishedDocument
 from render_trio.rendering.offload.offload import Offload
 from render_trio.rendering.raster import picture
-from render_trio.rendering.single_flight import Flight, SingleFlight
+from render_trio.rendering.single_flight import Admission, Flight, SingleFlight, admit_all
 from resources.request import Request
 
 
@@ -42,7 +42,12 @@ class OnDemandRenderer:
     """Renders documents and pictures while its nursery is open."""
 
     def __init__(
-        self, offload: Offload, limits: OnDemandLimits, observer: OnDemandObserver, nursery: trio.Nursery
+        self,
+        offload: Offload,
+        limits: OnDemandLimits,
+        observer: OnDemandObserver,
+        nursery: trio.Nursery,
+        admission: Admission = admit_all,
     ) -> None:
         self._offload = offload
         self._seconds = limits.seconds
@@ -54,6 +59,7 @@ class OnDemandRenderer:
             concurrent=limits.at_once,
             waiting=limits.waiting,
             cache_bytes=limits.cache_bytes,
+            admission=admission,
         )
 
     @property
@@ -62,14 +68,14 @@ class OnDemandRenderer:
         return self._offload.abandoned
 
     async def document(self, request: Request) -> FinishedDocument:
-        """Return the document. Raises BusyError, and what the offload raises."""
+        """Return the document. Raises BusyError, and what the admission and the offload raise."""
         return await self._document(request, bounded=True)
 
     async def page(self, request: Request, number: int, pixels: int, *, patient: bool = False) -> bytes:
         """Return a page of the first copy, counted from 1, as a PNG whose longer side has `pixels` pixels.
 
         A `patient` request is never rejected: it is for the few pictures that are cached permanently. Raises
-        BusyError, and what the offload raises.
+        BusyError, and what the admission and the offload raise.
         """
         request = one_copy(request)
 
@@ -103,9 +109,12 @@ def one_copy(request: Request) -> Request:
 
 @asynccontextmanager
 async def open_on_demand(
-    offload: Offload, limits: OnDemandLimits, observer: OnDemandObserver
+    offload: Offload, limits: OnDemandLimits, observer: OnDemandObserver, admission: Admission = admit_all
 ) -> AsyncIterator[OnDemandRenderer]:
-    """Yield an on-demand renderer; its renders are cancelled when the block is left."""
+    """Yield an on-demand renderer; its renders are cancelled when the block is left.
+
+    `admission` decides on each render in addition to the limits.
+    """
     async with trio.open_nursery() as nursery:
-        yield OnDemandRenderer(offload, limits, observer, nursery)
+        yield OnDemandRenderer(offload, limits, observer, nursery, admission)
         nursery.cancel_scope.cancel()

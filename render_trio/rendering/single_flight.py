@@ -30,8 +30,16 @@ Outcome = Literal[
     "kept", "drawn", "refused", "failed"
 ]  # labels of a metric: from the cache, computed, rejected, failed
 Report = Callable[[str, Outcome], None]
+Admission = Callable[[], Callable[[], None]]
+"""Called for each bounded flight before it starts: raises a RenderTrioError to reject it, or returns a function that is
+called when the flight has ended."""
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
+
+
+def admit_all() -> Callable[[], None]:
+    """Admit every flight."""
+    return lambda: None
 
 
 @dataclass(slots=True)
@@ -55,13 +63,21 @@ class SingleFlight:
     """Computes results in `nursery`, and reports the kind and the outcome of every request."""
 
     def __init__(
-        self, nursery: trio.Nursery, report: Report, *, concurrent: int, waiting: int, cache_bytes: int
+        self,
+        nursery: trio.Nursery,
+        report: Report,
+        *,
+        concurrent: int,
+        waiting: int,
+        cache_bytes: int,
+        admission: Admission = admit_all,
     ) -> None:
         """At most `concurrent` + `waiting` bounded flights are admitted; the work limits its own concurrency."""
         self._nursery = nursery
         self._report = report
         self._concurrent = concurrent
         self._max_flights = concurrent + waiting
+        self._admission = admission
         self._cache = Cache(cache_bytes)
         self._flights: dict[Hashable, Flight] = {}
         self._work_seconds = INITIAL_WORK_SECONDS
@@ -73,8 +89,8 @@ class SingleFlight:
         """Return the result for the key: from the cache, from a flight in progress, or from a new one.
 
         `work` returns the result and its size in bytes; it calls `Flight.start` once it has waited its turn. Equal
-        keys must have equal types of results. Raises BusyError if a bounded flight is not admitted, and the
-        RenderTrioError that `work` raises.
+        keys must have equal types of results. Raises BusyError, or what `admission` raises, if a bounded flight is not
+        admitted, and the RenderTrioError that `work` raises.
         """
         cached = self._cache.get(key)
         if cached is not None:
@@ -99,31 +115,50 @@ class SingleFlight:
     def _admit(
         self, kind: str, key: Hashable, work: Callable[[Flight], Awaitable[tuple[T, int]]], bounded: bool
     ) -> Flight:
-        """Return a new flight. Raises BusyError if there are too many already."""
-        if bounded and self._bounded_flights() >= self._max_flights:
-            self._report(kind, "refused")
-            raise BusyError(self._retry_after())
+        """Return a new flight. Raises BusyError if there are too many already, and what `admission` raises."""
+        release = admit_all()
+        if bounded:
+            try:
+                if self._bounded_flights() >= self._max_flights:
+                    raise BusyError(self._retry_after())
+                release = self._admission()
+            except RenderTrioError:
+                self._report(kind, "refused")
+                raise
         flight = self._flights[key] = Flight(bounded)
-        self._nursery.start_soon(self._run, kind, key, flight, work)
+        self._nursery.start_soon(self._run, kind, key, flight, work, release)
         return flight
 
     async def _run(
+        self,
+        kind: str,
+        key: Hashable,
+        flight: Flight,
+        work: Callable[[Flight], Awaitable[tuple[T, int]]],
+        release: Callable[[], None],
+    ) -> None:
+        try:
+            with flight.scope:
+                await self._work(kind, key, flight, work)
+        finally:
+            release()
+
+    async def _work(
         self, kind: str, key: Hashable, flight: Flight, work: Callable[[Flight], Awaitable[tuple[T, int]]]
     ) -> None:
-        with flight.scope:
-            try:
-                flight.result, size = await work(flight)
-                self._cache.put(key, flight.result, size)
-                if flight.started_at is not None:
-                    duration = trio.current_time() - flight.started_at
-                    self._work_seconds += WORK_SECONDS_WEIGHT * (duration - self._work_seconds)
-            except RenderTrioError as error:
-                log.warning("on-demand render failed", kind=kind, code=error.code, error=str(error))
-                flight.error = error
-            self._report(kind, "drawn" if flight.error is None else "failed")
-            if self._flights.get(key) is flight:  # false if it was cancelled just as its turn came
-                del self._flights[key]
-            flight.done.set()
+        try:
+            flight.result, size = await work(flight)
+            self._cache.put(key, flight.result, size)
+            if flight.started_at is not None:
+                duration = trio.current_time() - flight.started_at
+                self._work_seconds += WORK_SECONDS_WEIGHT * (duration - self._work_seconds)
+        except RenderTrioError as error:
+            log.warning("on-demand render failed", kind=kind, code=error.code, error=str(error))
+            flight.error = error
+        self._report(kind, "drawn" if flight.error is None else "failed")
+        if self._flights.get(key) is flight:  # false if it was cancelled just as its turn came
+            del self._flights[key]
+        flight.done.set()
 
     def _bounded_flights(self) -> int:
         return sum(flight.bounded for flight in self._flights.values())

@@ -14,6 +14,7 @@ from render_trio.rendering.offload.offload import Offload
 from render_trio.rendering.offload.thread import ThreadOffload
 from render_trio.rendering.on_demand import OnDemandLimits, OnDemandRenderer, open_on_demand
 from render_trio.settings.settings import Settings
+from render_trio.web.access.render_quota import admission, render_quota
 from render_trio.worker.limits import Limits
 
 
@@ -61,10 +62,11 @@ async def open_offload(settings: Settings, metrics: Metrics) -> AsyncIterator[Of
 def open_on_demand_renderer(
     settings: Settings, offload: Offload, metrics: Metrics
 ) -> AbstractAsyncContextManager[OnDemandRenderer]:
-    """Open the renderer for web requests. Its capacity is separate from that of the workers."""
+    """Open the renderer for web requests, with a quota per client. Its capacity is separate from the workers'."""
     s = settings
     limits = OnDemandLimits(s.web_renders, s.web_waiting, s.web_render_seconds, s.web_cache)
-    return open_on_demand(offload.with_capacity(s.web_renders), limits, metrics)
+    quota = render_quota(s.web_renders + s.web_waiting)
+    return open_on_demand(offload.with_capacity(s.web_renders), limits, metrics, admission(quota))
 
 
 def document_store(settings: Settings) -> DirectoryStore | None:

@@ -201,7 +201,8 @@ class Settings:
     web_listeners: int = setting(
         "100",
         whole(1, 10_000),
-        "Maximum number of event streams (of the status page and of tasks) open at the same time.",
+        "Maximum number of event streams (of the status page and of tasks) open at the same time. One client may have "
+        "a quarter of them.",
     )
     web_result_seconds: float = setting(
         "1 h",
@@ -231,7 +232,10 @@ class Settings:
     web_body_limit: int = setting("64 KiB", size(0, 64 * MIB), "Largest request body accepted.")
     web_renders: int = setting("1", whole(1, 256), "Documents drawn at the same time for web requests.")
     web_waiting: int = setting(
-        "64", whole(0, 100_000), "Web requests that may wait for their document. Any more are answered with 503."
+        "64",
+        whole(0, 100_000),
+        "Web requests that may wait for their document. Any more are answered with 503. One client may have three "
+        "quarters of them.",
     )
     web_render_seconds: float = setting("20 s", seconds(1, 300), "Time limit for drawing a document for the web.")
     web_cache: int = setting(

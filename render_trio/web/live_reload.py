@@ -6,9 +6,10 @@ and is opened again by the browser; another token means that the code has change
 
 from __future__ import annotations
 
-from quart import Blueprint, Response
+from quart import Blueprint, Response, request
 from quart_trio import QuartTrio
 
+from render_trio.web.access.clients import name_of
 from render_trio.web.openapi.operation import EVENTS, describe
 from render_trio.web.server_sent_events import PING_SECONDS, Listeners, event
 
@@ -31,7 +32,7 @@ def enable(app: QuartTrio, token: str, listeners: Listeners) -> None:
             await listeners.pause(PING_SECONDS / 2)
             return b""
 
-        return listeners.respond(next_event)
+        return listeners.respond(next_event, name_of(request.scope))
 
     app.register_blueprint(part)
     app.jinja_env.globals["live_reload"] = ADDRESS

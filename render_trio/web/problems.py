@@ -8,6 +8,7 @@ import msgspec
 from quart import Response, render_template
 
 from render_trio.errors import BusyError, FatalError, RenderTrioError
+from render_trio.web.access.quotas import QuotaError
 from render_trio.web.responses import NOT_KEPT, page_response, wants_page
 from resources.parsing import RequestError
 
@@ -48,13 +49,15 @@ def refusal(error: RequestError) -> Response:
 
 
 async def not_drawn(error: RenderTrioError) -> Response:
-    """Return the response to a failed rendering: 503 with Retry-After if a retry can succeed, otherwise 500."""
+    """Return the response to a failed rendering: 429 or 503 with Retry-After if a retry can succeed, otherwise 500."""
     retry_after = None
-    if isinstance(error, BusyError):
-        retry_after = error.retry_after
+    status = 500
+    if isinstance(error, QuotaError):
+        status, retry_after = error.status, error.retry_after
+    elif isinstance(error, BusyError):
+        status, retry_after = 503, error.retry_after
     elif isinstance(error, FatalError):
-        retry_after = FATAL_PAUSE
-    status = 500 if retry_after is None else 503
+        status, retry_after = 503, FATAL_PAUSE
     if wants_page():
         response = page_response(await render_template("not_drawn.html", retry_after=retry_after), status)
         if retry_after is not None:

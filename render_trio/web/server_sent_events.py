@@ -13,6 +13,7 @@ import trio
 from quart import Response
 from quart.wrappers.response import ResponseBody
 
+from render_trio.web.access.quotas import Quota, QuotaError
 from render_trio.web.problems import problem
 from render_trio.web.responses import NOT_KEPT, empty_response
 
@@ -21,6 +22,7 @@ STREAM_BYTES = 192 * 1024  # well below what the kernel buffers for a client tha
 PING_SECONDS = 15.0  # proxies drop connections that are silent for longer
 RETRY_MILLISECONDS = 2000  # after which a browser opens the next stream
 RETRY_AFTER_SECONDS = 5
+CLIENTS = 4  # that it takes to open all streams; with the default of 100, a client may have 25
 
 Source = Callable[[], Awaitable[bytes | None]]
 
@@ -32,31 +34,43 @@ def event(name: str, text: str) -> bytes:
 
 
 class Listeners:
-    """The clients that receive events: no more than `limit` at a time, until `draining` is set."""
+    """The clients that receive events: no more than `limit` streams at a time, until `draining` is set.
+
+    A client may have a part of them (CLIENTS).
+    """
 
     def __init__(self, limit: int, draining: trio.Event) -> None:
-        self.limit = limit
         self.draining = draining
-        self.count = 0
+        self.quota = Quota("event streams", limit, max(1, limit // CLIENTS), RETRY_AFTER_SECONDS)
+
+    @property
+    def count(self) -> int:
+        """The number of open streams."""
+        return self.quota.used
 
     async def pause(self, seconds: float) -> None:
         """Sleep for `seconds`, or until the service drains."""
         with trio.move_on_after(seconds):
             await self.draining.wait()
 
-    def respond(self, source: Source, *, head: bool = False) -> Response:
-        """Return a stream of what the source returns, until it returns None; or 503 if there are too many streams.
+    def respond(self, source: Source, client: str, *, head: bool = False) -> Response:
+        """Return a stream of what the source returns, until it returns None; or 429 or 503 if there are too many.
 
-        The source may wait, but must return something (b"" is enough) within PING_SECONDS. With `head` no stream is
-        opened and none is counted.
+        The source may wait, but must return something (b"" is enough) within PING_SECONDS. `client` is the name of the
+        client. With `head` no stream is opened and none is counted.
         """
-        if self.draining.is_set() or self.count >= self.limit:
-            reason = "the service is shutting down" if self.draining.is_set() else f"{self.count} streams are open"
+        if self.draining.is_set():
+            reason = "the service is shutting down"
             return problem(503, "too_many_listeners", reason, retry_after=RETRY_AFTER_SECONDS)
+        try:
+            self.quota.check(client)
+        except QuotaError as error:
+            code = error.code if error.status == 429 else "too_many_listeners"
+            return problem(error.status, code, str(error), retry_after=error.retry_after)
         headers = {"Content-Type": "text/event-stream", "Cache-Control": NOT_KEPT, "X-Accel-Buffering": "no"}
         if head:
             return empty_response(headers, headers["Content-Type"])
-        response = Response(_Stream(self, source), 200, headers)
+        response = Response(_Stream(self.quota, source, client), 200, headers)
         response.timeout = None
         return response
 
@@ -64,20 +78,21 @@ class Listeners:
 class _Stream(ResponseBody):
     """One client's stream. Quart leaves the block however the stream ends, so the count stays correct."""
 
-    def __init__(self, listeners: Listeners, source: Source) -> None:
-        self._listeners = listeners
+    def __init__(self, quota: Quota, source: Source, client: str) -> None:
+        self._quota = quota
         self._source = source
+        self._client = client
         self._sent = 0
         self._until = trio.current_time() + STREAM_SECONDS
 
     async def __aenter__(self) -> _Stream:
-        self._listeners.count += 1
+        self._quota.adjust(self._client, 1)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._listeners.count -= 1
+        self._quota.adjust(self._client, -1)
 
     def __aiter__(self) -> _Stream:
         return self
@@ -88,7 +103,7 @@ class _Stream(ResponseBody):
             self._sent = len(first)
             return first
         # Simultaneous requests all pass the check in `respond` before any of them is counted; the excess ends here.
-        full = self._listeners.count > self._listeners.limit
+        full = self._quota.used > self._quota.total or self._quota.used_by(self._client) > self._quota.per_client
         if full or self._sent >= STREAM_BYTES or trio.current_time() >= self._until:
             raise StopAsyncIteration
         data = await self._source()

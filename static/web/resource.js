@@ -95,7 +95,7 @@ async function update() {
     const response = await fetch(`${location.pathname}/preview?${query()}`,
       { signal: request.signal, headers: { Accept: "application/json" } });
     if (response.ok) show(await response.json());
-    else if (response.status === 503) retryLater(response);
+    else if (response.status === 429 || response.status === 503) retryLater(response);
     else documentLength.textContent = "This preview could not be created. Please try other options.";
     if (!response.ok) sheets.classList.add("stale");
   } catch (error) {

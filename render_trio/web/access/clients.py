@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from typing import Any
 
 NETWORK_BITS = (
@@ -29,6 +30,11 @@ def client_name(address: str | None) -> str:
     return str(parsed)
 
 
-def visitor_name(scope: dict[str, Any]) -> str | None:
+def name_of(scope: Mapping[str, Any]) -> str:
+    """Return the name of the client that sent the request with this ASGI scope."""
+    return client_name((scope.get("client") or ("",))[0])
+
+
+def visitor_name(scope: Mapping[str, Any]) -> str | None:
     """Return the name under which the request's quotas are counted; None for a program, which has none of its own."""
-    return None if scope.get(PROGRAM) else client_name((scope.get("client") or ("",))[0])
+    return None if scope.get(PROGRAM) else name_of(scope)

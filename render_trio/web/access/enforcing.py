@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import trio
 
 from render_trio.web.access.attempts import Attempts
-from render_trio.web.access.clients import PROGRAM, client_name
+from render_trio.web.access.clients import PROGRAM, name_of
 from render_trio.web.access.table import Port, is_served, route_of
 from render_trio.web.access.tokens import Tokens
 from render_trio.web.problems import PROBLEM_TYPE, problem_body
@@ -66,7 +66,7 @@ class Access:
         if token is None:
             detail = "this request needs a token: send the header 'Authorization: Bearer TOKEN'"
             return Refusal(401, "token_required", detail, ((b"www-authenticate", REALM),))
-        verdict = self._attempts.check(self._programs, token, client_name((scope.get("client") or ("",))[0]))
+        verdict = self._attempts.check(self._programs, token, name_of(scope))
         if verdict.accepted:
             scope[PROGRAM] = True
             return None

@@ -10,13 +10,17 @@ from render_trio.errors import RenderTrioError
 
 
 class QuotaError(RenderTrioError):
-    """A client would have more than the quota allows. `retry_after`: s after which it may try again."""
+    """A client would have more than the quota allows. `retry_after`: s after which it may try again.
+
+    `status` of the response: 429 if the limit of this client is exceeded, 503 if that of all clients is.
+    """
 
     code = "quota_exceeded"
 
-    def __init__(self, message: str, retry_after: int) -> None:
+    def __init__(self, message: str, retry_after: int, status: int = 429) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.status = status
 
 
 class Quota:
@@ -37,11 +41,15 @@ class Quota:
 
     def take(self, client: str, amount: int = 1) -> None:
         """Add an amount to what a client has. Raises QuotaError if it exceeds the quota, and then adds nothing."""
+        self.check(client, amount)
+        self.adjust(client, amount)
+
+    def check(self, client: str, amount: int = 1) -> None:
+        """Raise QuotaError if this amount in addition to what the client has exceeds the quota."""
         if self.used_by(client) + amount > self.per_client:
             raise QuotaError(f"{self.what} of this client: {self.per_client} allowed at a time", self.retry_after)
         if self.used + amount > self.total:
-            raise QuotaError(f"{self.what} of all clients: {self.total} allowed at a time", self.retry_after)
-        self.adjust(client, amount)
+            raise QuotaError(f"{self.what} of all clients: {self.total} allowed at a time", self.retry_after, 503)
 
     def adjust(self, client: str, change: int) -> None:
         """Change what a client has without a check: negative to give back, positive for what turned out to be more."""

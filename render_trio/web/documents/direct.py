@@ -29,7 +29,7 @@ def routes(on_demand: OnDemandRenderer) -> Blueprint:
     @describe(
         "A document; with `download`, as an attachment",
         {200: {PDF: ""}, 304: {}, 404: {}},
-        problems=(400, 500, 503),
+        problems=(400, 429, 500, 503),
         query="Options",
     )
     async def document(slug: str) -> Response:

@@ -104,7 +104,7 @@ def routes(on_demand: OnDemandRenderer) -> Blueprint:
     @describe(
         "The pages of a document, as addresses of images",
         {200: {JSON: ""}, 404: {}},
-        problems=(400, 500, 503),
+        problems=(400, 429, 500, 503),
         query="Options",
     )
     async def preview(slug: str) -> Response:
@@ -125,7 +125,7 @@ def routes(on_demand: OnDemandRenderer) -> Blueprint:
     @describe(
         "The image of a page",
         {200: {PNG: ""}, 304: {}, 404: {}},
-        problems=(400, 500, 503),
+        problems=(400, 429, 500, 503),
         query="Options",
     )
     async def page(slug: str, number: int) -> Response:

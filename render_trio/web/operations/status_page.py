@@ -13,7 +13,7 @@ import trio
 from quart import Blueprint, Response, current_app, render_template, request
 
 from render_trio.web.access.attempts import Attempts
-from render_trio.web.access.clients import client_name
+from render_trio.web.access.clients import name_of
 from render_trio.web.access.tokens import Tokens
 from render_trio.web.openapi.operation import EVENTS, FORM, HTML, JSON, describe
 from render_trio.web.operations.bar_chart import HEIGHT, WIDTH, bar_chart
@@ -65,10 +65,10 @@ def routes(operator: Operator, listeners: Listeners) -> Blueprint:
         return await page(f"Restarting {restarted}." if known else "")
 
     @part.get("/status/events")
-    @describe("The status page as it changes: events `page`", {200: {EVENTS: ""}}, problems=(503,))
+    @describe("The status page as it changes: events `page`", {200: {EVENTS: ""}}, problems=(429, 503))
     async def status_events() -> Response:
         source = _source(live, current_app.jinja_env, listeners)
-        return listeners.respond(source, head=request.method == "HEAD")
+        return listeners.respond(source, name_of(request.scope), head=request.method == "HEAD")
 
     @part.post("/status/restart")
     @describe(
@@ -82,8 +82,7 @@ def routes(operator: Operator, listeners: Listeners) -> Blueprint:
             )
         if not same_origin():
             return problem(403, "other_origin", "the form was sent from another site's page")
-        client = client_name((request.scope.get("client") or ("",))[0])
-        verdict = operator.attempts.check(operator.tokens, form.get("token", ""), client)
+        verdict = operator.attempts.check(operator.tokens, form.get("token", ""), name_of(request.scope))
         if verdict.retry_after:
             detail = "too many wrong tokens were sent from this address"
             return problem(429, "too_many_attempts", detail, retry_after=verdict.retry_after)

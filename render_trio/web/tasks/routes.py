@@ -17,6 +17,7 @@ from render_trio.errors import (
 )
 from render_trio.queue.messages import checked_task
 from render_trio.queue.producer import task_values
+from render_trio.web.access.clients import name_of
 from render_trio.web.documents import query_string
 from render_trio.web.documents.query_string import SERVICE_KEYS, resource_of
 from render_trio.web.openapi.operation import EVENTS, FORM, HTML, JSON, PDF, describe
@@ -110,14 +111,14 @@ def routes(web_tasks: WebTasks, listeners: Listeners) -> Blueprint:
     @describe(
         "Events for each change of a task: `state` and `page`, finally `end`",
         {200: {EVENTS: ""}},
-        problems=TASK_PROBLEMS,
+        problems=(*TASK_PROBLEMS, 429),
     )
     async def task_events(task_id: str) -> Response:
         view = await web_tasks.view(task_id)
         if view is None:
             return problem(404, "unknown_task", UNKNOWN)
         source = _source(web_tasks, view, current_app.jinja_env, listeners)
-        return listeners.respond(source, head=request.method == "HEAD")
+        return listeners.respond(source, name_of(request.scope), head=request.method == "HEAD")
 
     @part.errorhandler(InvalidTaskError)
     async def invalid(error: InvalidTaskError) -> Response:

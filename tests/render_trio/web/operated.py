@@ -35,7 +35,7 @@ from tests.render_trio.web.site import LIMITS
 LIMIT = 1000
 UNREACHABLE = "http://127.0.0.1:9"  # the discard port: nothing listens there
 KEEP_SECONDS = 3600
-MAX_LISTENERS = 3
+MAX_LISTENERS, PER_CLIENT = 12, 3
 
 
 class Site:

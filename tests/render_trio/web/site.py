@@ -15,6 +15,8 @@ from render_trio.rendering.offload.offload import Offload
 from render_trio.rendering.offload.thread import ThreadOffload
 from render_trio.rendering.on_demand import OnDemandLimits, open_on_demand
 from render_trio.supervision.health import judge
+from render_trio.web.access.quotas import Quota
+from render_trio.web.access.render_quota import admission, render_quota
 from render_trio.web.app import create_app
 from render_trio.web.operations.probes import Probes
 from render_trio.web.server.listening import address_of, listening_socket
@@ -31,6 +33,8 @@ class Site:
 
     client: httpx.AsyncClient
     metrics: Metrics
+    address: str
+    quota: Quota
 
     async def get(self, path: str, **headers: str) -> httpx.Response:
         """Send a GET request as a program does, or with `Accept=PAGE` as a browser does."""
@@ -54,11 +58,12 @@ async def running(offload: Offload | None = None, limits: OnDemandLimits = LIMIT
     )
     listener = listening_socket("127.0.0.1", 0)
     address = address_of(listener, "127.0.0.1")
-    renderer = open_on_demand(offload or ThreadOffload(metrics, 2, 4), limits, metrics)
+    quota = render_quota(limits.at_once + limits.waiting)
+    renderer = open_on_demand(offload or ThreadOffload(metrics, 2, 4), limits, metrics, admission(quota))
     async with renderer as on_demand, trio.open_nursery() as nursery:
         await nursery.start(serve, limit_requests(cast(Asgi, create_app(probes, on_demand)), 2**16), listener, 60.0)
         unlimited = httpx.Limits(max_connections=None)
         async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=60, limits=unlimited) as client:
-            yield Site(client, metrics)
+            yield Site(client, metrics, address, quota)
         nursery.cancel_scope.cancel()
     listener.close()

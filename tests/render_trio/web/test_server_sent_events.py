@@ -16,7 +16,7 @@ async def read_all(listeners: Listeners, text: bytes, seconds: float = 0) -> lis
         await trio.sleep(seconds)
         return text
 
-    async with listeners.respond(source).response as stream:
+    async with listeners.respond(source, "192.0.2.1").response as stream:
         return [part async for part in stream]
 
 
@@ -41,12 +41,26 @@ async def test_simultaneous_requests_beyond_the_limit_end_at_once() -> None:
     async def source() -> bytes | None:
         return b"x"
 
-    first, second = some.respond(source).response, some.respond(source).response
+    first, second = (some.respond(source, name).response for name in ("a", "b"))
     async with first as one, second as two:
         assert len([part async for part in two]) == 1
         assert some.count == 2
     assert some.count == 0
     assert one is not two
+
+
+async def test_simultaneous_requests_of_one_client_beyond_its_share_end_at_once() -> None:
+    some = listeners(8)
+
+    async def source() -> bytes | None:
+        return b"x"
+
+    first, second, third = (some.respond(source, "a").response for _ in range(3))
+    async with first, second, third as last:
+        assert len([part async for part in last]) == 1
+        assert some.respond(source, "a").status_code == 429
+        assert some.respond(source, "b").status_code == 200
+    assert some.count == 0
 
 
 def test_line_breaks_never_end_an_event() -> None:

@@ -15,7 +15,7 @@ from emulator.server.serving import serve as serve_queue
 from emulator.settings import EmulatorSettings
 from render_trio.web.operations.bar_chart import HEIGHT, bar_chart
 from render_trio.web.operations.status_page import duration, span
-from tests.render_trio.web.operated import MAX_LISTENERS, Site, get, running
+from tests.render_trio.web.operated import MAX_LISTENERS, PER_CLIENT, Site, get, running
 from tests.render_trio.web.server.listening import listening
 
 TOKEN = "correct-horse-battery"
@@ -103,12 +103,12 @@ async def test_a_head_request_opens_no_stream(site: Site) -> None:
 
 async def test_listeners_beyond_the_limit_get_retry_after_and_closed_streams_are_not_counted(site: Site) -> None:
     async with AsyncExitStack() as stack:
-        for _ in range(MAX_LISTENERS):
+        for _ in range(PER_CLIENT):
             listener = await stack.enter_async_context(listening(site.address, "/status/events"))
             await listener.until("event: page")
         refused = await get(site, "/status/events")
-        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
-        assert refused.json()["code"] == "too_many_listeners"
+        assert (refused.status_code, refused.headers["Retry-After"]) == (429, "5")
+        assert refused.json()["code"] == "quota_exceeded"
     with trio.fail_after(10):
         while site.listeners.count:  # noqa: ASYNC110 - a real server, in real time
             await trio.sleep(0.01)
