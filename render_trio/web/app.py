@@ -15,13 +15,15 @@ from werkzeug.exceptions import HTTPException
 from render_trio.rendering.on_demand import OnDemandRenderer
 from render_trio.web import static_files
 from render_trio.web.documents import direct, gallery, preview, resource_page
+from render_trio.web.documents.wording import failure_message
 from render_trio.web.openapi import document
 from render_trio.web.operations import probes
 from render_trio.web.operations.probes import Probes
-from render_trio.web.problems import problem
+from render_trio.web.problems import problem, show_problems_to_browsers
 from render_trio.web.responses import page_response, wants_page
 from resources.content import assets
 
+OPERATOR_PAGES = {"/status": "Status", "/health": "Health", "/metrics": "Metrics", "/version": "Version"}
 KEPT_HEADERS = ("Allow", "Content-Range", "Retry-After")  # of an error: what the client has to know
 log = structlog.get_logger(__name__)
 
@@ -31,6 +33,7 @@ def create_app(checks: Probes, on_demand: OnDemandRenderer, *service_routes: Blu
     app = QuartTrio("render_trio", static_folder=None, template_folder=str(assets.template_directory() / "web"))
     files = static_files.read(assets.static_directory() / "web")
     app.jinja_env.globals["asset"] = files.address
+    app.jinja_env.globals["failure_message"] = failure_message
     app.register_blueprint(files.routes())
     app.register_blueprint(probes.routes(checks))
     for module in (gallery, resource_page, preview, direct):
@@ -38,6 +41,9 @@ def create_app(checks: Probes, on_demand: OnDemandRenderer, *service_routes: Blu
     for blueprint in (document.routes(), *service_routes):
         app.register_blueprint(blueprint)
     _handle_errors(app)
+    show_problems_to_browsers(app)
+    served = {rule.rule for rule in app.url_map.iter_rules()}
+    app.jinja_env.globals["operator_links"] = [pair for pair in OPERATOR_PAGES.items() if pair[0] in served]
     return app
 
 

@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 import msgspec
 from quart import Response, render_template
+from quart_trio import QuartTrio
 
 from render_trio.errors import BusyError, FatalError, RenderTrioError
 from render_trio.web.access.quotas import QuotaError
@@ -46,6 +47,22 @@ def problem_body(status: int, code: str, detail: str, field: str | None = None) 
 def refusal(error: RequestError) -> Response:
     """Return the response to an invalid request: 400, with the field at fault."""
     return problem(400, error.code, str(error), field=error.field)
+
+
+def show_problems_to_browsers(app: QuartTrio) -> None:
+    """Answer a browser that opens an address or sends a form with a page instead of a problem response."""
+
+    @app.after_request
+    async def as_page(response: Response) -> Response:
+        if response.content_type != PROBLEM_TYPE or not wants_page():
+            return response
+        retry_after = response.headers.get("Retry-After", "")
+        html = await render_template("problem.html", status=response.status_code, retry_after=retry_after)
+        page = page_response(html, response.status_code)
+        for name in ("Retry-After", "Allow"):
+            if name in response.headers:
+                page.headers[name] = response.headers[name]
+        return page
 
 
 async def not_drawn(error: RenderTrioError) -> Response:

@@ -4,10 +4,13 @@
 
 const PAUSE = 200; // ms without a change before the preview is requested
 const IMAGE_TRIES = 8;
+const PRINT_PATIENCE = 15000; // ms until the page is printed, even if not all pictures for paper have arrived
 const form = document.querySelector("#options");
 const documentLength = document.querySelector("#length");
 const sheets = document.querySelector("#sheets");
 const newNumbers = document.querySelector("#new-numbers");
+const dockLength = document.querySelector("#dock-length");
+const thumb = document.querySelector("#thumb");
 let request = new AbortController();
 let timer = 0;
 
@@ -33,38 +36,50 @@ function showErrors(errors) {
   }
 }
 
+// Show a text in both places; `stale`: the pages belong to other options.
+function report(text, stale) {
+  documentLength.textContent = text;
+  dockLength.textContent = text;
+  sheets.classList.toggle("stale", stale);
+  thumb.classList.toggle("stale", stale);
+}
+
 function show(preview) {
   showErrors(preview.errors);
   document.querySelectorAll(".notice.wrong").forEach((notice) => notice.remove());
   const wrong = preview.notices.length > 0 || Object.keys(preview.errors).length > 0;
-  sheets.classList.toggle("stale", wrong);
-  if (wrong) {
-    documentLength.textContent = preview.notices[0] ?? "Please correct the options to update the preview.";
-    return;
-  }
-  documentLength.textContent = preview.told;
+  if (wrong) return report(preview.notices[0] ?? "Please correct the options to update the preview.", true);
+  report(preview.told, false);
   newNumbers.hidden = !preview.varies;
   sheets.classList.toggle("solo", preview.sheets.length === 1);
+  sheets.dataset.paper = preview.paper;
   while (sheets.children.length > preview.sheets.length) sheets.lastElementChild.remove();
   preview.sheets.forEach((sheet, index) => {
-    const image = sheets.children[index]?.firstElementChild ?? addImage();
-    image.width = sheet.width;
-    image.height = sheet.height;
+    const page = sheets.children[index] ?? sheets.appendChild(document.createElement("li"));
+    const image = page.querySelector(".sheet") ?? addImage(page, "sheet");
     image.alt = `Page ${index + 1} of ${preview.sheets.length}`;
     image.loading = index < 2 ? "eager" : "lazy";
-    image.dataset.tries = "0";
-    if (image.getAttribute("src") !== sheet.address) image.src = sheet.address;
+    load(image, sheet.address, sheet);
+    if (index === 0) load(thumb, sheet.address, sheet);
+    page.dataset.full = sheet.full;
+    page.querySelector(".full")?.remove();
   });
   history.replaceState(null, "", location.pathname + (preview.query && `?${preview.query}`));
 }
 
-function addImage() {
-  const item = document.createElement("li");
+function load(image, address, size) {
+  image.width = size.width;
+  image.height = size.height;
+  image.dataset.tries = "0";
+  if (image.getAttribute("src") !== address) image.src = address;
+}
+
+function addImage(page, kind) {
   const image = document.createElement("img");
-  image.className = "sheet";
+  image.className = kind;
+  image.alt = "";
   retryOnError(image);
-  item.append(image);
-  sheets.append(item);
+  page.append(image);
   return image;
 }
 
@@ -83,7 +98,7 @@ function retryOnError(image) {
 
 function retryLater(response) {
   const seconds = Number(response.headers.get("Retry-After")) || 2;
-  documentLength.textContent = `Many people are printing right now. Trying again in ${seconds} s …`;
+  report(`Many people are printing right now. Trying again in ${seconds} s …`, true);
   timer = setTimeout(update, seconds * 1000);
 }
 
@@ -96,12 +111,10 @@ async function update() {
       { signal: request.signal, headers: { Accept: "application/json" } });
     if (response.ok) show(await response.json());
     else if (response.status === 429 || response.status === 503) retryLater(response);
-    else documentLength.textContent = "This preview could not be created. Please try other options.";
-    if (!response.ok) sheets.classList.add("stale");
+    else report("This preview could not be created. Please try other options.", true);
   } catch (error) {
     if (error.name === "AbortError") return;
-    sheets.classList.add("stale");
-    documentLength.textContent = "The server can't be reached. Trying again in 5 s …";
+    report("The server can't be reached. Trying again in 5 s …", true);
     timer = setTimeout(update, 5000);
   }
 }
@@ -111,8 +124,32 @@ function updateSoon() {
   timer = setTimeout(update, PAUSE);
 }
 
+// Printing the page itself prints its sheets (see resource.css), with pictures that are sharp enough for paper: over each
+// preview, so that it shows where a browser doesn't wait for the larger picture.
+function addFullImages() {
+  return [...sheets.children].map((page) => {
+    const image = page.querySelector(".full") ?? addImage(page, "full");
+    if (!image.src) image.src = page.dataset.full;
+    return image;
+  });
+}
+
+// Load those pictures first: not every browser waits for them once its print dialog is open.
+async function printSheets() {
+  const loaded = Promise.allSettled(addFullImages().map((image) => image.decode()));
+  await Promise.race([loaded, new Promise((resolve) => { setTimeout(resolve, PRINT_PATIENCE); })]);
+  print();
+}
+
 document.documentElement.classList.add("scripted");
 sheets.querySelectorAll("img").forEach(retryOnError);
+retryOnError(thumb);
+addEventListener("beforeprint", addFullImages);
+addEventListener("keydown", (event) => {
+  if (event.key.toLowerCase() !== "p" || !(event.ctrlKey || event.metaKey) || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  printSheets();
+});
 form.addEventListener("input", updateSoon);
 form.addEventListener("submit", (event) => {
   if (event.submitter?.hasAttribute("formaction")) return;

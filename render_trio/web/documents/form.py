@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from render_trio.web.documents.query_string import TEXTS, parse_values, value_text
+from render_trio.web.documents.wording import NO, YES, error_in_words, field_message
 from resources.options import Choice, Digits, Flag, Number, Option, Value
 from resources.parsing import COMMON_KEYS, COMMON_OPTIONS, HEADER_CHARACTERS, RequestError
 from resources.request import Request
@@ -69,17 +70,23 @@ def form_of(resource: Resource, values: dict[str, str]) -> Form:
         "",
         highest=HEADER_CHARACTERS,
         help=HELP["header_text"],
-        error=_field_error(errors.get("header_text")),
+        error=field_message(resource, None, errors["header_text"]) if "header_text" in errors else "",
     )
-    common = (header, *(_field(option, values, getattr(request, option.name), errors) for option in COMMON_OPTIONS))
-    own = tuple(_field(option, values, request.choices[option.name], errors) for option in resource.options)
-    fields = {field.name for field in (*own, *common)}
+
+    def field(option: Option, value: Value) -> Field:
+        error = errors.get(option.name)
+        shown = _field_value(option.name, values, value_text(value), errors)
+        return _field(option, shown, field_message(resource, option, error) if error is not None else "")
+
+    common = (header, *(field(option, getattr(request, option.name)) for option in COMMON_OPTIONS))
+    own = tuple(field(option, request.choices[option.name]) for option in resource.options)
+    fields = {option.name for option in (*resource.options, *COMMON_OPTIONS)} | {header.name}
     return Form(
         request=request,
         own=own,
         common=common,
         hidden=_hidden_values(resource, request),
-        errors=tuple(str(error) for name, error in errors.items() if name not in fields),
+        errors=tuple(error_in_words(resource, error, values) for name, error in errors.items() if name not in fields),
     )
 
 
@@ -101,12 +108,12 @@ def _parse_leniently(resource: Resource, values: dict[str, str]) -> tuple[Reques
                 raise
 
 
-def _field(option: Option, values: dict[str, str], value: Value, errors: dict[str, RequestError]) -> Field:
+def _field(option: Option, value: str, error: str) -> Field:
     lowest = highest = 0
     choices: tuple[tuple[str, str], ...] = ()
     match option:
         case Flag():
-            kind, choices = "radios", (("yes", "Yes"), ("no", "No"))
+            kind, choices = "radios", (("yes", YES), ("no", NO))
         case Choice():
             choices = tuple((str(key), label) for key, label in option.values.items())
             kind = "radios" if len(choices) <= MAX_RADIOS else "menu"
@@ -120,26 +127,19 @@ def _field(option: Option, values: dict[str, str], value: Value, errors: dict[st
         option.name,
         option.label,
         kind,
-        _field_value(option.name, values, value_text(value), errors),
+        value,
         value_text(option.default),
         choices,
         lowest,
         highest,
         HELP.get(option.name, ""),
-        _field_error(errors.get(option.name)),
+        error,
     )
 
 
 def _field_value(name: str, values: dict[str, str], value: str, errors: dict[str, RequestError]) -> str:
     """Return the value to show: an invalid one as it was submitted, so that it can be corrected."""
     return values[name][:HEADER_CHARACTERS] if name in errors else value
-
-
-def _field_error(error: RequestError | None) -> str:
-    """Return the error to show next to the field. The value is in the field, so name only what is allowed."""
-    if error is None:
-        return ""
-    return f"Please use {error.allowed}." if error.allowed else str(error)
 
 
 def _hidden_values(resource: Resource, request: Request) -> dict[str, str]:

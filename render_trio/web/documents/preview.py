@@ -23,15 +23,21 @@ from resources.request import Request
 from resources.resource import Resource
 
 PIXELS = 1100  # of a page's longer side: sharp at half a window's width, or on a whole phone screen
+FULL_PIXELS = 2480  # of a page that a browser prints as part of the web page: 210 dpi on A4
+FULL = "full_size"  # the key that requests this size
 
 
 @dataclass(frozen=True, slots=True)
 class PagePreview:
-    """The image of a page: its address, and its size in pixels so that the layout doesn't shift when it arrives."""
+    """The image of a page: its address, and its size in pixels so that the layout doesn't shift when it arrives.
+
+    `full` is the address of a larger image, for paper.
+    """
 
     address: str
     width: int
     height: int
+    full: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +45,7 @@ class Preview:
     """The preview of a document.
 
     `length` describes the number of pages in words. `varies`: the document has random numbers, so another seed yields
-    another document.
+    another document. `paper`: its size and orientation, such as "a4-portrait".
     """
 
     query: str
@@ -47,6 +53,7 @@ class Preview:
     page_count: int
     length: str
     varies: bool
+    paper: str
     pages: tuple[PagePreview, ...]
 
     def as_json(self) -> dict[str, object]:
@@ -57,6 +64,7 @@ class Preview:
             "page_count": self.page_count,
             "told": self.length,
             "varies": self.varies,
+            "paper": self.paper,
             "sheets": msgspec.to_builtins(self.pages),
         }
 
@@ -66,23 +74,23 @@ def preview_of(document_request: Request, document: FinishedDocument | None) -> 
     resource = CATALOGUE[document_request.view]
     paper = resource.paper(document_request)
     scale = PIXELS / max(paper.width, paper.height)
-    size = round(paper.width * scale), round(paper.height * scale)
+    width, height = round(paper.width * scale), round(paper.height * scale)
     # The number of copies changes no page: leave it out of the images' addresses, so that they can be cached.
     page_query = query_string.canonical(one_copy(document_request))
     version = fingerprint(resource.view)
-    pages = tuple(
-        PagePreview(
-            query_string.address(f"/resources/{resource.slug}/pages/{number}.png", page_query, v=version), *size
-        )
-        for number in range(1, resource.pages(document_request.choices) + 1)
-    )
+    pages = []
+    for number in range(1, resource.pages(document_request.choices) + 1):
+        path = f"/resources/{resource.slug}/pages/{number}.png"
+        full = query_string.address(path, page_query, v=version, **{FULL: "1"})
+        pages.append(PagePreview(query_string.address(path, page_query, v=version), width, height, full))
     return Preview(
         query_string.canonical(document_request),
         resource.filename(document_request),
         resource.page_count(document_request),
         _length(resource, document_request),
         document is None or document.varies,
-        pages,
+        f"{document_request.paper_size}-{resource.orientation}",
+        tuple(pages),
     )
 
 
@@ -131,13 +139,14 @@ def routes(on_demand: OnDemandRenderer) -> Blueprint:
     async def page(slug: str, number: int) -> Response:
         resource = resource_of(slug)
         try:
-            values = query_string.given_values(request.args, service_keys=("v",))
+            values = query_string.given_values(request.args, service_keys=("v", FULL))
             document_request = one_copy(query_string.parse_values(resource, values))
         except RequestError as error:
             return refusal(error)
         if not 1 <= number <= resource.page_count(document_request):
             abort(404)
-        name = f"{etag(document_request)}-{number}"
+        pixels = FULL_PIXELS if FULL in request.args else PIXELS
+        name = f"{etag(document_request)}-{number}-{pixels}"
         cache = FOR_EVER if request.args.get("v") == fingerprint(resource.view) else REVALIDATED
         headers = {"ETag": f'"{name}"', "Cache-Control": cache}
         if request.if_none_match.contains(name):
@@ -145,8 +154,9 @@ def routes(on_demand: OnDemandRenderer) -> Blueprint:
         if request.method == "HEAD":
             return empty_response(headers, PNG)
         try:
-            return Response(await on_demand.page(document_request, number, PIXELS), 200, headers, content_type=PNG)
+            image = await on_demand.page(document_request, number, pixels)
         except RenderTrioError as error:
             return await not_drawn(error)
+        return Response(image, 200, headers, content_type=PNG)
 
     return part

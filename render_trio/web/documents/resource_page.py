@@ -11,6 +11,7 @@ from render_trio.web.documents import query_string
 from render_trio.web.documents.form import form_of
 from render_trio.web.documents.preview import preview_of
 from render_trio.web.documents.query_string import NEW_NUMBERS, SERVICE_KEYS, new_seed, resource_of
+from render_trio.web.documents.wording import query_in_words
 from render_trio.web.openapi.operation import HTML, describe
 from render_trio.web.responses import page_response, see_other
 from resources.parsing import RequestError
@@ -32,7 +33,7 @@ def routes(on_demand: OnDemandRenderer) -> Blueprint:
         try:
             values, query_error = query_string.given_values(request.args, service_keys=SERVICE_KEYS), ""
         except RequestError as error:
-            values, query_error = {}, str(error)
+            values, query_error = {}, query_in_words(resource, error)
         if NEW_NUMBERS in request.args:
             values["seed"] = new_seed()
         form = form_of(resource, values)

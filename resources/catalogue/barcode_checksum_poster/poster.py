@@ -195,7 +195,7 @@ def check(choices: Choices) -> None:
     """Raise OptionError unless the number of digits is one less than the length of the barcode."""
     length, digits = choices.number("barcode_length"), choices.text("barcode")
     if digits and len(digits) != length - 1:
-        raise OptionError("barcode", digits, f"{length - 1} digits for a barcode_length of {length}")
+        raise OptionError("barcode", digits, f"{length - 1} digits (the check digit is the {length}th), or nothing")
 
 
 RESOURCE = Resource(

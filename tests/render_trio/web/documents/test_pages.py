@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 from PIL import Image
 
+from render_trio.web.documents.preview import FULL_PIXELS
 from resources.registry import CATALOGUE
 from tests.conftest import ROOT
 from tests.render_trio.web.site import PAGE, Site, running
@@ -94,11 +95,25 @@ async def test_pages_contain_no_inline_script_or_style_and_no_other_host(site: S
         assert not re.search(r"https?://(?!www\.w3\.org/)", file.read_text(encoding="utf-8")), file
 
 
+def test_the_style_works_right_to_left() -> None:
+    """Logical properties only: start and end instead of left and right."""
+    for folder in (ROOT / "static" / "web", ROOT / "emulator" / "pages" / "static"):
+        for file in folder.glob("*.css"):
+            style = re.sub(r"/\*.*?\*/|env\([^)]*\)", "", file.read_text(encoding="utf-8"), flags=re.DOTALL)
+            assert not re.findall(r"[^\n]*(?<![\w-])(?:\w+-)?(?:left|right)(?![\w-])[^\n]*", style), file
+            # Four different values of a shorthand name the left and the right side.
+            for top, right, bottom, left in re.findall(
+                r"(?:margin|padding|inset): ([^\s;]+) ([^\s;]+) ([^\s;]+) ([^\s;]+);", style
+            ):
+                assert right == left, (file, top, right, bottom, left)
+
+
 async def test_a_resource_s_page_has_a_form_a_preview_and_buttons(site: Site) -> None:
     page = (await site.get("/resources/binary-cards?black_back=yes", Accept=PAGE)).text
     assert '<input type="radio" name="black_back" value="yes" checked>' in page
     assert "16 pages of A4 paper" in page
-    assert len(re.findall(r'src="/resources/binary-cards/pages/\d+\.png\?black_back=yes&amp;v=\w+"', page)) == 16
+    pages = page.partition('id="sheets"')[2].partition("</ol>")[0]
+    assert len(re.findall(r'src="/resources/binary-cards/pages/\d+\.png\?black_back=yes&amp;v=\w+"', pages)) == 16
     assert 'formaction="/resources/binary-cards.pdf"' in page
     assert re.search(r'name="new_numbers" value="1" hidden', page)  # nothing on these cards is random
 
@@ -134,7 +149,7 @@ async def test_an_invalid_value_is_an_error_next_to_its_field(site: Site) -> Non
     assert re.search(r'id="copies-error"[^>]*>Please use a whole number from 1 to 50\.<', field)
     assert 'value="Room"' in response.text
     twice = await site.get("/resources/number-hunt?copies=1&copies=2", Accept=PAGE)
-    assert (twice.status_code, "copies is given 2 times" in twice.text) == (400, True)
+    assert (twice.status_code, "“Copies” is given more than once" in twice.text) == (400, True)
 
 
 async def test_the_preview_interprets_the_form_for_the_script(site: Site) -> None:
@@ -146,13 +161,17 @@ async def test_the_preview_interprets_the_form_for_the_script(site: Site) -> Non
     picture = await site.get(sheet["address"])
     assert Image.open(io.BytesIO(picture.content)).size == (sheet["width"], sheet["height"])
     assert "immutable" in picture.headers["Cache-Control"]
+    full = await site.get(sheet["full"])
+    assert max(Image.open(io.BytesIO(full.content)).size) == FULL_PIXELS
+    assert full.headers["ETag"] != picture.headers["ETag"]
+    assert preview["paper"] == "a4-portrait"
     assert site.renderings("document", "drawn") == 1  # the number of copies changes no page
     invalid = (await site.get("/resources/number-hunt/preview?copies=0&number_order=x&zzz=1&header_text=Room")).json()
     assert invalid["errors"] == {
         "copies": "Please use a whole number from 1 to 50.",
-        "number_order": "Please use sorted, unsorted.",
+        "number_order": "Please choose “Sorted” or “Unsorted”.",
     }
-    assert invalid["notices"] == ["unknown option 'zzz'; options of number_hunt: prefilled_values, number_order"]
+    assert invalid["notices"] == ["“zzz” is not an option of Number Hunt"]
     assert invalid["query"] == "header_text=Room"
     assert (await site.get("/resources/number-hunt/preview?copies=1&copies=2")).json()["field"] == "copies"
     blank = (await site.get("/resources/number-hunt/preview?prefilled_values=blank")).json()

@@ -65,9 +65,9 @@ def test_each_invalid_value_is_kept_for_correction_with_an_error_next_to_its_fie
     wrong = {field.name: (field.value, field.error) for field in (*form.own, *form.common) if field.error}
     assert wrong == {
         "copies": ("99", "Please use a whole number from 1 to 50."),
-        "number_order": ("upwards", "Please use sorted, unsorted."),
+        "number_order": ("upwards", "Please choose “Sorted” or “Unsorted”."),
     }
-    assert form.errors == ("unknown option 'zzz'; options of number_hunt: prefilled_values, number_order",)
+    assert form.errors == ("“zzz” is not an option of Number Hunt",)
     assert not form.valid
     # The valid values are kept.
     assert canonical(form.request) == "prefilled_values=hard"
@@ -76,13 +76,13 @@ def test_each_invalid_value_is_kept_for_correction_with_an_error_next_to_its_fie
 def test_an_invalid_combination_is_an_error_of_one_of_its_fields() -> None:
     form = form_of(CATALOGUE["barcode_checksum_poster"], {"barcode": "123456789012"})
     errors = {field.name: field.error for field in form.own if field.error}
-    assert errors == {"barcode": "Please use 11 digits for a barcode_length of 12."}
+    assert errors == {"barcode": "Please use 11 digits (the check digit is the 12th), or nothing."}
 
 
 def test_thousands_of_unknown_keys_yield_one_error() -> None:
     form = form_of(HUNT, {f"k{number}": "" for number in range(5000)})
     assert len(form.errors) == 1
-    assert " and 4995 more" in form.errors[0]
+    assert " and 4995 others" in form.errors[0]
 
 
 def test_values_without_a_field_are_hidden_fields() -> None:
