@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import cast
 
 from emulator import discovery
+from emulator.admission.gate import Gate
+from emulator.admission.hosts import Hosts
+from emulator.admission.proxies import Proxies
 from emulator.pages import operations
 from emulator.pages.queues import create_pages
-from emulator.permissions.access import Access, Need
+from emulator.permissions.access import Access
 from emulator.queues.queue_service import QueueService
 from emulator.stores.interface import Store
 from emulator.wire import batches
@@ -23,10 +26,12 @@ def create_app(
     store: Store,
     access: Access = UNRESTRICTED,
     *,
+    hosts: Hosts | None = None,
+    proxies: Proxies | None = None,
     legacy_shapes: bool = False,
     apis: str = discovery.API_PACKAGE,
 ) -> Asgi:
-    """Return the application. `apis` is the package that contains the APIs.
+    """Return the application. `apis` is the package that contains the APIs. Without `hosts`, every name is answered.
 
     Raises ValueError if the discovery document of an API doesn't match its module.
     """
@@ -35,7 +40,7 @@ def create_app(
     return asgi_app(
         create_dispatcher(service, loaded),
         cast(Asgi, create_pages(service, [api.document for api in loaded])),
-        lambda call: access.check(call, Need.MANAGE),
+        Gate(lambda: service.access, hosts, proxies),
     )
 
 

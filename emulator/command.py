@@ -23,60 +23,82 @@ _FILE = click.Path(exists=True, dir_okay=False)
 Decorator = Callable[[Any], Any]
 
 
+def _option(name: str, *declarations: str, prefix: str = "", **attributes: Any) -> Decorator:
+    """Return the option `--name`, also set by EMULATOR_NAME. `prefix` stands before the name of the option only."""
+    variable = f"EMULATOR_{name.replace('-', '_').upper()}"
+    return click.option(f"--{prefix}{name}", *declarations, envvar=variable, show_envvar=True, **attributes)
+
+
+def _listed(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:
+    """Return the entries of a value, which are separated by commas."""
+    return tuple(entry for part in value.split(",") if (entry := part.strip()))
+
+
 def environment_options(prefix: str = "") -> tuple[Decorator, ...]:
-    """Return the options that environment variables set too. Their names begin with `prefix`, such as `queue-`."""
+    """Return the options that `render-trio up` has too. Their names begin with `prefix` there, such as `queue-`."""
     return (
-        click.option(
-            f"--{prefix}keep-alive-seconds",
+        _option(
+            "keep-alive-seconds",
+            prefix=prefix,
             default=DEFAULTS.keep_alive_seconds,
             show_default=True,
             type=click.IntRange(MIN_KEEP_ALIVE, MAX_KEEP_ALIVE),
-            envvar="EMULATOR_KEEP_ALIVE_SECONDS",
-            show_envvar=True,
             help="Seconds after which an idle connection is closed. A load balancer must close its own earlier.",
         ),
-        click.option(
-            f"--{prefix}legacy-shapes",
+        _option(
+            "legacy-shapes",
+            prefix=prefix,
             is_flag=True,
-            envvar="EMULATOR_LEGACY_SHAPES",
-            show_envvar=True,
             help="Use the reply formats of older Task Queue clients.",
         ),
     )
 
 
 OPTIONS: tuple[Decorator, ...] = (
-    click.option("--host", default=DEFAULTS.host, show_default=True, help="Address to listen on."),
-    click.option(
-        "--port",
+    _option("host", default=DEFAULTS.host, show_default=True, help="Address to listen on."),
+    _option(
+        "port",
         default=DEFAULTS.port,
         show_default=True,
         type=click.IntRange(0, 65535),
         help="Port to listen on; 0 selects a free port.",
     ),
-    click.option(
-        "--store",
+    _option(
+        "store",
         default=DEFAULTS.store,
         show_default=True,
         help="Where tasks are stored: sqlite:///FILE, redis://…, rediss://… or redis+sentinel://….",
     ),
-    click.option(
-        "--processes",
+    _option(
+        "processes",
         default=DEFAULTS.processes,
         show_default=True,
         type=click.IntRange(1, 64),
         help="Number of processes that share the port and the store.",
     ),
-    click.option("--queues", "queue_file", type=_FILE, help="queue.yaml that defines the queues and their access."),
-    click.option("--token-file", type=_FILE, help="YAML file with one EMAIL: TOKEN per line; enables access control."),
-    click.option(
-        "--tombstone-seconds",
+    _option("queues", "queue_file", type=_FILE, help="queue.yaml that defines the queues and their access."),
+    _option("token-file", type=_FILE, help="YAML file with one EMAIL: TOKEN per line; enables access control."),
+    _option(
+        "allowed-hosts",
+        default="",
+        callback=_listed,
+        help="Further host names of the queue, separated by commas; .example.org includes all subdomains.",
+    ),
+    _option(
+        "trusted-proxies",
+        default="",
+        callback=_listed,
+        help="Addresses and networks, separated by commas, of reverse proxies whose X-Forwarded headers are used.",
+    ),
+    _option("root-path", default="", help="Path under which a reverse proxy serves the queue, such as /queue."),
+    _option(
+        "tombstone-seconds",
         default=DEFAULTS.tombstone_seconds,
         show_default=True,
         type=click.IntRange(0, 604_800),
         help="Seconds for which the ID of a deleted task stays reserved.",
     ),
-    click.option("--test-verbs", is_flag=True, help="Enable /admin/reset and /admin/clock, for tests."),
+    _option("test-verbs", is_flag=True, help="Enable /admin/reset and /admin/clock, for tests."),
     *environment_options(),
 )
 

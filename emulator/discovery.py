@@ -129,8 +129,8 @@ def discovery_routes(apis: list[Api]) -> list[Route]:
         return Reply(value={"kind": "discovery#directoryList", "discoveryVersion": "v1", "items": items})
 
     return [
-        Route("", "GET", "/api/{api}/{version}", describe),
-        Route("", "GET", "/discovery/v1/apis/{api}/{version}/rest", describe),
-        Route("", "GET", "/$discovery/rest", describe_version),
-        Route("", "GET", "/discovery/v1/apis", directory),
+        Route("", "GET", "/api/{api}/{version}", describe, is_open=True),
+        Route("", "GET", "/discovery/v1/apis/{api}/{version}/rest", describe, is_open=True),
+        Route("", "GET", "/$discovery/rest", describe_version, is_open=True),
+        Route("", "GET", "/discovery/v1/apis", directory, is_open=True),
     ]

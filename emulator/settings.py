@@ -17,6 +17,8 @@ class EmulatorSettings:
     Port 0 selects a free port; `port_option` is its name in messages. `tombstone_seconds` is how long the ID of a
     deleted task stays reserved (s). `legacy_shapes` selects the reply formats of older clients: see
     "Legacy format" in PROTOCOL.md. `keep_alive_seconds` is the time after which an idle connection is closed (s).
+    `allowed_hosts` are further host names under which requests are answered, `trusted_proxies` the addresses and
+    networks of reverse proxies, and `root_path` is the path under which they serve the queue.
     """
 
     host: str = "127.0.0.1"
@@ -30,3 +32,6 @@ class EmulatorSettings:
     legacy_shapes: bool = False
     keep_alive_seconds: int = 75
     port_option: str = "--port"
+    allowed_hosts: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    root_path: str = ""

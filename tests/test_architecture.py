@@ -40,7 +40,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("server",),
         ("app", "api_data"),
         ("discovery", "pages", "cloudtasks"),
-        ("queues",),
+        ("queues", "admission"),
         ("permissions",),
         ("wire", "settings"),
         ("stores",),

@@ -103,9 +103,9 @@ def routes(service: QueueService) -> list[Route]:
         return Reply(value={"now": time_text(now_us), "nowTimestamp": str(now_us)})
 
     return [
-        Route("", "GET", "/livez", live),
-        Route("", "GET", "/readyz", ready),
-        Route("", "GET", "/health", health),
+        Route("", "GET", "/livez", live, is_open=True, is_probe=True),
+        Route("", "GET", "/readyz", ready, is_open=True, is_probe=True),
+        Route("", "GET", "/health", health, is_open=True, is_probe=True),
         Route("", "GET", "/metrics", metrics),
         Route("", "POST", "/admin/reset", reset),
         Route("", "POST", "/admin/clock", clock),

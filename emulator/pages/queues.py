@@ -67,11 +67,17 @@ def create_pages(service: QueueService, documents: Sequence[Document] = ()) -> Q
         key = service.key(project, name)
         form = await request.form
         await _act(service, key, form.get("verb", ""), form.get("task", ""), sure=form.get("sure") == "yes")
-        return redirect(f"/queues/{key.project}/{key.name}" if form.get("back") != "queues" else "/", 303)
+        return redirect(address(f"/queues/{key.project}/{key.name}" if form.get("back") != "queues" else "/"), 303)
 
+    app.add_template_global(address)
     _add_try_it(app, api_methods(documents))
     _add_headers_and_error_pages(app)
     return app
+
+
+def address(path: str) -> str:
+    """Return the address of a path of this service, under the path at which a reverse proxy serves it."""
+    return f"{request.root_path}{path}"
 
 
 def _add_try_it(app: QuartTrio, apis: list[ApiMethods]) -> None:

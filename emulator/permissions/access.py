@@ -7,6 +7,7 @@ the use of every queue.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -51,7 +52,9 @@ class Access:
 
     def check(self, call: Call, need: Need, queue: QueueKey | None = None) -> None:
         """Raise ApiError (401, 403, 404) unless the call has this permission, on this queue if one is given."""
-        holder = ADMIN if self.tokens is None else _holder(self.tokens, call, need)
+        holder = ADMIN if self.tokens is None else call.holder
+        if holder is None and self.tokens is not None:
+            holder = authenticate(self.tokens, call.headers, page=need is Need.MANAGE)
         rule = None if queue is None else self.rule(queue)
         if self.tokens is None and need is Need.TEST and not self.test_verbs:
             raise ApiError(403, "this verb is for tests; start the service with --test-verbs or a token file")
@@ -68,13 +71,17 @@ class Access:
             )
 
 
-def _holder(tokens: Tokens, call: Call, need: Need) -> str:
-    """Return the holder of the token in the call. Raises ApiError."""
-    token = token_of(call.headers)
+def authenticate(tokens: Tokens, headers: Mapping[str, str], *, page: bool) -> str:
+    """Return the holder of the token in the headers of a request.
+
+    Raises ApiError (401) with the challenge for programs or, for a `page`, that with which a browser asks for a
+    password.
+    """
+    token = token_of(headers)
     holder = None if token is None else tokens.holder(token)
     if holder is None:
         message = "the bearer token is missing" if token is None else "the bearer token is not in the token file"
-        challenge = 'Basic realm="queues", charset="UTF-8"' if need is Need.MANAGE else 'Bearer realm="queues"'
+        challenge = 'Basic realm="queues", charset="UTF-8"' if page else 'Bearer realm="queues"'
         raise ApiError(
             401,
             f"{message}; send Authorization: Bearer TOKEN",

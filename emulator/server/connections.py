@@ -29,7 +29,9 @@ MAX_CONNECTIONS = 10_000  # at once, in one process; fewer if it may not open as
 RESERVED_DESCRIPTORS = 128  # for the store, its reserve, connections being closed, and the processes of the server
 HEAD_BYTES = 32 * 1024
 READ_BYTES = 64 * 1024
-LINGER_SECONDS = 2  # for a client to read the reply to a request that was not read completely
+LINGER_SECONDS = 2  # without data from a client that hasn't read the reply yet, after which the connection is closed
+MAX_LINGER_SECONDS = 30  # for the client to send the rest of a request that was not read completely
+MAX_LINGER_BYTES = 32 * 1024 * 1024  # of it; they are discarded
 _WITHOUT_BODY = (204, 304)
 # The start of a target in absolute form, which clients send to proxies, and may send to any server.
 _ABSOLUTE = re.compile(rb"https?://([^/?#]+)", re.IGNORECASE)
@@ -257,9 +259,13 @@ class Connection:
     async def _linger(self) -> None:
         """Give the client time to read the reply: closing the socket while it still sends would discard the reply."""
         await self._stream.send_eof()
-        deadline = trio.current_time() + LINGER_SECONDS
-        while await self._read(deadline):
-            pass
+        end = trio.current_time() + MAX_LINGER_SECONDS
+        size = 0
+        with trio.CancelScope() as waiting, self._incomplete(waiting):
+            while data := await self._read(min(end, trio.current_time() + LINGER_SECONDS)):
+                size += len(data)
+                if size > MAX_LINGER_BYTES:
+                    return
 
 
 async def serve_connection(app: Asgi, connections: OpenConnections, stream: trio.SocketStream) -> None:

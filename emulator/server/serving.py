@@ -8,6 +8,8 @@ from pathlib import Path
 
 import trio
 
+from emulator.admission.hosts import Hosts
+from emulator.admission.proxies import Proxies
 from emulator.app import create_app
 from emulator.permissions.access import Access
 from emulator.permissions.queue_file import read_queue_file
@@ -38,15 +40,16 @@ async def serve(
     """Serve until cancelled, on `listener` or on a new socket. Closes the socket.
 
     Reports the address (http://host:port) through `task_status` once requests are accepted. Raises ListenError if
-    it can't listen there, ValueError or StoreUnavailableError for a store that can't be opened, and what
-    `read_access` raises.
+    it can't listen there, ValueError or StoreUnavailableError for a store that can't be opened, ValueError for an
+    invalid host name, network or root path, and what `read_access` raises.
     """
     access = read_access(settings)
+    hosts, proxies = Hosts(settings.allowed_hosts), Proxies(settings.trusted_proxies, settings.root_path)
     store = await trio.to_thread.run_sync(open_store, settings.store, settings.tombstone_seconds)
     listener = listener or listening_socket(settings.host, settings.port, settings.port_option)
     try:
         async with trio.open_nursery() as nursery:
-            app = create_app(store, access, legacy_shapes=settings.legacy_shapes)
+            app = create_app(store, access, hosts=hosts, proxies=proxies, legacy_shapes=settings.legacy_shapes)
             await nursery.start(
                 partial(serve_app, app, listener, settings.keep_alive_seconds, shared=settings.processes > 1)
             )

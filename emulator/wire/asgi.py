@@ -1,22 +1,35 @@
 """An ASGI request → a call, and its reply → ASGI messages.
 
-API calls are handled without a web framework; only the web pages use one. Requests that are refused early (URL too
-long, body too large or too slow) get errors in the same format as all others.
+API calls are handled without a web framework; only the web pages use one. A body is read only after the gate has
+admitted the head of the request, and kept only by methods that have one. Requests that are refused early get errors in
+the same format as all others.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import trio
 
 from emulator.wire import replies
 from emulator.wire.batches import BATCH_BYTES
 from emulator.wire.batches import PATH as BATCH_PATH
-from emulator.wire.bodies import Asgi, ClientGoneError, Message, Receive, Send, read_body, uncompressed
-from emulator.wire.calls import Call, Reply
+from emulator.wire.bodies import (
+    Asgi,
+    ClientGoneError,
+    Message,
+    Receive,
+    Send,
+    declared_bytes,
+    discard_body,
+    discard_small,
+    read_body,
+    uncompressed,
+)
+from emulator.wire.calls import Call, Reply, Route
 from emulator.wire.dispatch import Dispatcher, parse_query
 from emulator.wire.errors import ApiError, invalid
 from emulator.wire.parameters import BODY_BYTES
@@ -25,41 +38,106 @@ TARGET_CHARACTERS = 16 * 1024
 HEAD_BYTES = 24 * 1024
 FORM_BYTES = 16 * 1024  # the forms of the pages send a few words
 PAGE_PATHS = re.compile(r"/|/queues/.*|/try(/.*)?|/static/.*", re.ASCII)
+LEASE_PATHS = re.compile(r"/tasks[:/]lease$", re.ASCII)  # a lease can wait for long, with its body in memory
+METHODS_WITH_BODY = ("POST", "PUT", "PATCH")
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,255}(:[0-9]{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:[0-9]{1,5})?", re.ASCII)
 
 
-def asgi_app(dispatcher: Dispatcher, pages: Asgi, check_page_access: Callable[[Call], None]) -> Asgi:
-    """Return the ASGI application: `pages` handles the web pages, the dispatcher handles everything else.
+class Room(Protocol):
+    """The room for bodies in memory: `reserve` waits until there is room, `release` returns it."""
 
-    `check_page_access` raises ApiError if the caller has no access to the pages.
-    """
+    async def reserve(self, client: str, size: int) -> None:
+        """Reserve room for a body of up to `size` bytes. Raises ApiError."""
+        ...
+
+    def release(self, client: str, size: int) -> None:
+        """Return that room."""
+        ...
+
+
+class Gate(Protocol):
+    """What decides from the head of a request whether its body is read."""
+
+    @property
+    def room(self) -> Room:
+        """The room for bodies."""
+        ...
+
+    @property
+    def forwarded(self) -> Callable[[Message], Message]:
+        """The function that returns the scope of a request as its proxy received it."""
+        ...
+
+    async def admit(self, call: Call, find_route: Callable[[Call], Route | None], *, page: bool) -> Call:
+        """Return the call with the holder of its token. Raises ApiError if it isn't answered."""
+        ...
+
+
+def asgi_app(dispatcher: Dispatcher, pages: Asgi, gate: Gate) -> Asgi:
+    """Return the ASGI application: `pages` handles the web pages, the dispatcher handles everything else."""
 
     async def serve(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await pages(scope, receive, send)
             return
+        scope = gate.forwarded(scope)
         path = scope["raw_path"].decode("ascii")
+        reserved, client = 0, (scope.get("client") or ("",))[0]
         try:
-            is_page = PAGE_PATHS.fullmatch(path)
-            max_bytes = FORM_BYTES if is_page else BATCH_BYTES if path.startswith(BATCH_PATH) else BODY_BYTES
-            body = await read_body(receive, max_bytes)
-            call = _call(scope, path, body, max_bytes)
-            _refuse_cross_site(call)
+            is_page = PAGE_PATHS.fullmatch(path) is not None
+            try:
+                call = await gate.admit(_head(scope, path), dispatcher.route, page=is_page)
+                max_bytes = _max_bytes(path, is_page=is_page)
+                size = declared_bytes(call.headers, max_bytes)
+            except ApiError as error:
+                closing = await discard_small(receive, scope["headers"])
+                reply = replies.encoded(replies.error_reply(error, dispatcher.style(path)))
+                await _send(send, dataclasses.replace(reply, headers=(*reply.headers, *closing)))
+                return
+            if size and call.method in METHODS_WITH_BODY:
+                # A batch is divided into copies of its parts.
+                wanted = 2 * size if max_bytes == BATCH_BYTES else size
+                await gate.room.reserve(client, wanted)
+                reserved = wanted
+                call = dataclasses.replace(call, body=await _body(call, receive, max_bytes))
+            else:
+                await discard_body(receive, max_bytes)
             if is_page:
-                check_page_access(call)
+                await pages(_page_scope(scope), _replay(call.body, receive), send)
+            elif "prefer" in call.headers:
+                await _answer_while_connected(dispatcher, call, receive, send)
+            else:
+                await _send(send, await dispatcher.answer(call))
         except ClientGoneError:
             return
         except ApiError as error:
             await _send(send, replies.encoded(replies.error_reply(error, dispatcher.style(path))))
-            return
-        if is_page:
-            await pages(scope, _replay(call.body, receive), send)
-        elif "prefer" in call.headers:
-            await _answer_while_connected(dispatcher, call, receive, send)
-        else:
-            await _send(send, await dispatcher.answer(call))
+        finally:
+            if reserved:
+                gate.room.release(client, reserved)
 
     return serve
+
+
+def _max_bytes(path: str, *, is_page: bool) -> int:
+    """Return how large the body of a request with this path may be (bytes)."""
+    if is_page or LEASE_PATHS.search(path):
+        return FORM_BYTES
+    return BATCH_BYTES if path.startswith(BATCH_PATH) else BODY_BYTES
+
+
+async def _body(call: Call, receive: Receive, max_bytes: int) -> bytes:
+    """Return the body of a call, decompressed up to `max_bytes`. Raises ApiError, ClientGoneError."""
+    body = await read_body(receive, max_bytes)
+    if "content-encoding" in call.headers:
+        body = uncompressed(body, call.headers["content-encoding"], max_bytes)
+    return body
+
+
+def _page_scope(scope: Message) -> Message:
+    """Return the scope as ASGI defines it for the framework of the pages: the path contains the root path."""
+    root_path = scope["root_path"]
+    return {**scope, "path": root_path + scope["path"]} if root_path else scope
 
 
 async def _answer_while_connected(dispatcher: Dispatcher, call: Call, receive: Receive, send: Send) -> None:
@@ -76,8 +154,8 @@ async def _cancel_on_disconnect(receive: Receive, scope: trio.CancelScope) -> No
     scope.cancel()
 
 
-def _call(scope: Message, path: str, body: bytes, max_bytes: int) -> Call:
-    """Return the request as a call, with its body decompressed up to `max_bytes`. Raises ApiError."""
+def _head(scope: Message, path: str) -> Call:
+    """Return the request as a call without its body. Raises ApiError."""
     size = len(path) + len(scope["query_string"])
     if size > TARGET_CHARACTERS:
         raise ApiError(
@@ -89,37 +167,19 @@ def _call(scope: Message, path: str, body: bytes, max_bytes: int) -> Call:
         raise ApiError(431, f"the headers have more than {HEAD_BYTES} bytes; send fewer or shorter headers")
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in reversed(scope["headers"])}
     query = parse_query(scope["query_string"]) if scope["query_string"] else {}
-    if "content-encoding" in headers:
-        body = uncompressed(body, headers["content-encoding"], max_bytes)
-    return Call(scope["method"], path, query, headers, body, _root(scope, headers))
+    client = (scope.get("client") or ("",))[0]
+    return Call(scope["method"], path, query, headers, b"", _root(scope, headers), client=client)
 
 
 def _root(scope: Message, headers: dict[str, str]) -> str:
-    """Return the root URL that the client used. A TLS proxy reports its scheme in X-Forwarded-Proto."""
+    """Return the root URL that the client used. Raises ApiError."""
     host = headers.get("host")
     if not host:
         server = scope.get("server") or ("localhost", None)
         host = f"{server[0]}:{server[1]}" if server[1] else str(server[0])
     elif not _HOST.fullmatch(host):
         raise invalid("Host", host, "a host name or IP address, optionally with a port", location_type="header")
-    forwarded = headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
-    scheme = forwarded if forwarded in ("http", "https") else scope["scheme"]
-    return f"{scheme}://{host}/"
-
-
-def _refuse_cross_site(call: Call) -> None:
-    """Raise ApiError if a page of another site made a browser send this: it would use that user's rights."""
-    if call.method in ("GET", "HEAD"):
-        return
-    site, origin = call.headers.get("sec-fetch-site"), call.headers.get("origin")
-    if site is not None:
-        foreign = site not in ("same-origin", "none")
-    else:
-        foreign = origin is not None and origin.partition("://")[2].lower() != call.headers.get("host", "").lower()
-    if foreign:
-        raise ApiError(
-            403, "a page of another site sent this request; send it from a page of this service or without a browser"
-        )
+    return f"{scope['scheme']}://{host}{scope.get('root_path', '')}/"
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

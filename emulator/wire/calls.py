@@ -15,7 +15,8 @@ class Call:
     """One request with its complete body.
 
     `path` is percent-encoded, as it was sent; `parameters` are the decoded parts that match the route.
-    `headers` have lower-case names. `root` is the root URL that the client used, with a trailing slash.
+    `headers` have lower-case names. `root` is the root URL that the client used, with a trailing slash. `client` is
+    the IP address of the client; `holder` the holder of its token, None if the token wasn't checked yet.
     """
 
     method: str
@@ -25,6 +26,8 @@ class Call:
     body: bytes = b""
     root: str = "/"
     parameters: Mapping[str, str] = field(default_factory=dict)
+    client: str = ""
+    holder: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,8 @@ class Route:
 
     A segment `{name}` of the template matches any one segment; the last segment may end with `:verb`. `id` is the
     method ID in the discovery document, empty for routes outside the APIs. With `query_as_form`, a body that is
-    a form contains parameters of the query.
+    a form contains parameters of the query. A route that `is_open` needs no token. One that `is_probe` is open too, and
+    answered under every host name.
     """
 
     id: str
@@ -56,3 +60,5 @@ class Route:
     path: str
     verb: Verb
     query_as_form: bool = False
+    is_open: bool = False
+    is_probe: bool = False

@@ -15,7 +15,7 @@ import msgspec
 
 from emulator.stores.interface import StoreUnavailableError
 from emulator.wire import partial_response, replies
-from emulator.wire.calls import Call, Reply
+from emulator.wire.calls import Call, Reply, Route
 from emulator.wire.errors import ApiError, ErrorStyle, by_reason, invalid
 from emulator.wire.presentation.enum_numbers import numbered
 from emulator.wire.presentation.standard_parameters import DEFAULT, Presentation, presentation
@@ -43,6 +43,13 @@ class Dispatcher:
     def style(self, path: str) -> ErrorStyle:
         """Return the error format for a path; its first segment identifies the API."""
         return self._styles.get(path.lstrip("/").partition("/")[0], by_reason)
+
+    def route(self, call: Call) -> Route | None:
+        """Return the route of a call, None if there is none."""
+        try:
+            return self._routes.find(call.method, call.path)[0]
+        except ApiError:
+            return None
 
     async def answer(self, call: Call) -> Reply:
         """Return the reply with its encoded value."""

@@ -26,6 +26,7 @@ REASONS = {
     413: "uploadTooLarge",
     414: "uriTooLong",
     415: "unsupportedMediaType",
+    421: "misdirectedRequest",
     429: "rateLimitExceeded",
     431: "headersTooLarge",
 }
@@ -44,6 +45,7 @@ STATUSES = {
     413: "INVALID_ARGUMENT",
     414: "INVALID_ARGUMENT",
     415: "INVALID_ARGUMENT",
+    421: "PERMISSION_DENIED",
     429: "RESOURCE_EXHAUSTED",
     431: "INVALID_ARGUMENT",
     503: "UNAVAILABLE",

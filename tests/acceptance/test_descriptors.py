@@ -17,8 +17,8 @@ from tests.processes import Running, queue, start_queue, start_service
 DESCRIPTORS = 1024
 CLIENTS = 1100
 HALVES = {
-    "head": b"POST /render HTTP/1.1\r\nHost: x\r\nX-Half: ",
-    "body": b"POST /batch HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{",
+    "head": b"POST /render HTTP/1.1\r\nHost: localhost\r\nX-Half: ",
+    "body": b"POST /batch HTTP/1.1\r\nHost: [::1]\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{",
 }
 SERVICE = (
     "-c",

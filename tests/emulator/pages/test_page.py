@@ -135,7 +135,7 @@ async def test_dead_letters_can_be_viewed_revived_and_deleted(store: str, tmp_pa
         ({"Origin": "null"}, 403),
         ({"Sec-Fetch-Site": "same-origin", "Origin": "https://queue.example.org"}, 303),  # behind a proxy
         ({"Sec-Fetch-Site": "none"}, 303),
-        ({"Host": "me:1", "Origin": "http://me:1"}, 303),
+        ({"Host": "localhost:1", "Origin": "http://localhost:1"}, 303),
         ({}, 303),
     ],
 )

@@ -182,13 +182,13 @@ def invalid_http(rng: random.Random) -> bytes:
         lambda: request.replace(b"\r\n", b"\n\r", 1),
         lambda: request.replace(b"HTTP/1.1", rng.choice((b"HTTP/9.9", b"HTTP/1.0", b"", b"ICY"))),
         lambda: b"GET / HTTP/1.1\r\n" + b"a" * 70_000,
-        lambda: b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
-        lambda: f"POST {TASKS} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n{{".encode(),
-        lambda: f"POST {TASKS} HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n{{}}".encode(),
-        lambda: f"POST {TASKS} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n{{}}".encode(),
-        lambda: f"POST {TASKS} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n".encode(),
-        lambda: f"POST {TASKS}/lease HTTP/1.1\r\nHost: x\r\nPrefer: wait=60\r\n\r\n".encode(),
-        lambda: b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\nConnection: Upgrade\r\nHTTP2-Settings: \xff\r\n\r\n",
+        lambda: b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        lambda: f"POST {TASKS} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n{{".encode(),
+        lambda: f"POST {TASKS} HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n{{}}".encode(),
+        lambda: f"POST {TASKS} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n{{}}".encode(),
+        lambda: f"POST {TASKS} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n".encode(),
+        lambda: f"POST {TASKS}/lease HTTP/1.1\r\nHost: localhost\r\nPrefer: wait=60\r\n\r\n".encode(),
+        lambda: b"GET / HTTP/1.1\r\nHost: [::]\r\nUpgrade: h2c\r\nConnection: Upgrade\r\nHTTP2-Settings: \xff\r\n\r\n",
         lambda: b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + rng.randbytes(50),
         lambda: _websocket(rng) + rng.randbytes(rng.randrange(300)),
     )
@@ -198,7 +198,7 @@ def invalid_http(rng: random.Random) -> bytes:
 def _websocket(rng: random.Random) -> bytes:
     path, key = rng.choice(PATHS), rng.choice(("dGhlIHNhbXBsZSBub25jZQ==", "x", ""))
     return (
-        f"GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: {rng.choice(('13', '8', 'x'))}\r\n\r\n"
     ).encode()
 

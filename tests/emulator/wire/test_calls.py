@@ -118,7 +118,7 @@ async def test_requests_that_are_too_long_are_refused_with_the_limit(client: htt
 async def test_a_body_needs_a_length(client: httpx.AsyncClient) -> None:
     stream = await trio.open_tcp_stream(client.base_url.host, client.base_url.port or 0)
     async with stream:
-        await stream.send_all(f"POST {TASKS} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        await stream.send_all(f"POST {TASKS} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         answer = b"".join([part async for part in stream])
     assert answer.startswith(b"HTTP/1.1 411 ")
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["errors"][0]["reason"] == "required"
@@ -215,7 +215,7 @@ async def test_a_client_that_disconnects_while_sending_gets_no_reply(store: str)
 async def test_a_client_that_disconnects_while_waiting_leases_nothing(client: httpx.AsyncClient) -> None:
     query = "numTasks=1&leaseSecs=60"
     stream = await trio.open_tcp_stream(client.base_url.host, client.base_url.port or 0)
-    await stream.send_all(f"POST {TASKS}/lease?{query} HTTP/1.1\r\nHost: x\r\nPrefer: wait=60\r\n\r\n".encode())
+    await stream.send_all(f"POST {TASKS}/lease?{query} HTTP/1.1\r\nHost: localhost\r\nPrefer: wait=60\r\n\r\n".encode())
     with trio.move_on_after(0.1):
         await stream.receive_some()
     await stream.aclose()

@@ -167,7 +167,7 @@ async def test_garbage_on_a_websocket_ends_only_its_own_connection(client: httpx
         stream = await trio.open_tcp_stream(host, port)
         async with stream:
             await stream.send_all(
-                b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                 b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n" + b"\xff" * 200
             )
             with trio.move_on_after(1):
@@ -178,12 +178,12 @@ async def test_garbage_on_a_websocket_ends_only_its_own_connection(client: httpx
 @pytest.mark.parametrize(
     ("request_text", "status", "reason"),
     [
-        (f"POST {TASKS} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400, "badRequest"),
-        (f"POST {TASKS} HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{{", 400, "badRequest"),
-        (f"POST {TASKS} HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400, "badRequest"),
-        (f"POST {TASKS} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 501, "badRequest"),
-        (f"GET {TASKS} HTTP/9.9\r\nHost: x\r\n\r\n", 505, "badRequest"),
-        (f"GET /{'x' * 400_000} HTTP/1.1\r\nHost: x\r\n\r\n", 431, "badRequest"),
+        (f"POST {TASKS} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400, "badRequest"),
+        (f"POST {TASKS} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n{{", 400, "badRequest"),
+        (f"POST {TASKS} HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n", 400, "badRequest"),
+        (f"POST {TASKS} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n", 501, "badRequest"),
+        (f"GET {TASKS} HTTP/9.9\r\nHost: localhost\r\n\r\n", 505, "badRequest"),
+        (f"GET /{'x' * 400_000} HTTP/1.1\r\nHost: localhost\r\n\r\n", 431, "badRequest"),
         ("hello\r\n\r\n", 400, "badRequest"),
     ],
 )
@@ -204,7 +204,7 @@ async def test_invalid_framing_is_answered_with_an_error(
 async def test_head_with_an_unsupported_http_version_gets_no_body(client: httpx.AsyncClient) -> None:
     stream = await trio.open_tcp_stream(client.base_url.host, client.base_url.port or 0)
     async with stream:
-        await stream.send_all(b"HEAD / HTTP/9.9\r\nHost: x\r\n\r\n")
+        await stream.send_all(b"HEAD / HTTP/9.9\r\nHost: localhost\r\n\r\n")
         reply = b"".join([part async for part in stream])
     assert reply.startswith(b"HTTP/1.1 505 ")
     assert reply.endswith(b"\r\n\r\n")
