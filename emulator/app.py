@@ -11,6 +11,7 @@ from emulator.admission.proxies import Proxies
 from emulator.pages import operations
 from emulator.pages.queues import create_pages
 from emulator.permissions.access import Access
+from emulator.permissions.rereading import AccessFiles
 from emulator.queues.queue_service import QueueService
 from emulator.stores.interface import Store
 from emulator.wire import batches
@@ -24,7 +25,7 @@ UNRESTRICTED = Access()
 
 def create_app(
     store: Store,
-    access: Access = UNRESTRICTED,
+    access: Access | AccessFiles = UNRESTRICTED,
     *,
     hosts: Hosts | None = None,
     proxies: Proxies | None = None,

@@ -34,9 +34,10 @@ MINUTE = 60.0
 
 @dataclass(slots=True)
 class _Record:
-    """The failed attempts of one client. `free_at` is when its next attempt is made (s, of trio's clock)."""
+    """The failed attempts of one client, and those that wait. The next is made at `free_at` (s, of trio's clock)."""
 
     failures: int = 0
+    waiting: int = 0
     last_failure: float = 0.0
     free_at: float = 0.0
 
@@ -98,9 +99,13 @@ class Guessing:
         now = trio.current_time()
         if record.free_at > now + MAX_WAIT:
             raise ApiError(429, "this client sent too many wrong tokens; wait a few seconds, then send the right one")
-        delay = min(FIRST_DELAY * 2.0 ** min(record.failures - FREE_ATTEMPTS, 30), MAX_DELAY)
-        record.free_at = max(record.free_at, now) + delay
-        await trio.sleep_until(record.free_at)
+        doublings = min(record.failures + record.waiting - FREE_ATTEMPTS, 30)
+        record.free_at = max(record.free_at, now) + min(FIRST_DELAY * 2.0**doublings, MAX_DELAY)
+        record.waiting += 1
+        try:
+            await trio.sleep_until(record.free_at)
+        finally:
+            record.waiting -= 1
 
     def _failed(self, client: str) -> None:
         record = self._records.pop(client, None) or _Record()

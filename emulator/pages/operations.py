@@ -70,10 +70,10 @@ def routes(service: QueueService) -> list[Route]:
         return Reply(value={"status": "ok"})
 
     async def health(_: Call) -> Reply:
-        return _health_reply(await service.store_check.health())
+        return _health_reply(await service.health())
 
     async def ready(_: Call) -> Reply:
-        found = await service.store_check.health()
+        found = await service.health()
         if found.full and found.problem is not None:
             # A load balancer that obeys a 503 would also keep away the workers, which make room.
             found = StoreHealth(warnings=(found.problem, *found.warnings))

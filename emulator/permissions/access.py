@@ -21,7 +21,7 @@ from emulator.wire.errors import ApiError
 class Need(Enum):
     """The permission that a call needs."""
 
-    INSERT = auto()  # writers of the queue
+    INSERT = auto()  # writers and users of the queue
     USE = auto()  # users of the queue: lease, renew, delete, read
     MANAGE = auto()  # the administrator: purge, pause, the web pages
     METRICS = auto()
@@ -64,7 +64,10 @@ class Access:
             raise ApiError(403, f"{holder} has no permission for this; use the token of '{ADMIN}' in the token file")
         if self.queues is None:
             return
-        allowed, kind = (rule.writers, "writer_email") if need is Need.INSERT else (rule.users, "user_email")
+        # As in App Engine, who may use a queue may also insert: a renderer leases tasks, and inserts their results.
+        allowed, kind = (
+            (rule.writers | rule.users, "writer_email") if need is Need.INSERT else (rule.users, "user_email")
+        )
         if holder not in allowed:
             raise ApiError(
                 403, f"{holder} has no permission for this; add it as {kind} to the acl of queue {rule.name}"

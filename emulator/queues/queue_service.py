@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
 import trio
 
 from emulator.permissions.access import Access, Need
+from emulator.permissions.rereading import AccessFiles
 from emulator.queues import long_poll
 from emulator.queues.store_check import StoreCheck
 from emulator.stores.interface import (
@@ -21,6 +23,7 @@ from emulator.stores.interface import (
     QueueStats,
     Store,
     StoreBusyError,
+    StoreHealth,
     StorePendingError,
     Task,
     TaskExistsError,
@@ -38,13 +41,25 @@ T = TypeVar("T")
 class QueueService:
     """The queues of one store. `legacy_shapes` selects the formats of older Task Queue clients."""
 
-    def __init__(self, store: Store, access: Access, *, legacy_shapes: bool = False) -> None:
+    def __init__(self, store: Store, access: Access | AccessFiles, *, legacy_shapes: bool = False) -> None:
         self.store = store
-        self.access = access
+        self._access = access
         self.legacy_shapes = legacy_shapes
         self._limiter = trio.CapacityLimiter(STORE_THREADS)
         self.store_check = StoreCheck(store)
         self._waiters = long_poll.Waiters(store, self.call_store)
+
+    @property
+    def access(self) -> Access:
+        """The access rules in force."""
+        return self._access.access if isinstance(self._access, AccessFiles) else self._access
+
+    async def health(self) -> StoreHealth:
+        """Return the health of the store, with the warnings about the files of the access rules."""
+        found = await self.store_check.health()
+        if isinstance(self._access, AccessFiles) and (warnings := self._access.warnings):
+            return replace(found, warnings=(*found.warnings, *warnings))
+        return found
 
     def key(self, project: str, name: str) -> QueueKey:
         """Return the queue with this name, whether or not it exists. Raises ApiError if the name is not valid."""

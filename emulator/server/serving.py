@@ -4,31 +4,24 @@ from __future__ import annotations
 
 import socket
 from functools import partial
-from pathlib import Path
 
 import trio
 
 from emulator.admission.hosts import Hosts
 from emulator.admission.proxies import Proxies
 from emulator.app import create_app
-from emulator.permissions.access import Access
-from emulator.permissions.queue_file import read_queue_file
-from emulator.permissions.tokens import read_token_file
+from emulator.permissions.rereading import AccessFiles
 from emulator.server.listening import address_of, listening_socket, serve_app
 from emulator.settings import EmulatorSettings
 from emulator.stores.opening import open_store
 
 
-def read_access(settings: EmulatorSettings) -> Access:
-    """Return the access rules from the queue file and the token file.
+def read_access(settings: EmulatorSettings) -> AccessFiles:
+    """Return the access rules of the queue file and the token file.
 
     Raises QueueFileError, TokenFileError, OSError.
     """
-    return Access(
-        read_queue_file(Path(settings.queue_file)) if settings.queue_file else None,
-        read_token_file(Path(settings.token_file)) if settings.token_file else None,
-        settings.test_verbs,
-    )
+    return AccessFiles(settings.queue_file, settings.token_file, test_verbs=settings.test_verbs)
 
 
 async def serve(
@@ -49,6 +42,7 @@ async def serve(
     listener = listener or listening_socket(settings.host, settings.port, settings.port_option)
     try:
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(access.follow)
             app = create_app(store, access, hosts=hosts, proxies=proxies, legacy_shapes=settings.legacy_shapes)
             await nursery.start(
                 partial(serve_app, app, listener, settings.keep_alive_seconds, shared=settings.processes > 1)

@@ -1,6 +1,7 @@
 """Several calls in one request: `POST /batch` with a multipart/mixed body of application/http parts.
 
-The calls are executed one after another. An error in one part affects only the reply to that part.
+The calls are executed one after another. An error in one part affects only the reply to that part. All calls use the
+token of the batch, so that a batch is one attempt to guess a token, not a thousand.
 """
 
 from __future__ import annotations
@@ -144,6 +145,10 @@ def _call(outer: Call, part: _Part) -> Call:
     inherited = {name: value for name, value in outer.headers.items() if not name.startswith(OWN_HEADERS)}
     given = reversed(_headers(fields).items())
     own = {name.lower(): str(value) for name, value in given if name.lower() != "prefer"}
+    if own.get("authorization", outer.headers.get("authorization")) != outer.headers.get("authorization"):
+        raise ApiError(
+            403, "the part has an Authorization of its own; send it in another batch, whose head contains that token"
+        )
     if "content-encoding" in own:
         body = uncompressed(body, own["content-encoding"], BODY_BYTES)
     return dataclasses.replace(

@@ -11,6 +11,7 @@ import click
 import httpx
 
 from emulator import discovery
+from emulator.admission import body_room
 from emulator.command import main
 from emulator.pages.operations import GAUGES
 from emulator.permissions.access import Access
@@ -150,7 +151,11 @@ def test_the_documented_limits_are_those_of_the_code() -> None:
         "ETA of a new task": f"{parameters.ETA_AHEAD_DAYS} days in the future",
         "waiting lease": f"{long_poll.MAX_WAIT} seconds",
         "body": f"{parameters.BODY_BYTES} bytes; of a batch {batches.BATCH_BYTES} bytes "
-        f"and {batches.MAX_CALLS} calls; of a form {asgi.FORM_BYTES} bytes; {bodies.BODY_SECONDS} seconds to send it",
+        f"and {batches.MAX_CALLS} calls; of a form or a lease {asgi.FORM_BYTES} bytes; "
+        f"{bodies.BODY_SECONDS} seconds to send it",
+        "bodies in memory": f"{body_room.LARGE_BYTES} bytes, of one client half of it; of bodies up to "
+        f"{body_room.SMALL_BODY} bytes {body_room.SMALL_BYTES} more; a body waits for room for up to "
+        f"{body_room.WAIT_SECONDS} seconds",
         "URL": f"{asgi.TARGET_CHARACTERS} characters, 100 parameters; headers {asgi.HEAD_BYTES} bytes",
         "`fields`": f"{partial_response.SELECTION_CHARACTERS} characters, {partial_response.MAX_NESTING} levels",
     }

@@ -68,7 +68,7 @@ def test_a_call_without_a_valid_token_learns_nothing_about_queues(
 @pytest.mark.parametrize(
     ("token", "permitted"),
     [
-        ("render", {("print", Need.USE)}),
+        ("render", {("print", Need.USE), ("print", Need.INSERT)}),
         ("site", set[tuple[str | None, Need]]()),
         ("metrics", {("print", Need.METRICS), (None, Need.METRICS)}),
         ("admin", {(name, need) for name in ("print", None) for need in Need}),
