@@ -19,6 +19,7 @@ import httpx
 import msgspec
 
 from render_trio.errors import QueueRefusedError, QueueUnavailableError
+from render_trio.observation import trace_context
 from render_trio.queue.interface import MAX_RETRY_AFTER, REQUEST_SECONDS
 from render_trio.queue.task_queue.transport import LoopTransport, Transport, new_request, timeouts
 
@@ -102,7 +103,7 @@ class QueueConnection:
                     deadline,
                     query=query,
                     body=body,
-                    headers=self._headers | (headers or {}),
+                    headers=self._headers | trace_context.headers() | (headers or {}),
                     extra_time=extra_time,
                 )
             except NETWORK_FAULTS as fault:
