@@ -26,6 +26,7 @@ from render_trio.observation.metrics import Metrics
 from render_trio.service import service
 from render_trio.settings import settings
 from render_trio.web.access import table as access
+from render_trio.web.openapi.operation import openapi_path
 from resources import drawing
 from resources.drawing.document import Document
 from resources.drawing.text_sheet import set_sheet
@@ -91,8 +92,7 @@ def access_table() -> str:
     """Return who may use each route of the service."""
     rows = []
     for route in access.TABLE:
-        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route.path)
-        rows.append((f"`{route.method} {path}`", route.role, route.port))
+        rows.append((f"`{route.method} {openapi_path(route.path)}`", route.role, route.port))
     return table(("request", "role", "port"), rows)
 
 

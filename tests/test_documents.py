@@ -80,7 +80,7 @@ def test_every_resource_and_option_is_documented() -> None:
 
 def test_every_common_option_is_documented() -> None:
     part = reference("tasks-and-results").split("\n### Common options\n")[1].split("\n## ")[0]
-    assert {row[0].strip("`") for row in rows(part)} == parsing.COMMON_KEYS | {"kind", "reply_tag"}
+    assert {row[0].strip("`") for row in rows(part)} == parsing.COMMON_KEYS | {"kind", "reply_tag", "traceparent"}
 
 
 def test_every_error_code_is_documented() -> None:

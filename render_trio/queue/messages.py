@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from render_trio.errors import InvalidTaskError
+from render_trio.observation import trace_context
 from resources.options import shortened
 from resources.parsing import RequestError, parse_request, read_task
 from resources.request import Request, RequestWarning
@@ -35,12 +36,16 @@ class LeasedTask(msgspec.Struct, frozen=True):
 
 
 class RenderTask(msgspec.Struct, frozen=True):
-    """A request for a document, with every value validated, and what in the task has no effect."""
+    """A request for a document, with every value validated, and what in the task has no effect.
+
+    `traceparent` is "" unless the task has a valid one.
+    """
 
     id: str
     request: Request
     reply_tag: str
     warnings: tuple[RequestWarning, ...] = ()
+    traceparent: str = ""
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -57,8 +62,9 @@ class DocumentResult(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: the version of the resource that drew the document.
     warnings: how the document differs from what the task asked for.
     request: the task as it was understood, with the seed that was used: submitting it again draws the same document.
+    traceparent: that of the task, if it had a valid one.
 
-    Version 0.1.0 had none of these four keys.
+    Version 0.1.0 had none of these five keys.
     """
 
     kind: str = DOCUMENT_KIND
@@ -73,10 +79,11 @@ class DocumentResult(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str | msgspec.UnsetType = msgspec.UNSET
     warnings: tuple[RequestWarning, ...] | msgspec.UnsetType = msgspec.UNSET
     request: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    traceparent: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class LinkResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The address of a stored document. The last four keys are those of DocumentResult."""
+    """The address of a stored document. The last five keys are those of DocumentResult."""
 
     kind: str = LINK_KIND
     success: bool = True
@@ -89,6 +96,7 @@ class LinkResult(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str | msgspec.UnsetType = msgspec.UNSET
     warnings: tuple[RequestWarning, ...] | msgspec.UnsetType = msgspec.UNSET
     request: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    traceparent: str | msgspec.UnsetType = msgspec.UNSET
 
 
 Result = DocumentResult | LinkResult
@@ -100,12 +108,13 @@ def decode(leased: LeasedTask) -> RenderTask:
     Raises InvalidTaskError, whose code and message are sent to the producer.
     """
     values = _object(leased.payload)
+    traceparent, invalid = _traceparent(values)
     tag = _common_keys(values)
     try:
         request, warnings = read_task(values, default_seed=leased.id)
     except RequestError as error:
         raise InvalidTaskError(error.code, str(error), error.field) from error
-    return RenderTask(leased.id, request, tag, warnings)
+    return RenderTask(leased.id, request, tag, (*warnings, *invalid), traceparent)
 
 
 def checked_task(body: bytes) -> dict[str, Any]:
@@ -117,6 +126,7 @@ def checked_task(body: bytes) -> dict[str, Any]:
         raise InvalidTaskError("too_large", f"the task has {len(body)} bytes; allowed: at most {TASK_BYTES}")
     values = _json_object(body)
     remaining = dict(values)
+    _traceparent(remaining)
     _common_keys(remaining)
     try:
         parse_request(remaining, default_seed="")
@@ -139,6 +149,14 @@ def reply_tag_of(leased: LeasedTask) -> str:
         return _reply_tag(_object(leased.payload).get("reply_tag"))
     except InvalidTaskError:
         return RESULT_TAG
+
+
+def traceparent_of(leased: LeasedTask) -> str:
+    """Return the traceparent in the task, "" if it has no valid one or can't be decoded."""
+    try:
+        return trace_context.checked(_object(leased.payload).get("traceparent"))
+    except InvalidTaskError:
+        return ""
 
 
 def encode_task(values: dict[str, Any]) -> str:
@@ -171,16 +189,24 @@ def success(
         "fingerprint": fingerprint,
         "warnings": (*task.warnings, *warnings),
         "request": task.request.task_values(),
+        "traceparent": task.traceparent or msgspec.UNSET,
     }
     if url is not None:
         return LinkResult(url=url, **common)
     return DocumentResult(success=True, document=base64.b64encode(pdf).decode(), **common)
 
 
-def failure(task_id: str, code: str, message: str, enqueued_us: int | None = None) -> DocumentResult:
+def failure(
+    task_id: str, code: str, message: str, enqueued_us: int | None = None, traceparent: str = ""
+) -> DocumentResult:
     """Return the result of a task that failed."""
-    enqueued = msgspec.UNSET if enqueued_us is None else str(enqueued_us)
-    return DocumentResult(success=False, task_id=task_id, enqueue_timestamp=enqueued, error=Failure(code, message))
+    return DocumentResult(
+        success=False,
+        task_id=task_id,
+        enqueue_timestamp=msgspec.UNSET if enqueued_us is None else str(enqueued_us),
+        error=Failure(code, message),
+        traceparent=traceparent or msgspec.UNSET,
+    )
 
 
 def encode_result(result: Result) -> str:
@@ -225,6 +251,19 @@ def _json_object(raw: bytes, *, tolerant: bool = False) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise InvalidTaskError("not_an_object", f"the payload is {shortened(values)}; allowed: a JSON object")
     return values
+
+
+def _traceparent(values: dict[str, Any]) -> tuple[str, tuple[RequestWarning, ...]]:
+    """Remove the key `traceparent` and return its value, "" if it isn't valid, and then a warning.
+
+    A trace is never a reason to reject a task.
+    """
+    given = values.pop("traceparent", None)
+    traceparent = trace_context.checked(given)
+    if traceparent or given is None:
+        return traceparent, ()
+    message = f"traceparent is {shortened(given)}, which is not one of W3C Trace Context; it was ignored"
+    return "", (RequestWarning("ignored", "traceparent", message),)
 
 
 def _reply_tag(tag: object) -> str:

@@ -1,4 +1,4 @@
-"""Logging: structlog to stderr, as one JSON object per line or as coloured text for a terminal.
+"""Logging: structlog to stderr, as one JSON object per line, also with Google's fields, or as text for a terminal.
 
 Everything is logged the same way: the records of libraries, warnings, and uncaught exceptions of every thread. If
 the log can't be written (the disk is full; the reader has exited or doesn't read), the service continues: lines are
@@ -18,6 +18,8 @@ from typing import IO
 import structlog
 from structlog.stdlib import ProcessorFormatter
 from structlog.tracebacks import ExceptionDictTransformer
+
+from render_trio.service import google_logs
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 MAX_FRAMES = 30
@@ -64,11 +66,11 @@ class _Lossy:
             self._stream.flush()
 
 
-def configure(log_format: str, log_level: str) -> None:
+def configure(log_format: str, log_level: str, project: str = "") -> None:
     """Configure logging for this process, including the hooks for uncaught exceptions.
 
-    `log_format`: json or console; `log_level`: debug, info, warning or error. The fields worker, task, attempt and
-    seconds come from context variables.
+    `log_format`: json, google or console; `log_level`: debug, info, warning or error. The fields request, trace,
+    worker, task, attempt and seconds come from context variables. `project`: that of Google Cloud, for links to traces.
     """
     stream = _Lossy(sys.stderr)
     shared: list[structlog.typing.Processor] = [
@@ -77,8 +79,9 @@ def configure(log_format: str, log_level: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     last: list[structlog.typing.Processor] = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
-    if log_format == "json":
-        last = [_TRACEBACKS, structlog.processors.JSONRenderer(default=repr)]
+    if log_format in ("json", "google"):
+        renamed = [google_logs.fields(project)] if log_format == "google" else []
+        last = [_TRACEBACKS, *renamed, structlog.processors.JSONRenderer(default=repr)]
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[log_level]),

@@ -24,7 +24,7 @@ def main(settings: Settings) -> int:
     Exits the process with another code as described in `shutdown`. Raises StartupError if a setting can't be used
     on this machine, for example because PORT is in use or PID_FILE is locked by another process.
     """
-    logs.configure(settings.log_format, settings.log_level)
+    logs.configure(settings.log_format, settings.log_level, settings.project_name)
     faulthandler.enable()  # prints a traceback of Python code after a fault in C code
     with ExitStack() as stack:
         signals = stack.enter_context(Signals())

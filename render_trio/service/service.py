@@ -38,6 +38,7 @@ from render_trio.web.app import create_app
 from render_trio.web.operations import status_page
 from render_trio.web.operations.probes import Probes
 from render_trio.web.operations.status import StatusSource
+from render_trio.web.request_log import observe_requests
 from render_trio.web.server.listening import address_of, listening_socket
 from render_trio.web.server.pacing import paced
 from render_trio.web.server.request_limits import Asgi, limit_requests
@@ -161,7 +162,8 @@ class Service:
         )
         limited = limit_requests(paced(cast(Asgi, app)), self.settings.web_body_limit)
         access = Access(startup.web_tokens(self.settings), attempts)
-        return enforce(limited, access.refusal), web_tasks
+        refusing = enforce(limited, access.refusal)
+        return observe_requests(refusing, access_log=self.settings.access_log), web_tasks
 
     def drain(self) -> None:
         """Stop leasing tasks. `run` then returns, within the time limit."""

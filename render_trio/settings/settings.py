@@ -248,7 +248,13 @@ class Settings:
 
     # Logs.
     log_format: str = setting(
-        "json", one_of("json", "console"), "Log format: one JSON object per line, or text for a terminal."
+        "json",
+        one_of("json", "google", "console"),
+        "Log format: one JSON object per line, the same with the fields of Google Cloud Logging, or text for a "
+        "terminal.",
+    )
+    access_log: bool = setting(
+        "yes", yes_no(), "Whether to log each web request. Those of probes have the level debug."
     )
     log_level: str = setting("info", one_of("debug", "info", "warning", "error"), "Minimum log level.")
 

@@ -123,7 +123,8 @@ class Settling:
     async def _fail(self, lease: Lease, code: str, message: str, outcome: Outcome) -> Outcome:
         self._observer.failure(lease.task.id, code, message, outcome)
         self._leases.confirm(lease)
-        result = messages.failure(lease.task.id, code, message, lease.task.enqueued_us)
+        traceparent = messages.traceparent_of(lease.task)
+        result = messages.failure(lease.task.id, code, message, lease.task.enqueued_us, traceparent)
         await self._settle(lease, result, messages.reply_tag_of(lease.task))
         log.warning("failure result delivered", code=code, error=message)
         return outcome

@@ -12,6 +12,7 @@ import structlog
 import trio
 
 from render_trio.errors import AttemptsExhaustedError, DeliveryError, RejectError, RenderTimedOutError, RetryError
+from render_trio.observation import trace_context
 from render_trio.observation.observer import Observer
 from render_trio.queue import messages
 from render_trio.queue.interface import Queue
@@ -48,8 +49,11 @@ class TaskRunner:
         """Make one attempt at the task, log it, and report its outcome to the observer."""
         task, attempt = lease.task, Attempt(lease, StageTimer(self._observer))
         self._observe_start(lease)
-        with structlog.contextvars.bound_contextvars(
-            task=task.id, attempt=task.retry_count + 1, seconds=attempt.stage_timer.seconds
+        with (
+            trace_context.bound(messages.traceparent_of(task)),
+            structlog.contextvars.bound_contextvars(
+                task=task.id, attempt=task.retry_count + 1, seconds=attempt.stage_timer.seconds
+            ),
         ):
             try:
                 await self._settling.conclude(attempt, self._complete)

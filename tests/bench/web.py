@@ -102,11 +102,11 @@ async def preview(client: Client, view: str, header: str) -> tuple[str, float]:
     if status == 200:
         status, headers, _ = await client.get(f"/resources/{slug}/pages/1.png?header_text={header}")
     outcome = str(status)
-    if status == 503:
+    if status in (429, 503):
         outcome = (
-            f"503 after {headers['retry-after']} s"
+            f"{status} after {headers['retry-after']} s"
             if headers.get("retry-after", "").isdigit()
-            else "503 without Retry-After"
+            else f"{status} without Retry-After"
         )
     return outcome, (time.perf_counter() - begun) * 1000
 
@@ -159,7 +159,7 @@ async def measure_load(address: str, queue_url: str, clients: int, seconds: floa
                 seen.responses[outcome] += 1
                 if outcome == "200":
                     seen.previews.append(spent)
-                elif outcome.startswith("503 after"):
+                elif outcome[:9] in ("429 after", "503 after"):
                     await trio.sleep(int(outcome.split()[2]))
 
     async def poll_health() -> None:

@@ -23,6 +23,7 @@ import msgspec
 from render_trio.credentials.redaction import shown_url, split_user_info
 from render_trio.credentials.tokens import authorization
 from render_trio.errors import CredentialsError, QueueRefusedError, QueueUnavailableError
+from render_trio.observation import trace_context
 from render_trio.queue.interface import MAX_RETRY_AFTER, REQUEST_SECONDS
 from render_trio.queue.task_queue.faults import NETWORK_FAULTS, reason_of
 from render_trio.queue.task_queue.transport import LoopTransport, Transport, new_request, timeouts
@@ -96,7 +97,13 @@ class QueueConnection:
             try:
                 url = await self._address(deadline) + path
                 response = await self._send_authorised(
-                    method, url, deadline, query=query, body=body, headers=headers, extra_time=extra_time
+                    method,
+                    url,
+                    deadline,
+                    query=query,
+                    body=body,
+                    headers=trace_context.headers() | (headers or {}),
+                    extra_time=extra_time,
                 )
             except CredentialsError as error:
                 reason = str(error)

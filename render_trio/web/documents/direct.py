@@ -84,7 +84,9 @@ async def _document(on_demand: OnDemandRenderer, document_request: Request, *, a
 
 
 def _parse_task(body: str | bytes) -> Request:
-    """Return the request of a render task. Missing options take their defaults; `reply_tag` is ignored.
+    """Return the request of a render task. Missing options take their defaults.
+
+    `reply_tag` and `traceparent` are ignored.
 
     Raises RequestError.
     """
@@ -97,5 +99,6 @@ def _parse_task(body: str | bytes) -> Request:
     kind = values.pop("kind", TASK_KIND)
     if kind != TASK_KIND:
         raise RequestError("unknown_kind", f"kind is {str(kind)[:40]!r}; allowed: {TASK_KIND!r}", "kind")
-    values.pop("reply_tag", None)
+    for key in ("reply_tag", "traceparent"):
+        values.pop(key, None)
     return parse_request(values, default_seed=query_string.DEFAULT_SEED, fill_defaults=True)

@@ -15,7 +15,7 @@ from quart import Blueprint, Quart, Response, current_app
 
 from render_trio.observation.versions import __version__
 from render_trio.web.access.table import TABLE
-from render_trio.web.openapi.operation import JSON, PROBLEM, Content, Operation, describe, operation_of
+from render_trio.web.openapi.operation import JSON, PROBLEM, Content, Operation, describe, openapi_path, operation_of
 from render_trio.web.openapi.schemas import components, reference
 from render_trio.web.responses import REVALIDATED, EncodedBody, encode_body, encoded_response
 from resources.registry import CATALOGUE
@@ -76,11 +76,7 @@ def routes() -> Blueprint:
     return part
 
 
-def _openapi_path(rule: str) -> str:
-    return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule)
-
-
-FOR_PROGRAMS = {(route.method.lower(), _openapi_path(route.path)) for route in TABLE if route.role == "program"}
+FOR_PROGRAMS = {(route.method.lower(), openapi_path(route.path)) for route in TABLE if route.role == "program"}
 
 
 def routes_of(app: Quart) -> Iterator[Route]:
@@ -88,7 +84,7 @@ def routes_of(app: Quart) -> Iterator[Route]:
     for rule in app.url_map.iter_rules():
         operation = operation_of(app.view_functions[rule.endpoint])
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
-            yield Route(method.lower(), _openapi_path(rule.rule), operation)
+            yield Route(method.lower(), openapi_path(rule.rule), operation)
 
 
 def document(routes: list[Route]) -> dict[str, Any]:

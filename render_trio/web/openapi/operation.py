@@ -5,6 +5,7 @@ Handlers import this module, so it imports none of them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -62,3 +63,8 @@ def operation_of(handler: Callable[..., object]) -> Operation | None:
     """Return the handler's Operation, or None if it declares none."""
     operation = getattr(handler, ATTRIBUTE, None)
     return operation if isinstance(operation, Operation) else None
+
+
+def openapi_path(rule: str) -> str:
+    """Return the path of a route as OpenAPI writes it: `/tasks/<task_id>` becomes `/tasks/{task_id}`."""
+    return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule)

@@ -114,6 +114,9 @@ def _task(resource: Resource) -> Schema:
                 "maxLength": messages.TAG_CHARACTERS,
                 "description": "The tag of the result on the queue.",
             },
+            "traceparent": {
+                "description": "W3C Trace Context. It is in the result, too. An invalid one is ignored.",
+            },
         },
         "required": ["kind", "resource_view", *required],
         "unevaluatedProperties": False,

@@ -21,6 +21,7 @@ import structlog
 import trio
 
 from render_trio.errors import QueueError, QueueUnavailableError, UnavailableError
+from render_trio.observation import trace_context
 from render_trio.queue import messages
 from render_trio.queue.identity import web_result_id
 from render_trio.queue.interface import FoundTask, LeasedBatch
@@ -113,7 +114,9 @@ class WebTasks:
         Raises QueueError.
         """
         task_id = f"web-{uuid.uuid4().hex}"
-        payload = messages.encode_task({**values, "reply_tag": values.get("reply_tag") or RESULT_TAG})
+        trace = trace_context.checked(values.get("traceparent")) or trace_context.current()
+        traced = {**values, "traceparent": trace} if trace else values
+        payload = messages.encode_task({**traced, "reply_tag": values.get("reply_tag") or RESULT_TAG})
         await self._call(lambda: self._queue.insert(task_id, payload, messages.TASK_TAG))
         return task_id
 
