@@ -25,6 +25,8 @@ RenderTrioError
 
 from __future__ import annotations
 
+import traceback
+from pathlib import PurePath
 from typing import ClassVar
 
 
@@ -33,12 +35,16 @@ class RenderTrioError(Exception):
 
     `code` is a short, stable name for programs: a failed task's result carries it. Without a message, the
     first line of the class's docstring is used.
+
+    The message is for the sender of the task, and may quote it. `loggable` is for logs and status pages: it has no
+    values from a task, because they may contain names of pupils.
     """
 
     code: str = "internal"
 
-    def __init__(self, message: str = "") -> None:
+    def __init__(self, message: str = "", *, loggable: str = "") -> None:
         super().__init__(message or (type(self).__doc__ or "").partition("\n")[0])
+        self.loggable = loggable or str(self)
 
 
 class RejectError(RenderTrioError):
@@ -51,8 +57,8 @@ class InvalidTaskError(RejectError):
     `field` is the task's key with the invalid value; empty if the payload as a whole is at fault.
     """
 
-    def __init__(self, code: str, message: str, field: str = "") -> None:
-        super().__init__(message)
+    def __init__(self, code: str, message: str, field: str = "", *, loggable: str = "") -> None:
+        super().__init__(message, loggable=loggable or f"{field or 'the payload'} is invalid")
         self.code = code
         self.field = field
 
@@ -171,6 +177,22 @@ class StartupError(RenderTrioError):
 
 class FatalError(RenderTrioError):
     """The service can't continue and must be restarted."""
+
+
+def loggable(error: BaseException) -> str:
+    """Return the type of an exception and what of it may be logged: see RenderTrioError.
+
+    The message of an unknown exception may quote a task. Where it was raised is shown in its place.
+    """
+    name = type(error).__name__
+    if isinstance(error, RenderTrioError):
+        return f"{name}: {error.loggable}"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{name}: {error.strerror}" + (f": {str(error.filename)[:200]!r}" if error.filename else "")
+    frames = traceback.StackSummary.extract(traceback.walk_tb(error.__traceback__), lookup_lines=False)
+    if not frames:
+        return name
+    return f"{name} in {frames[-1].name} ({PurePath(frames[-1].filename).name}:{frames[-1].lineno})"
 
 
 def first_error(error: BaseException) -> BaseException:

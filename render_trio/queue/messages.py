@@ -113,7 +113,7 @@ def decode(leased: LeasedTask) -> RenderTask:
     try:
         request, warnings = read_task(values, default_seed=leased.id)
     except RequestError as error:
-        raise InvalidTaskError(error.code, str(error), error.field) from error
+        raise InvalidTaskError(error.code, str(error), error.field, loggable=error.loggable) from error
     return RenderTask(leased.id, request, tag, (*warnings, *invalid), traceparent)
 
 
@@ -131,7 +131,7 @@ def checked_task(body: bytes) -> dict[str, Any]:
     try:
         parse_request(remaining, default_seed="")
     except RequestError as error:
-        raise InvalidTaskError(error.code, str(error), error.field) from error
+        raise InvalidTaskError(error.code, str(error), error.field, loggable=error.loggable) from error
     return values
 
 
@@ -139,7 +139,8 @@ def _common_keys(values: dict[str, Any]) -> str:
     """Remove the keys that do not describe the document, and return the reply tag. Raises InvalidTaskError."""
     kind = values.pop("kind", None)
     if kind != TASK_KIND:
-        raise InvalidTaskError("unknown_kind", f"kind is {shortened(kind)}; allowed: {TASK_KIND!r}", "kind")
+        message = f"kind is {shortened(kind)}; allowed: {TASK_KIND!r}"
+        raise InvalidTaskError("unknown_kind", message, "kind", loggable=f"kind is invalid; allowed: {TASK_KIND!r}")
     return _reply_tag(values.pop("reply_tag", None))
 
 
@@ -225,12 +226,14 @@ def decode_result(payload: str) -> Result:
 
 def _object(payload: str) -> dict[str, Any]:
     if len(payload) > TASK_BYTES * 4 // 3 + 4:
-        raise InvalidTaskError("too_large", f"the task has more than {TASK_BYTES} bytes; allowed: at most {TASK_BYTES}")
+        message = f"the task has more than {TASK_BYTES} bytes; allowed: at most {TASK_BYTES}"
+        raise InvalidTaskError("too_large", message, loggable=message)
     unpadded = payload.rstrip("=").translate(str.maketrans("-_", "+/"))  # both Base64 alphabets are accepted
     try:
         raw = base64.b64decode(unpadded + "=" * (-len(unpadded) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise InvalidTaskError("not_base64", f"the payload is not Base64: {error}") from error
+        message = f"the payload is not Base64: {error}"
+        raise InvalidTaskError("not_base64", message, loggable="the payload is not Base64") from error
     return _json_object(raw, tolerant=True)
 
 
@@ -247,9 +250,11 @@ def _json_object(raw: bytes, *, tolerant: bool = False) -> dict[str, Any]:
         except (ValueError, RecursionError):
             values = error
         if values is error:
-            raise InvalidTaskError("not_json", f"the payload is not JSON: {error}") from error
+            message = f"the payload is not JSON: {error}"
+            raise InvalidTaskError("not_json", message, loggable="the payload is not JSON") from error
     if not isinstance(values, dict):
-        raise InvalidTaskError("not_an_object", f"the payload is {shortened(values)}; allowed: a JSON object")
+        message = f"the payload is {shortened(values)}; allowed: a JSON object"
+        raise InvalidTaskError("not_an_object", message, loggable="the payload is not a JSON object")
     return values
 
 

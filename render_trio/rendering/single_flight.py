@@ -153,7 +153,7 @@ class SingleFlight:
                 duration = trio.current_time() - flight.started_at
                 self._work_seconds += WORK_SECONDS_WEIGHT * (duration - self._work_seconds)
         except RenderTrioError as error:
-            log.warning("on-demand render failed", kind=kind, code=error.code, error=str(error))
+            log.warning("on-demand render failed", kind=kind, code=error.code, error=error.loggable)
             flight.error = error
         self._report(kind, "drawn" if flight.error is None else "failed")
         if self._flights.get(key) is flight:  # false if it was cancelled just as its turn came

@@ -13,23 +13,21 @@ import select
 import sys
 import threading
 import types
-from typing import IO
+import warnings
+from typing import IO, Any, TextIO, cast
 
 import structlog
 from structlog.stdlib import ProcessorFormatter
-from structlog.tracebacks import ExceptionDictTransformer
 
+from render_trio.observation import private_logs
 from render_trio.service import google_logs
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
-MAX_FRAMES = 30
 PATIENCE_MS = 200  # to wait for a reader that is slow
 log = structlog.get_logger(__name__)
 
-# Tracebacks have no local variables: they contain whole payloads, and texts that users wrote.
-_TRACEBACKS = structlog.processors.ExceptionRenderer(
-    ExceptionDictTransformer(show_locals=False, max_frames=MAX_FRAMES, use_rich=False)
-)
+# Tracebacks have neither local variables nor messages that may quote a payload.
+_TRACEBACKS = structlog.processors.ExceptionRenderer(private_logs.as_dicts)
 
 
 class _Lossy:
@@ -77,8 +75,13 @@ def configure(log_format: str, log_level: str, project: str = "") -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        private_logs.redact,
     ]
-    last: list[structlog.typing.Processor] = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    last: list[structlog.typing.Processor] = [
+        structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=cast(Any, private_logs.write_text)
+        )
+    ]
     if log_format in ("json", "google"):
         renamed = [google_logs.fields(project)] if log_format == "google" else []
         last = [_TRACEBACKS, *renamed, structlog.processors.JSONRenderer(default=repr)]
@@ -94,7 +97,7 @@ def configure(log_format: str, log_level: str, project: str = "") -> None:
     name = structlog.stdlib.add_logger_name
     handler.setFormatter(ProcessorFormatter(foreign_pre_chain=[*shared, name], processors=[remove_meta, *last]))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    logging.captureWarnings(True)
+    warnings.showwarning = _log_warning
     sys.excepthook = _log_uncaught
     threading.excepthook = _log_uncaught_in_thread
     sys.unraisablehook = _log_unraisable
@@ -111,4 +114,16 @@ def _log_uncaught_in_thread(arguments: threading.ExceptHookArgs) -> None:
 
 
 def _log_unraisable(arguments: sys.UnraisableHookArgs) -> None:
-    log.error("unraisable exception", where=repr(arguments.object)[:200], exc_info=arguments.exc_value)
+    where = getattr(arguments.object, "__qualname__", type(arguments.object).__name__)  # its repr may show its content
+    log.error("unraisable exception", where=where, exc_info=arguments.exc_value)
+
+
+def _log_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    logging.getLogger("py.warnings").warning("%s", private_logs.warning_text(message, category, filename, lineno))

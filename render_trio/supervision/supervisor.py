@@ -19,7 +19,7 @@ from typing import Protocol
 import structlog
 import trio
 
-from render_trio.errors import FatalError, first_error
+from render_trio.errors import FatalError, first_error, loggable
 from render_trio.supervision.restart_policy import GiveUp, Pulse, RestartPolicy, SlotPolicy, verdict
 
 POLL_INTERVAL = 0.25  # s between two checks of the watchdog
@@ -119,7 +119,7 @@ class _Incarnation:
                     raise first from None
                 except* Exception as group:
                     first = first_error(group)
-                    self.reason = f"{type(first).__name__}: {first}"
+                    self.reason = loggable(first)
                     log.error("worker failed", exc_info=group)
         finally:
             if self.abandoned:

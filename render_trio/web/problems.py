@@ -80,4 +80,4 @@ async def not_drawn(error: RenderTrioError) -> Response:
         if retry_after is not None:
             response.headers["Retry-After"] = str(retry_after)
         return response
-    return problem(status, error.code, str(error), retry_after=retry_after)
+    return problem(status, error.code, error.loggable, retry_after=retry_after)

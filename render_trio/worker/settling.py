@@ -102,7 +102,7 @@ class Settling:
 
     async def reject(self, lease: Lease, error: RejectError) -> Outcome:
         """Settle a task that can never succeed with a failure result. Raises LeaseLostError, QueueError."""
-        return await self._fail(lease, error.code, str(error), "rejected")
+        return await self._fail(lease, error, "rejected")
 
     async def retry(self, lease: Lease, error: RetryError) -> Outcome:
         """Release the task for another attempt, or settle it with a failure result if this was the last.
@@ -110,23 +110,23 @@ class Settling:
         The delay before the next attempt doubles if the error has one. Raises LeaseLostError, QueueError.
         """
         if lease.task.retry_count + 1 >= self._limits.task_retry_limit:
-            return await self._fail(lease, error.code, str(error), "failed")
+            return await self._fail(lease, error, "failed")
         return await self.release(lease, error, round(error.retry_delay * 2**lease.task.retry_count))
 
     async def release(self, lease: Lease, error: RetryError, delay: int = 0) -> Outcome:
         """Make the task available again after `delay` seconds. Raises QueueError."""
-        log.warning("attempt failed, task released", code=error.code, error=str(error), delay=delay)
-        self._observer.failure(lease.task.id, error.code, str(error), "retried")
+        log.warning("attempt failed, task released", code=error.code, error=error.loggable, delay=delay)
+        self._observer.failure(lease.task.id, error.code, error.loggable, "retried")
         await self._leases.release(lease, delay)
         return "retried"
 
-    async def _fail(self, lease: Lease, code: str, message: str, outcome: Outcome) -> Outcome:
-        self._observer.failure(lease.task.id, code, message, outcome)
+    async def _fail(self, lease: Lease, error: RejectError | RetryError, outcome: Outcome) -> Outcome:
+        self._observer.failure(lease.task.id, error.code, error.loggable, outcome)
         self._leases.confirm(lease)
         traceparent = messages.traceparent_of(lease.task)
-        result = messages.failure(lease.task.id, code, message, lease.task.enqueued_us, traceparent)
+        result = messages.failure(lease.task.id, error.code, str(error), lease.task.enqueued_us, traceparent)
         await self._settle(lease, result, messages.reply_tag_of(lease.task))
-        log.warning("failure result delivered", code=code, error=message)
+        log.warning("failure result delivered", code=error.code, error=error.loggable)
         return outcome
 
     async def _settle(self, lease: Lease, result: Result, tag: str) -> None:

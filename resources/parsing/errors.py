@@ -19,6 +19,14 @@ class RequestError(ValueError):
         self.field = field
         self.allowed = allowed
 
+    @property
+    def loggable(self) -> str:
+        """The message without the value, which may contain the name of a pupil: for logs and status pages."""
+        if self.code == "unknown_option":  # the field is a key that the sender chose
+            return "an option is unknown"
+        problem = f"{self.field or 'the request'} is {'missing' if self.code == 'missing_option' else 'invalid'}"
+        return f"{problem}; allowed: {self.allowed}" if self.allowed else problem
+
     def __reduce__(self) -> tuple[type[RequestError], tuple[str, str, str, str]]:
         return type(self), (self.code, str(self), self.field, self.allowed)
 

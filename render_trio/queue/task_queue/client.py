@@ -263,7 +263,9 @@ class TaskQueue:
             found = (object_of(response) or {})["stats"]
             return QueueStats(int(found["totalTasks"]), int(found["oldestTask"]), int(found["leasedLastMinute"]))
         except (KeyError, TypeError, ValueError) as error:
-            raise QueueUnavailableError(f"the queue's response contains no valid statistics: {error!r}") from error
+            raise QueueUnavailableError(
+                f"the queue's response contains no valid statistics: {type(error).__name__}"
+            ) from error
 
 
 def _is_task_list(response: httpx.Response) -> bool:
@@ -300,4 +302,4 @@ def _leased_task(item: Any) -> LeasedTask:
             retry_count=int(item.get("retry_count", 0)),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise QueueUnavailableError(f"the queue's response contains an invalid task: {error!r}") from error
+        raise QueueUnavailableError(f"the queue's response contains an invalid task: {type(error).__name__}") from error

@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from render_trio.credentials.redaction import shown_url, split_user_info
+from render_trio.credentials.redaction import redacted, shown_url, split_user_info
 from render_trio.credentials.tokens import authorization
 from render_trio.errors import CredentialsError, QueueRefusedError, QueueUnavailableError
 from render_trio.observation import trace_context
@@ -214,9 +214,14 @@ def was_repeated(response: httpx.Response) -> bool:
 
 
 def describe(response: httpx.Response) -> str:
-    """Return the status code and a shortened message, for logs and errors."""
-    message = error_of(response).get("message") or response.content[:100].decode(errors="replace")
-    return f"{response.status_code} {str(message)[:300]}"
+    """Return the status code and the queue's own message, shortened, for logs and errors.
+
+    Any other content is not quoted: a proxy may repeat the request in it, with its token or its payload.
+    """
+    if message := error_of(response).get("message"):
+        return f"{response.status_code} {redacted(str(message)[:300])}"
+    kind = response.headers.get("Content-Type", "no type")[:60]
+    return f"{response.status_code}, not from the queue itself ({kind}, {len(response.content)} bytes)"
 
 
 def _advice(response: httpx.Response) -> str:

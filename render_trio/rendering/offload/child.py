@@ -7,9 +7,14 @@ import math
 import os
 import resource as os_limits
 import signal
+import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
+from render_trio.errors import loggable
+from render_trio.observation.private_logs import warning_text
 from render_trio.rendering.finisher import FinishedDocument
 from render_trio.rendering.pipeline import Produce
 from resources import registry
@@ -27,9 +32,10 @@ OOM_SCORE_FILE = Path("/proc/self/oom_score_adj")
 
 @dataclass(frozen=True, slots=True)
 class DrawingFailure:
-    """The exception of a failed render, as text: not every exception survives pickling."""
+    """The exception of a failed render, as text: not every exception survives pickling. See RenderTrioError."""
 
     text: str
+    loggable: str
 
 
 def _no_checkpoint() -> None:
@@ -54,10 +60,28 @@ def set_up(memory_limit: int, static: Path | None, templates: Path | None, plugi
     with contextlib.suppress(OSError):  # not Linux, or /proc is read-only: this is only a preference
         OOM_SCORE_FILE.write_text(OOM_SCORE)
     os.nice(NICENESS)
+    warnings.showwarning = _show_warning
+    sys.unraisablehook = _show_unraisable
     assets.use(static, templates)
     for folder in plugins:
         registry.add_folder(folder)
     return True
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    print(warning_text(message, category, filename, lineno), file=file or sys.stderr)
+
+
+def _show_unraisable(arguments: sys.UnraisableHookArgs) -> None:
+    error = arguments.exc_value
+    print("unraisable exception:", "unknown" if error is None else loggable(error), file=sys.stderr)
 
 
 def ready() -> int:
@@ -74,7 +98,7 @@ def attempt(produce: Produce, request: Request, seconds: float) -> FinishedDocum
         # Other things may have failed before this was raised: the next document gets a new process.
         os._exit(EXIT_MEMORY)
     except Exception as error:
-        return DrawingFailure(f"{type(error).__name__}: {error}")
+        return DrawingFailure(f"{type(error).__name__}: {error}", loggable(error))
 
 
 def _allow_cpu(seconds: float) -> None:

@@ -80,7 +80,7 @@ class ProcessOffload:
             self._observer.killed()
             raise RenderTimedOutError(f"not drawn within {seconds:.0f} s")
         if isinstance(made, DrawingFailure):
-            raise RenderFailedError(made.text)
+            raise RenderFailedError(made.text, loggable=made.loggable)
         return made
 
     def with_capacity(self, workers: int) -> ProcessOffload:

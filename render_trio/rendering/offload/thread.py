@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import trio
 
-from render_trio.errors import FatalError, RenderCrashedError, RenderFailedError, RenderTimedOutError
+from render_trio.errors import FatalError, RenderCrashedError, RenderFailedError, RenderTimedOutError, loggable
 from render_trio.observation.observer import Observer
 from render_trio.rendering.finisher import FinishedDocument
 from render_trio.rendering.pipeline import Produce, produce
@@ -60,10 +60,10 @@ class ThreadOffload:
                 return document
         except MemoryError as error:
             returned = True
-            raise RenderCrashedError(f"out of memory: {error}") from error
+            raise RenderCrashedError(f"out of memory: {error}", loggable="out of memory") from error
         except Exception as error:
             returned = True
-            raise RenderFailedError(f"{type(error).__name__}: {error}") from error
+            raise RenderFailedError(f"{type(error).__name__}: {error}", loggable=loggable(error)) from error
         finally:
             self._running -= 1
             if not returned:  # it timed out, or its worker was cancelled

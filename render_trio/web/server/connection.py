@@ -22,7 +22,7 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import parse_socket_addr
 
-from render_trio.errors import first_error
+from render_trio.errors import first_error, loggable
 from render_trio.web.server.request_limits import SECURITY_HEADERS
 
 SEND_SECONDS = 20.0  # that a client may take to accept one chunk of a response
@@ -106,7 +106,7 @@ class Connection(TCPServer):
         except* OSError:
             log.debug("client disconnected")
         except* Exception as group:
-            log.warning("connection failed", error=repr(first_error(group)))
+            log.warning("connection failed", error=loggable(first_error(group)))
         finally:
             self._connections.dismiss(self)
             self._socket_stream.socket.close()

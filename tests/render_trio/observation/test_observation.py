@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from collections.abc import Callable
 from typing import Any
 
+import pytest
 import structlog
 from trio.testing import MockClock
 
 from render_trio.errors import RenderFailedError
-from tests.render_trio.fakes import TASK, FakeRenderer
+from render_trio.observation.metrics import Metrics
+from render_trio.observation.observer import Observers
+from render_trio.observation.recent_activity import RecentActivity
+from render_trio.queue.messages import encode_task
+from render_trio.rendering.finisher import FinishedDocument
+from render_trio.rendering.offload.thread import ThreadOffload
+from render_trio.worker.limits import Limits
+from resources.request import Request
+from tests.render_trio.fakes import TASK, FakeHeartbeat, FakeQueue, FakeRenderer, storeless_worker
 from tests.render_trio.worker.test_worker import Bench
 
 
@@ -46,3 +57,56 @@ async def test_labels_are_bounded_by_the_catalogue(autojump_clock: MockClock) ->
     text = bench.metrics.exposition().decode()
     assert "made-up" not in text
     assert 'render_tasks_total{outcome="rejected",resource="unknown"} 5.0' in text
+
+
+NAME = "Ada Lovelace"
+
+
+@pytest.mark.parametrize(
+    ("values", "code", "shown"),
+    [
+        (TASK | {"paper_size": NAME}, "invalid_option", "paper_size is invalid; allowed: a4, letter"),
+        (TASK | {"language": NAME}, "invalid_option", "language is invalid; allowed: "),
+        (TASK | {"reply_tag": [NAME]}, "invalid_option", "reply_tag is invalid"),
+        (TASK | {"kind": NAME}, "unknown_kind", "kind is invalid; allowed: 'task#render'"),
+        ({"resource_view": NAME}, "unknown_resource", "resource_view is invalid; allowed: "),
+        ({NAME: NAME}, "missing_option", "resource_view is missing"),
+        (NAME, "not_an_object", "the payload is not a JSON object"),
+    ],
+)
+async def test_a_rejected_value_is_in_the_result_but_neither_in_the_log_nor_on_the_status_page(
+    values: Any, code: str, shown: str, autojump_clock: MockClock
+) -> None:
+    queue, activity = FakeQueue(), RecentActivity()
+    worker = storeless_worker(queue, FakeRenderer().make, Limits(20, 50, 1.33, 5, 2), Observers(activity))
+    if isinstance(values, dict):
+        queue.add("one", payload=encode_task(values))
+    else:
+        queue.add("one", payload=base64.b64encode(json.dumps(values).encode()).decode())
+    with structlog.testing.capture_logs() as lines:
+        await worker.iterate(FakeHeartbeat())
+    (line,), (note,) = lines, activity.failures()
+    assert (line["code"], note.code) == (code, code)
+    for text in (line["error"], note.reason):
+        assert text.startswith(shown)
+        assert "Ada" not in text
+    if code != "missing_option":
+        assert "Ada" in queue.results["one"].error.message
+
+
+async def test_the_message_of_an_exception_in_drawing_is_in_the_result_but_not_in_the_log() -> None:
+    """The message of any exception may quote the header."""
+    queue, activity = FakeQueue(), RecentActivity()
+
+    def draw(request: Request, checkpoint: Callable[[], None]) -> FinishedDocument:
+        raise ValueError(f"no room for {request.header_text}")
+
+    offload = ThreadOffload(Metrics(), 1, 1, draw)
+    worker = storeless_worker(queue, offload.make, Limits(20, 50, 1.33, 1, 2), Observers(activity))
+    queue.add("one", TASK | {"header_text": NAME})
+    with structlog.testing.capture_logs() as lines:
+        await worker.iterate(FakeHeartbeat())
+    (line,), (note,) = lines, activity.failures()
+    assert queue.results["one"].error.message == f"ValueError: no room for {NAME}"
+    assert line["error"] == note.reason
+    assert note.reason.startswith("ValueError in draw (test_observation.py:")

@@ -33,21 +33,69 @@ def lines_of(code: str) -> list[dict[str, Any]]:
         "class Broken:\n  def __del__(self): raise ValueError('broken\\nin two')\nBroken()",
     ],
 )
-def test_an_exception_is_logged_as_one_line_of_json_without_local_variables(code: str) -> None:
+def test_an_exception_is_logged_as_one_line_of_json_without_local_variables_and_messages(code: str) -> None:
     (line,) = lines_of(code)
     assert line["level"] == "error"
     assert line["timestamp"].endswith("Z")
     text = json.dumps(line["exception"])
-    assert "ValueError" in text
-    assert "broken\\nin two" in text
+    assert "ValueError in " in text
+    assert "(<string>:" in text
+    assert "broken" not in json.dumps(line)
     assert "xxxxxxxxx" not in text
 
 
+def test_on_a_terminal_an_exception_has_its_places_but_neither_local_variables_nor_messages() -> None:
+    code = (
+        "from render_trio.service import logs; logs.configure('console', 'info')\n"
+        "import structlog\n"
+        "def draw(header): raise KeyError(header)\n"
+        "try:\n"
+        "  try: draw('Ada Lovelace')\n"
+        "  except KeyError as error: raise ExceptionGroup('Ada Lovelace', [error, ValueError('Ada')]) from error\n"
+        "except ExceptionGroup: structlog.get_logger().error('failed', exc_info=True)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "KeyError in draw (<string>:3)" in ended.stderr
+    assert "ExceptionGroup in <module>" in ended.stderr
+    assert "Ada" not in ended.stderr
+
+
+def test_the_messages_of_our_own_errors_and_of_the_system_are_logged() -> None:
+    code = (
+        "import structlog; from render_trio.errors import FatalError\n"
+        "try:\n"
+        "  try: open('/missing/file')\n"
+        "  except OSError as error: raise FatalError('the service is out of order') from error\n"
+        "except FatalError: structlog.get_logger().error('failed', exc_info=True)"
+    )
+    (line,) = lines_of(code)
+    assert [one["exc_value"] for one in line["exception"]] == [
+        "FatalError: the service is out of order",
+        "FileNotFoundError: No such file or directory: '/missing/file'",
+    ]
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_passwords_in_urls_are_removed_from_every_field_and_record(log_format: str) -> None:
+    code = (
+        f"from render_trio.service import logs; logs.configure({log_format!r}, 'info')\n"
+        "import logging, structlog\n"
+        "url = 'redis://me:s3cr3t@host/0?key=s3cr3t'\n"
+        "structlog.get_logger().info(url, url=url, nested={'one': [url]}, deep=({'two': url},))\n"
+        "logging.getLogger('library').warning('no answer from %s', url)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.stderr.count("redis://host/0") == 5
+    assert "s3cr3t" not in ended.stderr
+
+
 def test_records_and_warnings_of_libraries_are_json_too() -> None:
-    code = "import logging, warnings\nlogging.getLogger('library').warning('%s things', 3); warnings.warn('old')"
-    first, second = lines_of(code)
+    code = "import logging, warnings\nlogging.getLogger('library').warning('%s things', 3); "
+    code += "warnings.warn('old', DeprecationWarning); warnings.warn('Ada')"
+    first, second, third = lines_of(code)
     assert (first["event"], first["level"], first["logger"]) == ("3 things", "warning", "library")
-    assert "UserWarning: old" in second["event"]
+    assert "DeprecationWarning: old" in second["event"]
+    assert third["event"].endswith(": UserWarning")  # its text may quote a task
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
