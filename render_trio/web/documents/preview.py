@@ -11,6 +11,7 @@ from render_trio.errors import RenderTrioError
 from render_trio.rendering.fingerprint import etag, fingerprint
 from render_trio.rendering.finisher import FinishedDocument
 from render_trio.rendering.on_demand import OnDemandRenderer, one_copy
+from render_trio.web.addresses import address
 from render_trio.web.documents import query_string
 from render_trio.web.documents.form import form_of
 from render_trio.web.documents.query_string import resource_of
@@ -71,9 +72,7 @@ def preview_of(document_request: Request, document: FinishedDocument | None) -> 
     page_query = query_string.canonical(one_copy(document_request))
     version = fingerprint(resource.view)
     pages = tuple(
-        PagePreview(
-            query_string.address(f"/resources/{resource.slug}/pages/{number}.png", page_query, v=version), *size
-        )
+        PagePreview(address(f"/resources/{resource.slug}/pages/{number}.png", page_query, v=version), *size)
         for number in range(1, resource.pages(document_request.choices) + 1)
     )
     return Preview(
