@@ -9,11 +9,11 @@ from http import HTTPStatus
 
 import structlog
 from quart import Blueprint, Response, render_template, request
-from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from render_trio.rendering.on_demand import OnDemandRenderer
 from render_trio.web import static_files
+from render_trio.web.addresses import Application, address
 from render_trio.web.documents import direct, gallery, preview, resource_page
 from render_trio.web.documents.wording import failure_message
 from render_trio.web.openapi import document
@@ -28,10 +28,11 @@ KEPT_HEADERS = ("Allow", "Content-Range", "Retry-After")  # of an error: what th
 log = structlog.get_logger(__name__)
 
 
-def create_app(checks: Probes, on_demand: OnDemandRenderer, *service_routes: Blueprint) -> QuartTrio:
+def create_app(checks: Probes, on_demand: OnDemandRenderer, *service_routes: Blueprint) -> Application:
     """Return the application; `service_routes` are those that need a running service: its status, its queue."""
-    app = QuartTrio("render_trio", static_folder=None, template_folder=str(assets.template_directory() / "web"))
+    app = Application("render_trio", static_folder=None, template_folder=str(assets.template_directory() / "web"))
     files = static_files.read(assets.static_directory() / "web")
+    app.jinja_env.globals["address"] = address
     app.jinja_env.globals["asset"] = files.address
     app.jinja_env.globals["failure_message"] = failure_message
     app.register_blueprint(files.routes())
@@ -47,7 +48,7 @@ def create_app(checks: Probes, on_demand: OnDemandRenderer, *service_routes: Blu
     return app
 
 
-def _handle_errors(app: QuartTrio) -> None:
+def _handle_errors(app: Application) -> None:
     """Answer every error with a problem, or a page for browsers, that reveals nothing of the implementation."""
 
     @app.errorhandler(HTTPException)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from quart import Blueprint, Response, abort, request
 
+from render_trio.web.addresses import address
 from render_trio.web.openapi.operation import describe
 from render_trio.web.responses import FOR_EVER, REVALIDATED, EncodedBody, encode_body, encoded_response
 
@@ -33,7 +34,8 @@ class StaticFiles:
 
     def address(self, name: str) -> str:
         """Return the address to use in pages. It changes with the content, so browsers may cache the file for ever."""
-        return f"/static/{name}?v={self.by_name[name].etag}" if name in self.by_name else f"/static/{name}"
+        query = f"v={self.by_name[name].etag}" if name in self.by_name else ""
+        return address(f"/static/{name}", query)
 
     def routes(self) -> Blueprint:
         """Return the route that serves the files."""

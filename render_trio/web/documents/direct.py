@@ -11,6 +11,7 @@ from render_trio.errors import RenderTrioError
 from render_trio.queue.messages import TASK_KIND
 from render_trio.rendering.fingerprint import etag
 from render_trio.rendering.on_demand import OnDemandRenderer
+from render_trio.web.addresses import address
 from render_trio.web.documents import query_string
 from render_trio.web.documents.query_string import resource_of
 from render_trio.web.openapi.operation import JSON, PDF, describe
@@ -39,7 +40,7 @@ def routes(on_demand: OnDemandRenderer) -> Blueprint:
             document_request = query_string.parse_values(resource, values)
         except RequestError as error:
             if wants_page():  # the form shows the error next to the field
-                return see_other(f"/resources/{slug}?{urlencode(list(request.args.items(multi=True)))}")
+                return see_other(address(f"/resources/{slug}", urlencode(list(request.args.items(multi=True)))))
             return refusal(error)
         attached = request.args.get("download") not in (None, "", "0", "no")
         return await _document(on_demand, document_request, attached=attached)

@@ -11,6 +11,7 @@ from quart import Blueprint, Response, render_template, request
 from render_trio.errors import RenderTrioError
 from render_trio.rendering.fingerprint import fingerprint
 from render_trio.rendering.on_demand import OnDemandRenderer
+from render_trio.web.addresses import root_path
 from render_trio.web.documents import query_string
 from render_trio.web.documents.query_string import resource_of
 from render_trio.web.openapi.operation import HTML, PNG, describe
@@ -28,7 +29,7 @@ SEARCH_CHARACTERS = 100
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A resource in the gallery. `words`: the text that a search looks in; sizes in pixels."""
+    """A resource in the gallery. `words`: the text that a search looks in; `picture`: a path; sizes in pixels."""
 
     name: str
     slug: str
@@ -86,7 +87,7 @@ def routes(on_demand: OnDemandRenderer) -> Blueprint:
     """Return the routes of the gallery."""
     part = Blueprint("gallery", __name__)
     entries = tuple(entry_of(resource) for resource in sorted(CATALOGUE.values(), key=lambda resource: resource.name))
-    unfiltered: list[EncodedBody] = []  # the page without a search, which nearly every request is for
+    unfiltered: dict[str, EncodedBody] = {}  # the page without a search, nearly every request's, by its root path
     thumbnails: dict[str, EncodedBody] = {}
 
     async def page_for(search: str) -> EncodedBody:
@@ -100,9 +101,10 @@ def routes(on_demand: OnDemandRenderer) -> Blueprint:
         search = request.args.get("q", "")[:SEARCH_CHARACTERS].strip()
         if search:
             return encoded_response(await page_for(search), REVALIDATED)
-        if not unfiltered:
-            unfiltered.append(await page_for(""))
-        return encoded_response(unfiltered[0], REVALIDATED)
+        if root_path() not in unfiltered:
+            unfiltered.clear()  # a single one, so that invented root paths take no memory
+            unfiltered[root_path()] = await page_for("")
+        return encoded_response(unfiltered[root_path()], REVALIDATED)
 
     @part.get("/thumbnails/<slug>.png")
     @describe("The image of a resource's first page", {200: {PNG: ""}, 304: {}, 404: {}}, problems=(500, 503))

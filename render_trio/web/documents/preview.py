@@ -11,6 +11,7 @@ from render_trio.errors import RenderTrioError
 from render_trio.rendering.fingerprint import etag, fingerprint
 from render_trio.rendering.finisher import FinishedDocument
 from render_trio.rendering.on_demand import OnDemandRenderer, one_copy
+from render_trio.web.addresses import address
 from render_trio.web.documents import query_string
 from render_trio.web.documents.form import form_of
 from render_trio.web.documents.query_string import resource_of
@@ -81,8 +82,8 @@ def preview_of(document_request: Request, document: FinishedDocument | None) -> 
     pages = []
     for number in range(1, resource.pages(document_request.choices) + 1):
         path = f"/resources/{resource.slug}/pages/{number}.png"
-        full = query_string.address(path, page_query, v=version, **{FULL: "1"})
-        pages.append(PagePreview(query_string.address(path, page_query, v=version), width, height, full))
+        full = address(path, page_query, v=version, **{FULL: "1"})
+        pages.append(PagePreview(address(path, page_query, v=version), width, height, full))
     return Preview(
         query_string.canonical(document_request),
         resource.filename(document_request),

@@ -79,12 +79,6 @@ def value_text(value: Value) -> str:
     return str(value)
 
 
-def address(path: str, query: str, **more: str) -> str:
-    """Return the path with the query string and further pairs."""
-    full = "&".join(part for part in (query, urlencode(more)) if part)
-    return f"{path}?{full}" if full else path
-
-
 def new_seed() -> str:
     """Return a random seed."""
     return str(int.from_bytes(secrets.token_bytes(SEED_BYTES), "big"))

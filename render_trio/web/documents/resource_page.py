@@ -7,6 +7,7 @@ from quart import Blueprint, Response, render_template, request
 from render_trio.errors import RenderTrioError
 from render_trio.rendering.finisher import FinishedDocument
 from render_trio.rendering.on_demand import OnDemandRenderer, one_copy
+from render_trio.web.addresses import address
 from render_trio.web.documents import query_string
 from render_trio.web.documents.form import form_of
 from render_trio.web.documents.preview import preview_of
@@ -41,7 +42,7 @@ def routes(on_demand: OnDemandRenderer) -> Blueprint:
         canonical = query_string.canonical(form.request)
         if valid and request.query_string.decode("latin-1") != canonical:
             # People share what the address bar shows: keep it as short as possible.
-            return see_other(query_string.address(f"/resources/{slug}", canonical))
+            return see_other(address(f"/resources/{slug}", canonical))
         preview = preview_of(form.request, await _rendered(on_demand, form.request))
         errors = (*form.errors, query_error) if query_error else form.errors
         page = await render_template("resource.html", resource=resource, form=form, preview=preview, errors=errors)

@@ -15,6 +15,7 @@ from quart import Blueprint, Quart, Response, current_app
 
 from render_trio.observation.versions import __version__
 from render_trio.web.access.table import TABLE
+from render_trio.web.addresses import address, root_path
 from render_trio.web.openapi.operation import JSON, PROBLEM, Content, Operation, describe, openapi_path, operation_of
 from render_trio.web.openapi.schemas import components, reference
 from render_trio.web.responses import REVALIDATED, EncodedBody, encode_body, encoded_response
@@ -63,15 +64,16 @@ class Route(NamedTuple):
 def routes() -> Blueprint:
     """Return the route that serves the document."""
     part = Blueprint("openapi", __name__)
-    encoded: list[EncodedBody] = []  # the document, once it has been requested
+    encoded: dict[str, EncodedBody] = {}  # the document, once it has been requested, by its root path
 
     @part.get("/openapi.json")
     @describe("This document", {200: {JSON: ""}})
     async def openapi() -> Response:
-        if not encoded:
+        if root_path() not in encoded:
             content = msgspec.json.encode(document(list(routes_of(current_app))))
-            encoded.append(encode_body(msgspec.json.format(content, indent=1), JSON))
-        return encoded_response(encoded[0], REVALIDATED)
+            encoded.clear()  # a single one, so that invented root paths take no memory
+            encoded[root_path()] = encode_body(msgspec.json.format(content, indent=1), JSON)
+        return encoded_response(encoded[root_path()], REVALIDATED)
 
     return part
 
@@ -101,7 +103,7 @@ def document(routes: list[Route]) -> dict[str, Any]:
             "summary": "Printable classroom resources, rendered with the options you choose.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": "/"}],
+        "servers": [{"url": address("") or "/"}],
         "paths": paths,
         "components": {"schemas": components() | EXTRA_SCHEMAS, "securitySchemes": SECURITY_SCHEMES},
     }

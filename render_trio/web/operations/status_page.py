@@ -15,6 +15,7 @@ from quart import Blueprint, Response, current_app, render_template, request
 from render_trio.web.access.attempts import Attempts
 from render_trio.web.access.clients import name_of
 from render_trio.web.access.tokens import Tokens
+from render_trio.web.addresses import address
 from render_trio.web.openapi.operation import EVENTS, FORM, HTML, JSON, describe
 from render_trio.web.operations.bar_chart import HEIGHT, WIDTH, bar_chart
 from render_trio.web.operations.status import QUEUE_TIMEOUT, Status, StatusSource
@@ -97,7 +98,7 @@ def routes(operator: Operator, listeners: Listeners) -> Blueprint:
         if not operator.restart(worker, "restarted by the operator"):
             return problem(404, "unknown_worker", "no worker has this name", field="worker")
         log.warning("operator restarts worker", worker=worker)
-        return see_other(f"/status?restarted={worker}")
+        return see_other(address("/status", restarted=worker))
 
     return part
 

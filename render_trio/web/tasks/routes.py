@@ -18,6 +18,7 @@ from render_trio.errors import (
 from render_trio.queue.messages import checked_task
 from render_trio.queue.producer import task_values
 from render_trio.web.access.clients import name_of
+from render_trio.web.addresses import address
 from render_trio.web.documents import query_string
 from render_trio.web.documents.query_string import SERVICE_KEYS, resource_of
 from render_trio.web.openapi.operation import EVENTS, FORM, HTML, JSON, PDF, describe
@@ -53,7 +54,7 @@ def routes(web_tasks: WebTasks, listeners: Listeners) -> Blueprint:
             return problem(415, "not_json", detail)
         task_id = await web_tasks.submit(checked_task(await request.body))
         response = json_response(_as_json(TaskView(task_id, "queued")), 202)
-        response.headers["Location"] = f"/tasks/{task_id}"
+        response.headers["Location"] = address(f"/tasks/{task_id}")
         return response
 
     @part.post("/resources/<slug>/tasks")
@@ -74,10 +75,10 @@ def routes(web_tasks: WebTasks, listeners: Listeners) -> Blueprint:
             _, task = task_values(resource.view, {"seed": query_string.DEFAULT_SEED, **values})
         except RequestError as error:
             if wants_page():  # the form shows the error next to the field
-                return see_other(f"/resources/{slug}?{urlencode(list(form.items(multi=True)))}")
+                return see_other(address(f"/resources/{slug}", urlencode(list(form.items(multi=True)))))
             return refusal(error)
         task_id = await web_tasks.submit(task)
-        return see_other(f"/tasks/{task_id}")
+        return see_other(address(f"/tasks/{task_id}"))
 
     @part.get("/tasks/<task_id>")
     @describe("The state of a task", {200: {JSON: "TaskState", HTML: ""}}, problems=TASK_PROBLEMS)
@@ -140,9 +141,9 @@ def routes(web_tasks: WebTasks, listeners: Listeners) -> Blueprint:
 
 
 def _as_json(view: TaskView) -> dict[str, Any]:
-    address = f"/tasks/{quote(view.id)}"
-    value: dict[str, Any] = {"kind": "task#state", **msgspec.to_builtins(view), "url": address}
-    return value | {"document": f"{address}/document" if view.state == "done" else None}
+    url = address(f"/tasks/{quote(view.id)}")
+    value: dict[str, Any] = {"kind": "task#state", **msgspec.to_builtins(view), "url": url}
+    return value | {"document": f"{url}/document" if view.state == "done" else None}
 
 
 async def _live_part(templates: Any, view: TaskView) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import cast
 
@@ -82,14 +82,16 @@ class Site:
 
 
 @asynccontextmanager
-async def running(site: Site, keep_alive: float = 60.0) -> AsyncIterator[Site]:
-    """Run the web server and its workers; yield the site with its address."""
+async def running(
+    site: Site, keep_alive: float = 60.0, wrap: Callable[[Asgi], Asgi] = lambda app: app
+) -> AsyncIterator[Site]:
+    """Run the web server, with the application wrapped, and its workers; yield the site with its address."""
     listener = listening_socket("127.0.0.1", 0)
     site.address = address_of(listener, "127.0.0.1")
     offload = ThreadOffload(Metrics(), 1, 1)
     async with open_on_demand(offload, LIMITS, Metrics()) as on_demand, trio.open_nursery() as nursery:
         nursery.start_soon(site.supervisor.run)
-        app = limit_requests(cast(Asgi, site.application(on_demand)), LIMIT)
+        app = limit_requests(wrap(cast(Asgi, site.application(on_demand))), LIMIT)
         await nursery.start(serve, app, listener, keep_alive)
         yield site
         nursery.cancel_scope.cancel()
