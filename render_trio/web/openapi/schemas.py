@@ -109,11 +109,6 @@ def _task(resource: Resource) -> Schema:
             "kind": {"const": messages.TASK_KIND},
             "resource_view": {"enum": sorted({resource.view, resource.slug})},
             "resource_slug": {"description": "Accepted for older producers and ignored."},
-            "reply_tag": {
-                "type": ["string", "null"],
-                "maxLength": messages.TAG_CHARACTERS,
-                "description": "The tag of the result on the queue.",
-            },
         },
         "required": ["kind", "resource_view", *required],
         "unevaluatedProperties": False,
