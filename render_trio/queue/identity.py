@@ -14,10 +14,9 @@ from collections.abc import Iterator
 import msgspec
 
 from render_trio.queue.interface import FoundTask
-from render_trio.queue.messages import LeasedTask, decode_result
+from render_trio.queue.messages import WEB_PREFIX, LeasedTask, decode_result
 
 ID_CHARACTERS = 500  # of a task: the limit of Task Queue
-WEB_PREFIX = "web-"  # of the IDs that this service generates, which are never used again
 ALTERNATIVES = 3  # IDs to try if others have taken the first ones
 
 

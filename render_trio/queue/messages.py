@@ -18,21 +18,34 @@ from resources.request import Request, RequestWarning
 TASK_KIND = "task#render"
 TASK_TAG = "task"
 RESULT_TAG = "result"
+# Of tasks from the web and of their results: visitors submit them, so they are kept apart from those of producers.
+WEB_TASK_TAG = "web-task"
+WEB_RESULT_TAG = "web-result"
 DOCUMENT_KIND = "result#document"
 LINK_KIND = "result#link"
 # A task with every field at its limit takes less than 16 KiB; a longer payload is rejected without decoding it.
 TASK_BYTES = 64 * 1024
 TAG_CHARACTERS = 500
+WEB_PREFIX = "web-"  # of the IDs that this service generates for tasks from the web, which are never used again
 
 
 class LeasedTask(msgspec.Struct, frozen=True):
-    """A task as the queue returned it, with its payload still encoded. Times in microseconds since the epoch."""
+    """A task as the queue returned it, with its payload still encoded. Times in microseconds since the epoch.
+
+    `tag` is the one with which it was leased or found.
+    """
 
     id: str
     payload: str
     lease_us: int
     enqueued_us: int
     retry_count: int
+    tag: str = TASK_TAG
+
+    @property
+    def from_web(self) -> bool:
+        """Whether a visitor submitted the task: it can't choose where its result goes."""
+        return self.tag == WEB_TASK_TAG
 
 
 class RenderTask(msgspec.Struct, frozen=True):
@@ -109,7 +122,8 @@ def decode(leased: LeasedTask) -> RenderTask:
     """
     values = _object(leased.payload)
     traceparent, invalid = _traceparent(values)
-    tag = _common_keys(values)
+    _check_kind(values)
+    tag = _reply_tag(leased, values.pop("reply_tag", None))
     try:
         request, warnings = read_task(values, default_seed=leased.id)
     except RequestError as error:
@@ -118,16 +132,20 @@ def decode(leased: LeasedTask) -> RenderTask:
 
 
 def checked_task(body: bytes) -> dict[str, Any]:
-    """Return the values of a task that is given as JSON, every one checked: the caller can correct it at once.
+    """Return the values of a task from the web that is given as JSON, every one checked.
 
-    Raises InvalidTaskError.
+    It can't choose the tag of its result: otherwise visitors could put documents among the results of producers.
+    Raises InvalidTaskError; the caller can correct the task at once.
     """
     if len(body) > TASK_BYTES:
         raise InvalidTaskError("too_large", f"the task has {len(body)} bytes; allowed: at most {TASK_BYTES}")
     values = _json_object(body)
     remaining = dict(values)
     _traceparent(remaining)
-    _common_keys(remaining)
+    _check_kind(remaining)
+    if "reply_tag" in remaining:
+        message = "reply_tag is not allowed here: results of tasks from the web are kept apart; leave the key out"
+        raise InvalidTaskError("unknown_option", message, "reply_tag")
     try:
         parse_request(remaining, default_seed="")
     except RequestError as error:
@@ -135,19 +153,20 @@ def checked_task(body: bytes) -> dict[str, Any]:
     return values
 
 
-def _common_keys(values: dict[str, Any]) -> str:
-    """Remove the keys that do not describe the document, and return the reply tag. Raises InvalidTaskError."""
+def _check_kind(values: dict[str, Any]) -> None:
+    """Remove the kind. Raises InvalidTaskError unless it is that of a task."""
     kind = values.pop("kind", None)
     if kind != TASK_KIND:
         message = f"kind is {shortened(kind)}; allowed: {TASK_KIND!r}"
         raise InvalidTaskError("unknown_kind", message, "kind", loggable=f"kind is invalid; allowed: {TASK_KIND!r}")
-    return _reply_tag(values.pop("reply_tag", None))
 
 
 def reply_tag_of(leased: LeasedTask) -> str:
     """Return the tag for a failure result: the one in the task or, if it can't be decoded, the default."""
+    if leased.from_web:
+        return WEB_RESULT_TAG
     try:
-        return _reply_tag(_object(leased.payload).get("reply_tag"))
+        return _reply_tag(leased, _object(leased.payload).get("reply_tag"))
     except InvalidTaskError:
         return RESULT_TAG
 
@@ -271,15 +290,29 @@ def _traceparent(values: dict[str, Any]) -> tuple[str, tuple[RequestWarning, ...
     return "", (RequestWarning("ignored", "traceparent", message),)
 
 
-def _reply_tag(tag: object) -> str:
+def _reply_tag(leased: LeasedTask, tag: object) -> str:
+    """Return the tag for the task's result, if its payload names `tag`. Raises InvalidTaskError."""
+    if leased.from_web:
+        return WEB_RESULT_TAG
     if tag is None or tag == "":
         return RESULT_TAG
     if isinstance(tag, str) and len(tag) <= TAG_CHARACTERS and tag.isprintable():
-        if tag == TASK_TAG:
-            message = (
-                f"reply_tag is {TASK_TAG!r}; allowed: any other tag, because the service leases tasks with this one"
+        if reason := _reserved(leased.id, tag):
+            raise InvalidTaskError(
+                "invalid_option", f"reply_tag is {tag!r}; allowed: any other tag, because {reason}", "reply_tag"
             )
-            raise InvalidTaskError("invalid_option", message, "reply_tag")
         return tag
     allowed = f"printable text of at most {TAG_CHARACTERS} characters"
     raise InvalidTaskError("invalid_option", f"reply_tag is {shortened(tag)}; allowed: {allowed}", "reply_tag")
+
+
+def _reserved(task_id: str, tag: str) -> str:
+    """Return why a producer's task can't choose this tag; empty if it can.
+
+    Version 0.1.0 gave its tasks from the web the tag of producers, and named the tag of their results in the payload.
+    """
+    if tag in (TASK_TAG, WEB_TASK_TAG):
+        return "the service leases tasks with this one"
+    if tag == WEB_RESULT_TAG and not task_id.startswith(WEB_PREFIX):
+        return "the service deletes results with this one"
+    return ""

@@ -47,6 +47,7 @@ from render_trio.web.server_sent_events import Listeners
 from render_trio.web.tasks import routes
 from render_trio.web.tasks.submissions import WebTasks
 from render_trio.worker.backlog import Backlog
+from render_trio.worker.leasing.outage import OutageLog
 from render_trio.worker.stray_tasks import watch_stray_tasks
 from render_trio.worker.worker import Worker
 from resources import registry
@@ -85,6 +86,7 @@ class Service:
         self._metrics = metrics
         self._missing_files = ""
         self._recent_activity = RecentActivity()
+        self._outages = OutageLog()
         self._observer = Observers(metrics, self._recent_activity)
         self.store = composition.document_store(settings)
         self.supervisor = Supervisor(
@@ -111,7 +113,9 @@ class Service:
         """Run one incarnation of a worker, with a queue client of its own."""
         limits, stopping = composition.worker_limits(self.settings), self.supervisor.stopping
         async with composition.open_queue(self.settings) as queue:
-            worker = Worker(queue, self._offload.make, self._backlog, limits, self._observer, stopping)
+            worker = Worker(
+                queue, self._offload.make, self._backlog, limits, self._observer, stopping, outages=self._outages
+            )
             await worker.run(heartbeat)
 
     def health(self) -> Health:

@@ -39,6 +39,7 @@ async def watch_stray_tasks(
         if stray is not None:
             observe(len(stray))
             if stray and len(stray) != known:
+                # Never the tag of tasks from the web: their results are deleted before a producer fetches them.
                 advice = f"insert them again with the tag {TASK_TAG!r}"
                 log.warning("tasks without a tag are not leased", tasks=len(stray), example=stray[0], advice=advice)
             known = len(stray)

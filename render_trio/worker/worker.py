@@ -1,4 +1,4 @@
-"""One worker: lease a batch, then render, deliver and settle each of its tasks, over and over.
+"""One worker: take the leased task whose turn it is, then render, deliver and settle it, over and over.
 
 The worker guarantees:
 
@@ -24,8 +24,9 @@ from render_trio.supervision.health import STORE_PHASE
 from render_trio.supervision.supervisor import Heartbeat
 from render_trio.worker.backlog import Backlog
 from render_trio.worker.leases import Leases
+from render_trio.worker.leasing.intake import Intake
+from render_trio.worker.leasing.outage import BackOff, OutageLog
 from render_trio.worker.limits import Limits
-from render_trio.worker.polling import Poller
 from render_trio.worker.task_runner import TaskRunner
 from resources.request import Request
 
@@ -44,16 +45,20 @@ class Worker:
         observer: Observer,
         stopping: trio.Event,
         uniform: Callable[[float, float], float] = random.uniform,
+        outages: OutageLog | None = None,
     ) -> None:
         """`make` renders a request within so many seconds; `backlog` is that of the process, and must be running.
 
-        `uniform` draws the length of every pause, between its two arguments.
+        `uniform` draws the length of every pause, between its two arguments. `outages` is that of the process.
         """
+        self._queue = queue
+        self._observer = observer
+        self._uniform = uniform
+        self._back_off = BackOff(stopping, uniform, OutageLog() if outages is None else outages)
         self._backlog = backlog
         self._limits = limits
         self._stopping = stopping
         self._leases = Leases(queue, observer, uniform)
-        self._poller = Poller(queue, self._leases, limits, observer, stopping, uniform)
         self._runner = TaskRunner(queue, make, backlog, limits, observer, self._leases)
 
     async def run(self, heartbeat: Heartbeat) -> None:
@@ -61,30 +66,44 @@ class Worker:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._leases.keep_renewed)
+                intake = self.open_intake(heartbeat, nursery)
                 while not self._stopping.is_set():
-                    await self.iterate(heartbeat)
+                    await self.iterate(heartbeat, intake)
+                await intake.close()
                 nursery.cancel_scope.cancel()
         finally:
             await self._leases.release_all()
 
-    async def iterate(self, heartbeat: Heartbeat) -> None:
-        """Lease a small batch and work on each of its tasks."""
+    def open_intake(self, heartbeat: Heartbeat, nursery: trio.Nursery) -> Intake:
+        """Return the source of tasks for `iterate`; its requests run in `nursery`."""
+        return Intake(
+            self._queue,
+            self._leases,
+            self._limits,
+            self._observer,
+            self._stopping,
+            self._back_off,
+            self._uniform,
+            heartbeat,
+            nursery,
+        )
+
+    async def iterate(self, heartbeat: Heartbeat, intake: Intake) -> None:
+        """Work on the task whose turn it is."""
         await self._wait_for_space(heartbeat)
+        lease = await intake.next()
+        if lease is None:
+            return
+        await self._wait_for_space(heartbeat)  # the backlog may have filled up while there was no task
         if self._stopping.is_set():
             return
-        heartbeat.enter("poll", self._limits.poll_budget)
-        for lease in await self._poller.lease_batch(heartbeat):
-            await self._wait_for_space(heartbeat)
-            if self._stopping.is_set():
-                break
-            heartbeat.enter("work", self._limits.work_budget(lease.task.retry_count))
-            started = trio.current_time()
-            with lease.work:
-                await self._runner.run(lease)
-            self._leases.drop(lease)
-            self._poller.task_finished(trio.current_time() - started)
-            heartbeat.progress("finished")
-        await self._leases.release_all()
+        heartbeat.enter("work", self._limits.work_budget(lease.task.retry_count))
+        started = trio.current_time()
+        with lease.work:
+            await self._runner.run(lease)
+        self._leases.drop(lease)
+        intake.task_finished(lease, trio.current_time() - started)
+        heartbeat.progress("finished")
 
     async def _wait_for_space(self, heartbeat: Heartbeat) -> None:
         """Wait while the backlog is full; the leases of the tasks that the worker has are renewed meanwhile."""

@@ -24,7 +24,6 @@ KNOWN: Named = Named(
         "resource_name": st.just("Cards"),
         "filename": st.just("cards.pdf"),
         "copies": st.sampled_from([1, "2"]),
-        "reply_tag": st.just("web-result"),
         "resource_slug": st.just("x"),
     }
 )

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 import trio
 
 from render_trio.delivery.delivery import Delivery
 from render_trio.errors import LeaseLostError
 from render_trio.observation.observer import Observer
 from render_trio.queue.interface import LeasedBatch, Queue
-from render_trio.queue.messages import LeasedTask, decode_result, encode_task
+from render_trio.queue.messages import TASK_TAG, LeasedTask, decode_result, encode_task
 from render_trio.rendering.finisher import FinishedDocument
 from render_trio.worker.backlog import Backlog
 from render_trio.worker.limits import Limits
@@ -41,28 +43,35 @@ class FakeQueue:
         self.faults: dict[str, list[Exception]] = {}
         self.lose_leases = False
         self.response_seconds = 0.0  # from the start of a lease to the response
+        self.inserted = trio.Event()
 
-    def add(self, task_id: str, values: dict[str, Any] | None = None, *, payload: str | None = None) -> None:
+    def add(
+        self, task_id: str, values: dict[str, Any] | None = None, *, payload: str | None = None, tag: str = TASK_TAG
+    ) -> None:
         content = payload if payload is not None else encode_task(values if values is not None else TASK)
-        self.tasks[task_id] = LeasedTask(task_id, content, 1, 0, 0)
+        self.tasks[task_id] = LeasedTask(task_id, content, 1, 0, 0, tag)
+        self.inserted.set()
+        self.inserted = trio.Event()
 
-    def _step(self, name: str) -> None:
-        self.log.append(name)
+    def _step(self, name: str, logged: str = "") -> None:
+        self.log.append(logged or name)
         if self.faults.get(name):
             raise self.faults[name].pop(0)
 
-    async def lease(self, count: int, seconds: int, *, tag: str = "task", wait: int = 0) -> LeasedBatch:
+    async def lease(self, count: int, seconds: int, *, tag: str = TASK_TAG, wait: int = 0) -> LeasedBatch:
         await trio.lowlevel.checkpoint()
-        self._step("lease")
+        self._step("lease", "lease" if tag == TASK_TAG else "lease web")
         now = trio.current_time()
-        free = [task for task in self.tasks.values() if self.leased_until.get(task.id, -1.0) <= now]
+        free = [name for name in self.free() if self.tasks[name].tag == tag]
         if not free and wait:
-            await trio.sleep(wait)
+            with trio.move_on_after(wait):
+                await self.inserted.wait()
         leased = []
-        for task in free[:count]:
-            self.leased_until[task.id] = now + seconds
+        for name in free[:count]:
+            task = self.tasks[name]
+            self.leased_until[name] = now + seconds
             leased.append(task)
-            self.tasks[task.id] = LeasedTask(task.id, task.payload, 1, 0, task.retry_count + 1)
+            self.tasks[name] = msgspec.structs.replace(task, retry_count=task.retry_count + 1)
         await trio.sleep(self.response_seconds)
         return LeasedBatch(tuple(leased), waited=True)
 
@@ -132,6 +141,28 @@ class FakeHeartbeat:
 
     def progress(self, kind: str) -> None:
         self.progressed.append(kind)
+
+
+@asynccontextmanager
+async def batches(worker: Worker, heartbeat: FakeHeartbeat) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Yield a function that works on one batch of tasks, as the worker does. Release the rest at the end."""
+    async with trio.open_nursery() as nursery:
+        intake = worker.open_intake(heartbeat, nursery)
+
+        async def work() -> None:
+            await worker.iterate(heartbeat, intake)
+            while (intake._producers or intake._web) and not worker._stopping.is_set():
+                await worker.iterate(heartbeat, intake)
+
+        yield work
+        nursery.cancel_scope.cancel()
+    await worker._leases.release_all()
+
+
+async def work_on_batch(worker: Worker, heartbeat: FakeHeartbeat) -> None:
+    """Work on one batch of tasks, and release the rest."""
+    async with batches(worker, heartbeat) as work:
+        await work()
 
 
 def storeless_worker(

@@ -1,4 +1,4 @@
-"""The promises of the queue and its workers, in thousands of simulated worlds.
+"""The promises of the queue and its workers, and the turns of producers and visitors, in thousands of simulated worlds.
 
 A seed that fails is repeated by `SIMULATION_SEED=NUMBER ./scripts/test tests/simulation`.
 """
@@ -15,7 +15,8 @@ import structlog
 from render_trio.queue import identity
 from render_trio.queue.messages import LeasedTask
 from render_trio.queue.task_queue import client
-from tests.simulation.world import World, simulate
+from render_trio.worker.leasing.turns import Turns
+from tests.simulation.world import RUSH_EVERY, World, simulate
 
 SEEDS = int(os.environ.get("SIMULATION_SEEDS", "2000"))
 CHUNK = 50  # seeds that a process runs at a time
@@ -60,6 +61,15 @@ def test_a_seed_repeats_its_world() -> None:
 
     assert history(5) == history(5)
     assert history(5) != history(6)
+
+
+def test_the_simulation_finds_a_worker_that_is_unfair_to_producers(monkeypatch: pytest.MonkeyPatch) -> None:
+    def next_turn(turns: Turns, *, producer: bool, web: bool) -> str | None:
+        return "web" if web else "producer" if producer else None
+
+    monkeypatch.setattr(Turns, "next", next_turn)
+    with pytest.raises(AssertionError, match="begun before those of producers"):
+        run_all(range(0, 20 * RUSH_EVERY, RUSH_EVERY))
 
 
 def test_the_simulation_finds_the_fault_of_result_names(monkeypatch: pytest.MonkeyPatch) -> None:

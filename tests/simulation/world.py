@@ -1,8 +1,12 @@
-"""One simulated world: a queue, two services with a worker each, producers, and a network. All of it from one seed.
+"""One simulated world: a queue, two services with a worker each, producers, visitors, and a network, all from one seed.
 
 The queue's store is the real one, in memory; so are its dispatcher, the queue client, the worker, and the backlog of
 documents that wait for a document store that fails now and then. Time is virtual: trio's clock jumps to the next event,
 and the store's clock is derived from it. Nothing is random but the seed, so that the same seed gives the same run.
+
+Two storms pass over the tasks. After them, in one world of eight, producers and visitors compete for the workers, and
+the order in which tasks are begun is checked: no task from the web is begun while a producer's is free, unless it is
+due.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 import trio
 from trio.testing import MockClock
@@ -37,7 +42,12 @@ from tests.simulation.network import SimulatedTransport, Weather
 
 QUEUE = QueueKey("p", "q")
 EPOCH_US = 1_800_000_000_000_000
-TASKS, SERVICES = 3, 2
+TASKS, WEB_TASKS, SERVICES = 3, 1, 2
+RUSH_EVERY = 8  # worlds
+RUSH_TASKS, RUSH_WEB_TASKS, RUSH_SECONDS = 4, 3, 1.5  # after the storms
+SETTLED_SECONDS = 31.0  # of calm, after which no request or reply is under way any more
+TAGS = {"task": "result", "web-task": "web-result"}
+NOTICE_SECONDS = 0.1  # in which an idle worker gets a task that is free
 LARGE, LARGE_TASKS = " large", (0,)  # the text of tasks whose documents need the document store
 INLINE_BYTES = len("night 0")
 STORM_SECONDS = 15.0  # of faults; calm follows
@@ -69,6 +79,13 @@ class Submission:
     sure: bool
 
 
+@dataclass
+class Turns:
+    """What one worker has begun: the number of producers' tasks since the last task from the web."""
+
+    in_a_row: int = 0
+
+
 class SimulatedDelivery(Delivery):
     """A document store that takes a moment, and can be out. The document is its own address."""
 
@@ -95,6 +112,11 @@ class World:
         self.clock = SimulatedClock()
         self.submitted: list[Submission] = []
         self.received: list[Result] = []
+        self.inserted_at: dict[str, float] = {}
+        self.begun: Counter[str] = Counter()  # in the rush, by kind
+        self.unfair: list[str] = []
+        self.rush = seed % RUSH_EVERY == 0
+        self.rushing = False
 
     async def run(self) -> None:
         """Let a storm pass over a batch of tasks, then over the same IDs again, with other tasks."""
@@ -120,14 +142,33 @@ class World:
             for number in range(TASKS):
                 text = f"night {night}{LARGE if number in LARGE_TASKS else ''}"
                 nursery.start_soon(self._submit, f"task-{number}", text)
+            for number in range(WEB_TASKS if night == 1 else 0):
+                nursery.start_soon(self._submit, f"web-{night}-{number}", web_text(night), "web-task")
             nursery.start_soon(self._set_clocks)
             nursery.start_soon(self._break_document_store)
             await trio.sleep(STORM_SECONDS)
             self.weather.calm = True
-            with trio.fail_after(PATIENCE_SECONDS):
-                while self._waiting():  # noqa: ASYNC110 - virtual time
-                    await trio.sleep(1)
+            await self._all_done()
+            if night == 1 and self.rush:
+                await trio.sleep(SETTLED_SECONDS)
+                await self._rush()
             nursery.cancel_scope.cancel()
+
+    async def _all_done(self) -> None:
+        with trio.fail_after(PATIENCE_SECONDS):
+            while self._waiting():  # noqa: ASYNC110 - virtual time
+                await trio.sleep(1)
+
+    async def _rush(self) -> None:
+        """Let producers and visitors compete for the workers."""
+        self.rushing = True
+        async with trio.open_nursery() as nursery:
+            for number in range(RUSH_TASKS):
+                nursery.start_soon(self._submit, f"rush-{number}", "night 2", "task", RUSH_SECONDS)
+            for number in range(RUSH_WEB_TASKS):
+                nursery.start_soon(self._submit, f"web-2-{number}", web_text(2), "web-task", RUSH_SECONDS)
+        await self._all_done()
+        self.rushing = False
 
     def _transport(self) -> SimulatedTransport:
         return SimulatedTransport(self.dispatcher, self.weather, self.rng)
@@ -137,16 +178,17 @@ class World:
         queue._connection._random = self.rng
         return queue
 
-    async def _submit(self, task_id: str, text: str) -> None:
-        await trio.sleep(self.rng.uniform(0, STORM_SECONDS / 2))
+    async def _submit(self, task_id: str, text: str, tag: str = "task", within: float = STORM_SECONDS / 2) -> None:
+        await trio.sleep(self.rng.uniform(0, within))
         task = encode_task(TASK | {"header_text": text})
         sure = False
         try:
-            await self._queue(self._transport()).submit(task_id, task, "task", generated=False)
+            await self._queue(self._transport()).submit(task_id, task, tag, generated=False)
             sure = True
         except QueueError:
             pass  # the queue may have it nevertheless
         finally:
+            self.inserted_at[task_id] = trio.current_time()
             self.submitted.append(Submission(task_id, text, sure))
 
     async def _keep_service_running(self, name: str) -> None:
@@ -158,7 +200,8 @@ class World:
                 queue = self._queue(transport)
                 stopping, observer, uniform = trio.Event(), Observer(), self.rng.uniform
                 backlog = Backlog(queue, self.delivery, LIMITS, observer, stopping, uniform)
-                worker = Worker(queue, self._make, backlog, LIMITS, observer, stopping, uniform)
+                make = partial(self._make, Turns())
+                worker = Worker(queue, make, backlog, LIMITS, observer, stopping, uniform)
                 await process.start(backlog.run)
                 await worker.run(FakeHeartbeat())
             transport.dead = True
@@ -167,14 +210,30 @@ class World:
     async def _end(self, transport: SimulatedTransport, process: trio.CancelScope) -> None:
         """End a process some time later: it is killed and sends nothing more, or it releases its leases first."""
         await trio.sleep(self.rng.expovariate(1 / 8))
-        transport.dead = self.rng.random() < 0.5
-        process.cancel()
+        if not self.rushing:
+            transport.dead = self.rng.random() < 0.5
+            process.cancel()
 
-    async def _make(self, request: Request, seconds: float) -> FinishedDocument:
+    async def _make(self, turns: Turns, request: Request, seconds: float) -> FinishedDocument:
+        self._begin(turns, request.header_text)
         await trio.sleep(self.rng.expovariate(1))
         if not self.weather.calm and self.rng.random() < 0.1:
             raise self.rng.choice([RenderFailedError, RenderCrashedError])()
         return FinishedDocument("a.pdf", request.header_text.encode(), 1, "0" * 64)
+
+    def _begin(self, turns: Turns, text: str) -> None:
+        """Check that it is this task's turn on a worker."""
+        web = text == web_text(2)
+        if self.rushing:
+            self.begun["web" if web else "producer"] += 1
+        if self.rushing and web and turns.in_a_row < 3:
+            earlier = trio.current_time() - NOTICE_SECONDS
+            never_leased = [
+                task.id for task in self.store.peek(QUEUE, 100) if (task.tag, task.retry_count) == ("task", 0)
+            ]
+            free = [task_id for task_id in never_leased if self.inserted_at[task_id] < earlier]
+            self.unfair += free
+        turns.in_a_row = 0 if text.startswith("web") else turns.in_a_row + 1
 
     async def _break_document_store(self) -> None:
         """Let the document store be out now and then, for longer than a lease at times."""
@@ -191,17 +250,20 @@ class World:
             self.clock.set_by_us += int(self.rng.uniform(-3600, 3600) * 1e6)
 
     def _waiting(self) -> bool:
-        return any(task.tag == "task" for task in self.store.peek(QUEUE, 100))
+        return any(task.tag in TAGS for task in self.store.peek(QUEUE, 100))
 
     def fetch(self) -> None:
         """Take all results from the queue."""
-        while results := self.store.lease(QUEUE, LeaseOrder(100, 60, group_by_tag=True, tag="result")):
-            for result in results:
-                self.received.append(decode_result(result.payload))
-                try:
-                    self.store.delete(QUEUE, result.id)
-                except TaskUnknownError:
-                    raise AssertionError("a result vanished") from None
+        for task_tag, tag in TAGS.items():
+            while results := self.store.lease(QUEUE, LeaseOrder(100, 60, group_by_tag=True, tag=tag)):
+                for task in results:
+                    result = decode_result(task.payload)
+                    assert result.task_id.startswith("web-") is (task_tag == "web-task"), "a result of the other kind"
+                    self.received.append(result)
+                    try:
+                        self.store.delete(QUEUE, task.id)
+                    except TaskUnknownError:
+                        raise AssertionError("a result vanished") from None
 
     def check(self) -> None:
         """Check that every submission got one answer, its own, and that nothing else was answered."""
@@ -212,6 +274,14 @@ class World:
             assert count in allowed, f"{submission} has {count} results"
         assert not answers, f"results without a submission: {answers}"
         assert all(result.success for result in self.received), "every task can succeed"
+        assert not self.unfair, f"a task from the web was begun before those of producers: {self.unfair}"
+        begun = {"producer": RUSH_TASKS, "web": RUSH_WEB_TASKS} if self.rush else {}
+        assert self.begun == begun, "in the calm, each task is begun once"
+
+
+def web_text(night: int) -> str:
+    """Return the text of a task from the web. It is small enough for its result."""
+    return f"web---{night}"
 
 
 def text_of(result: Result) -> str:

@@ -89,7 +89,7 @@ class TaskQueue:
         )
         items = (object_of(response) or {}).get("items", [])
         waited = "wait" in response.headers.get("Preference-Applied", "")
-        return LeasedBatch(tuple(_leased_task(item) for item in items), waited)
+        return LeasedBatch(tuple(_leased_task(item, tag) for item in items), waited)
 
     async def insert(self, task_id: str, payload: str, tag: str) -> None:
         """Insert a task whose ID was never used before, once, even if a response is lost and the request repeated.
@@ -247,7 +247,8 @@ class TaskQueue:
         if response.status_code == 404:
             return None
         item = object_of(response) or {}
-        return FoundTask(_leased_task(item), str(item.get("tag", "")))
+        tag = str(item.get("tag", ""))
+        return FoundTask(_leased_task(item, tag), tag)
 
     async def tags(self) -> dict[str, str]:
         """Return the tags of the first tasks, by their ID; "" for a task without one. Raises QueueError."""
@@ -291,8 +292,11 @@ def _is_empty(response: httpx.Response) -> bool:
     return response.is_success and not response.content
 
 
-def _leased_task(item: Any) -> LeasedTask:
-    """Return the task that a JSON object of a response describes. Raises QueueUnavailableError if it is invalid."""
+def _leased_task(item: Any, tag: str = TASK_TAG) -> LeasedTask:
+    """Return the task with `tag` that a JSON object of a response describes.
+
+    Raises QueueUnavailableError if it is invalid.
+    """
     try:
         return LeasedTask(
             id=str(item["id"]),
@@ -300,6 +304,7 @@ def _leased_task(item: Any) -> LeasedTask:
             lease_us=int(item["leaseTimestamp"]),
             enqueued_us=int(item["enqueueTimestamp"]),
             retry_count=int(item.get("retry_count", 0)),
+            tag=tag,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise QueueUnavailableError(f"the queue's response contains an invalid task: {type(error).__name__}") from error

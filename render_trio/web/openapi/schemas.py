@@ -109,11 +109,6 @@ def _task(resource: Resource) -> Schema:
             "kind": {"const": messages.TASK_KIND},
             "resource_view": {"enum": sorted({resource.view, resource.slug})},
             "resource_slug": {"description": "Accepted for older producers and ignored."},
-            "reply_tag": {
-                "type": ["string", "null"],
-                "maxLength": messages.TAG_CHARACTERS,
-                "description": "The tag of the result on the queue.",
-            },
             "traceparent": {
                 "description": "W3C Trace Context. It is in the result, too. An invalid one is ignored.",
             },

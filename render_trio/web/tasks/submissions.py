@@ -1,7 +1,8 @@
-"""Tasks submitted over HTTP: put on the queue like any other, observed without leasing, their results deleted in time.
+"""Tasks submitted over HTTP: put on the queue, observed without leasing, their results deleted in time.
 
-Their ids begin with `web-`, and only such tasks can be looked at: those of other producers stay private. Their results
-carry a tag of their own, so that no producer leases them by mistake. No client takes such a result off the queue, so
+Visitors never reach the tasks and results of producers, nor the other way round: tasks from the web and their results
+have tags of their own, which a visitor can't choose, and only entries of the queue with these tags are shown. A task is
+private to those who know its ID, which has 128 random bits. No client takes such a result off the queue, so
 `sweep` deletes it: the first lease of a result lasts as long as the result is kept, and when the lease has expired the
 result is deleted. In this way the queue keeps the time, for all services that share it.
 """
@@ -25,9 +26,15 @@ from render_trio.observation import trace_context
 from render_trio.queue import messages
 from render_trio.queue.identity import web_result_id
 from render_trio.queue.interface import FoundTask, LeasedBatch
-from render_trio.queue.messages import DocumentResult, Failure, LinkResult, Result
+from render_trio.queue.messages import (
+    WEB_RESULT_TAG,
+    WEB_TASK_TAG,
+    DocumentResult,
+    Failure,
+    LinkResult,
+    Result,
+)
 
-RESULT_TAG = "web-result"
 TASK_ID = re.compile(r"web-[0-9a-f]{32}")
 QUEUE_TIMEOUT = 10.0  # s that a web client waits for the queue
 # Half of a queue client's connections: cancellation can poison a pool that has fewer connections than users.
@@ -115,9 +122,8 @@ class WebTasks:
         """
         task_id = f"web-{uuid.uuid4().hex}"
         trace = trace_context.checked(values.get("traceparent")) or trace_context.current()
-        traced = {**values, "traceparent": trace} if trace else values
-        payload = messages.encode_task({**traced, "reply_tag": values.get("reply_tag") or RESULT_TAG})
-        await self._call(lambda: self._queue.insert(task_id, payload, messages.TASK_TAG))
+        payload = messages.encode_task({**values, "traceparent": trace} if trace else values)
+        await self._call(lambda: self._queue.insert(task_id, payload, WEB_TASK_TAG))
         return task_id
 
     async def view(self, task_id: str) -> TaskView | None:
@@ -169,11 +175,15 @@ class WebTasks:
         if not TASK_ID.fullmatch(task_id):
             return None
         found = await self._call(lambda: self._queue.get(task_id))
+        if found is not None and not _is_ours(found):
+            return None
         if found is not None:
             leased = found.task.retry_count > 0 and found.task.lease_us > time.time() * 1e6
             return TaskView(task_id, "rendering" if leased else "queued")
         kept = await self._call(lambda: self._queue.get(web_result_id(task_id)))
-        return None if kept is None else _decoded(task_id, kept.task.payload)
+        if kept is None or kept.tag != WEB_RESULT_TAG:
+            return None
+        return _decoded(task_id, kept.task.payload)
 
     async def _call(self, operation: Callable[[], Awaitable[T]]) -> T:
         """Call the queue, with limits on concurrency and time. Raises QueueError."""
@@ -201,7 +211,7 @@ class WebTasks:
         """Delete the results that have been kept for `keep` seconds; return how many. Raises QueueError."""
         removed = 0
         for _ in range(SWEEP_BATCHES):
-            batch = (await self._queue.lease(SWEEP_COUNT, self._keep, tag=RESULT_TAG)).tasks
+            batch = (await self._queue.lease(SWEEP_COUNT, self._keep, tag=WEB_RESULT_TAG)).tasks
             for result in batch:
                 # Use the queue's clock only: the lease began when the queue granted it.
                 leased_us = result.lease_us - self._keep * 1_000_000
@@ -211,6 +221,14 @@ class WebTasks:
             if len(batch) < SWEEP_COUNT:
                 break
         return removed
+
+
+def _is_ours(found: FoundTask) -> bool:
+    """Return whether a task on the queue was submitted over the web, by this version or by 0.1.0.
+
+    Version 0.1.0 gave such tasks the tag of producers, so that only the tag of their results identifies them.
+    """
+    return found.tag == WEB_TASK_TAG or messages.reply_tag_of(found.task) == WEB_RESULT_TAG
 
 
 def _printable(name: str) -> str:

@@ -7,7 +7,7 @@ from render_trio.observation.metrics import Metrics
 from render_trio.observation.observer import Observer, Observers
 from render_trio.observation.recent_activity import FAILURES, MAX_STAGES, REASON_CHARACTERS, SAMPLES, RecentActivity
 from render_trio.worker.limits import Limits
-from tests.render_trio.fakes import FakeHeartbeat, FakeQueue, FakeRenderer, storeless_worker
+from tests.render_trio.fakes import FakeHeartbeat, FakeQueue, FakeRenderer, storeless_worker, work_on_batch
 
 
 class Clock:
@@ -76,10 +76,10 @@ async def test_a_worker_reports_every_failed_attempt_with_its_outcome(autojump_c
     limits = Limits(20, 50, 1.33, 5, 2)
     worker = storeless_worker(queue, renderer.make, limits, Observers(Metrics(), activity))
     queue.add("bad", {"resource_view": "laundry"})
-    await worker.iterate(FakeHeartbeat())
+    await work_on_batch(worker, FakeHeartbeat())
     renderer.faults.append(RenderFailedError("no ink"))
     queue.add("unlucky")
-    await worker.iterate(FakeHeartbeat())
+    await work_on_batch(worker, FakeHeartbeat())
     notes = [(note.at, note.task, note.code, note.outcome) for note in activity.failures()]
     assert notes == [(7.0, "unlucky", "render_failed", "retried"), (7.0, "bad", "unknown_resource", "rejected")]
 

@@ -70,7 +70,7 @@ async def test_a_lease_request_has_its_parameters_and_its_task_all_values() -> N
         httpx.Response(200, json={"kind": "taskqueues#tasks"}),
     )
     batch = await script.queue.lease(7, 60, tag="result", wait=20)
-    assert batch.tasks == (LeasedTask("one", "eA==", 5_000, 3_000, 2),)
+    assert batch.tasks == (LeasedTask("one", "eA==", 5_000, 3_000, 2, "result"),)
     assert batch.waited
     assert script.calls == ["POST lease"]
     assert dict(script.requests[0].url.params) == {
@@ -304,7 +304,7 @@ async def test_deleting_is_idempotent_and_is_repeated(autojump_clock: MockClock)
 async def test_a_task_is_found_with_its_tag() -> None:
     script = Script(found(), found(tag=None, payloadBase64=None), error(404), found("another"))
     assert await script.queue.get("one") == FoundTask(TASK, "task")
-    assert await script.queue.get("one") == FoundTask(msgspec.structs.replace(TASK, payload=""), "")
+    assert await script.queue.get("one") == FoundTask(msgspec.structs.replace(TASK, payload="", tag=""), "")
     assert await script.queue.get("one") is None
     with pytest.raises(QueueUnavailableError):
         await script.queue.get("one")

@@ -15,7 +15,7 @@ from render_trio.rendering.finisher import FinishedDocument
 from render_trio.worker.limits import Limits
 from render_trio.worker.stage_timer import StageTimer
 from resources.request import Request
-from tests.render_trio.fakes import TASK, FakeHeartbeat, FakeQueue, storeless_worker
+from tests.render_trio.fakes import TASK, FakeHeartbeat, FakeQueue, batches, storeless_worker, work_on_batch
 from tests.render_trio.worker.outage import Recorder
 
 LIMITS = Limits(task_count=20, task_seconds=50, task_time_mult=1.33, task_retry_limit=3, sleep_time=2)
@@ -73,7 +73,7 @@ class Bench:
             await self.worker.run(self.heartbeat)
 
     async def iterate(self) -> None:
-        await self.worker.iterate(self.heartbeat)
+        await work_on_batch(self.worker, self.heartbeat)
 
 
 @pytest.mark.parametrize(("seconds", "outcome"), [(54.5, "done"), (55.5, "retried")])
@@ -202,10 +202,11 @@ async def test_short_tasks_make_the_batches_larger(autojump_clock: MockClock) ->
     bench = Bench(instant)
     for number in range(20):
         bench.queue.add(str(number))
-    await bench.iterate()
-    assert len(bench.queue.results) == 4
-    await bench.iterate()
-    assert len(bench.queue.results) == 4 + 16
+    async with batches(bench.worker, bench.heartbeat) as work:
+        await work()
+        assert len(bench.queue.results) == 4
+        await work()
+        assert len(bench.queue.results) == 4 + 16
     assert bench.heartbeat.progressed.count("finished") == 20
 
 

@@ -16,6 +16,7 @@ from render_trio.worker import backlog as module
 from render_trio.worker.backlog import FINISH_SECONDS, OWN_FAILURES
 from render_trio.worker.limits import Limits
 from resources.request import Request
+from tests.render_trio.fakes import work_on_batch
 from tests.render_trio.worker.outage import DOWN, LIMITS, Bench, working
 
 
@@ -164,7 +165,7 @@ async def test_no_failure_result_is_delivered_if_the_lease_has_expired(autojump_
         raise RenderFailedError("too late")
 
     bench.worker._runner._make = fail_late
-    await bench.worker.iterate(bench.heartbeat)
+    await work_on_batch(bench.worker, bench.heartbeat)
     assert bench.queue.results == {}
     assert bench.observer.outcomes == ["lost"]
     assert bench.observer.failures[-1] == ("late", "lease_lost", "lost")
@@ -336,7 +337,7 @@ async def test_a_backlog_that_is_not_running_takes_no_document(ran_before: bool,
             await bench.backlog.run()
     bench.delivery.cause = DOWN
     bench.add("a")
-    await bench.worker.iterate(bench.heartbeat)
+    await work_on_batch(bench.worker, bench.heartbeat)
     assert (bench.backlog.documents, bench.backlog.problem) == (0, "")
     assert bench.queue.free() == ["a"]
     assert bench.observer.outcomes == ["retried"]

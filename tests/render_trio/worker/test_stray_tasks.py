@@ -23,6 +23,7 @@ async def test_tasks_without_a_tag_are_reported_once(tmp_path: Path) -> None:
         queue = TaskQueue(address, "p", "q", timeout=5)
         gone = TaskQueue("http://127.0.0.1:9", "p", "q", timeout=5)
         await queue.insert("right", "eA==", "task")
+        await queue.insert("web-right", "eA==", "web-task")
         for name in ("forgotten-2", "forgotten-1"):
             await queue.insert(name, "eA==", "")
         with structlog.testing.capture_logs() as events, trio.fail_after(20):

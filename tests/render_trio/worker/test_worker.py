@@ -16,9 +16,17 @@ from render_trio.errors import (
 )
 from render_trio.observation.metrics import Metrics
 from render_trio.queue.messages import DocumentResult
+from render_trio.worker.leasing.requests import ANSWER_GRACE
 from render_trio.worker.limits import LEASE_MARGIN, Limits
-from render_trio.worker.polling import ANSWER_GRACE
-from tests.render_trio.fakes import TASK, FakeHeartbeat, FakeQueue, FakeRenderer, storeless_worker
+from tests.render_trio.fakes import (
+    TASK,
+    FakeHeartbeat,
+    FakeQueue,
+    FakeRenderer,
+    batches,
+    storeless_worker,
+    work_on_batch,
+)
 
 LIMITS = Limits(task_count=20, task_seconds=50, task_time_mult=1.33, task_retry_limit=3, sleep_time=2)
 
@@ -63,7 +71,7 @@ async def test_the_result_is_inserted_before_the_task_is_deleted(autojump_clock:
     assert bench.queue.result_tags == {"one": "mine"}
     assert bench.queue.tasks == {}
     assert bench.queue.log.index("insert") < bench.queue.log.index("delete")
-    assert bench.heartbeat.progressed[:2] == ["polled", "finished"]
+    assert list(dict.fromkeys(bench.heartbeat.progressed)) == ["polled", "finished"]
     assert bench.heartbeat.phases[:3] == ["poll", "work", "poll"]
 
 
@@ -246,7 +254,7 @@ async def test_the_rest_of_a_batch_is_released_at_the_end_of_an_iteration(autoju
     for name in ("one", "two", "three"):
         bench.queue.add(name)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(bench.worker.iterate, bench.heartbeat)
+        nursery.start_soon(work_on_batch, bench.worker, bench.heartbeat)
         await trio.sleep(1)
         bench.stopping.set()
     assert bench.queue.free() == ["two", "three"]
@@ -256,10 +264,11 @@ async def test_batches_are_as_small_as_the_tasks_before_were_long(autojump_clock
     bench = Bench(FakeRenderer(seconds=2))
     for number in range(6):
         bench.queue.add(str(number))
-    await bench.worker.iterate(bench.heartbeat)
-    assert len(bench.queue.results) == 4, "a second's work, estimated without knowing the tasks"
-    await bench.worker.iterate(bench.heartbeat)
-    assert len(bench.queue.results) == 5
+    async with batches(bench.worker, bench.heartbeat) as work:
+        await work()
+        assert len(bench.queue.results) == 4, "a second's work, estimated without knowing the tasks"
+        await work()
+        assert len(bench.queue.results) == 5
 
 
 async def test_a_cancelled_worker_releases_all_its_tasks(autojump_clock: MockClock) -> None:

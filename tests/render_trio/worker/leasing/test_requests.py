@@ -14,8 +14,9 @@ from render_trio.observation.observer import Observer
 from render_trio.queue.interface import LeasedBatch
 from render_trio.queue.messages import LeasedTask
 from render_trio.worker.leases import Lease, Leases
+from render_trio.worker.leasing.outage import BackOff, OutageLog
+from render_trio.worker.leasing.requests import LeaseRequests
 from render_trio.worker.limits import Limits
-from render_trio.worker.polling import Poller
 from tests.render_trio.fakes import FakeHeartbeat, FakeQueue
 
 LIMITS = Limits(task_count=20, task_seconds=50, task_time_mult=1.33, task_retry_limit=3, sleep_time=2)
@@ -61,7 +62,7 @@ class Counts(Observer):
 
 
 class Bench:
-    """A poller and its fakes."""
+    """The requests for one tag, and their fakes."""
 
     def __init__(
         self, queue: ScriptedQueue, limits: Limits = LIMITS, uniform: Callable[[float, float], float] = max
@@ -70,10 +71,13 @@ class Bench:
         self.stopping = trio.Event()
         self.heartbeat = FakeHeartbeat()
         leases = Leases(queue, self.observer)
-        self.poller = Poller(queue, leases, limits, self.observer, self.stopping, uniform)
+        back_off = BackOff(self.stopping, uniform, OutageLog())
+        self.requests = LeaseRequests(
+            queue, "task", limits.task_count, leases, limits, self.observer, self.stopping, back_off, uniform
+        )
 
     async def poll(self, times: int) -> list[list[Lease]]:
-        return [await self.poller.lease_batch(self.heartbeat) for _ in range(times)]
+        return [await self.requests.lease_batch(self.heartbeat) for _ in range(times)]
 
 
 @pytest.mark.parametrize(("uniform", "share"), [(max, 1.0), (min, 0.5)])
@@ -162,7 +166,7 @@ async def test_a_batch_is_a_second_of_work_as_estimated_from_the_tasks_before(
     queue = ScriptedQueue()
     bench = Bench(queue, Limits(task_count, 50, 1.33, 3, 2))
     for seconds in durations:
-        bench.poller.task_finished(seconds)
+        bench.requests.task_finished(seconds)
     await bench.poll(1)
     assert queue.counts == [expected]
 
