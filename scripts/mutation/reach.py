@@ -18,12 +18,12 @@ from scripts.mutation.areas import ROOT
 
 CACHE = ROOT / "out" / "mutation" / "reach"
 PACKAGES = ("render_trio", "emulator", "resources")
+TOOL = "scripts/mutation"
 SETTINGS = """[run]
 branch = false
 source = render_trio,emulator
 data_file = {data}
 parallel = true
-context = ${{MUTATION_TEST-}}
 patch = fork,_exit
 """
 
@@ -39,7 +39,7 @@ class Reach:
 
 def reach_of(test_files: Iterable[str]) -> list[Reach]:
     """Return what the passing tests of the files reach. Runs the files that have changed, or whose code has."""
-    code = _digest(path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py")))
+    code = _digest(path for package in (*PACKAGES, TOOL) for path in sorted((ROOT / package).rglob("*.py")))
     found = []
     for file in test_files:
         shared = sorted(path for path in (ROOT / "tests").rglob("*.py") if not path.name.startswith("test_"))
@@ -66,9 +66,7 @@ def _measure(file: str) -> dict[str, tuple[float, dict[str, list[int]]]]:
         data, settings, durations = folder / "data", folder / "coveragerc", folder / "durations.json"
         settings.write_text(SETTINGS.format(data=data), encoding="utf-8")
         environment = os.environ | {
-            "COVERAGE_PROCESS_START": str(settings),
             "MUTATION_DURATIONS": str(durations),
-            "MUTATION_TEST": "",
             "SIMULATION_SEEDS": "20",
         }
         command = [sys.executable, "-m", "coverage", "run", f"--rcfile={settings}", "-m", "pytest", "-q", file]

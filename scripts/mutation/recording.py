@@ -1,6 +1,7 @@
 """A plugin of pytest: which lines each test reaches, also in the processes that it starts. See reach.py.
 
-Coverage runs with this plugin. Its context is the ID of the test; processes read it from MUTATION_TEST when they start.
+Coverage runs with this plugin. Its context is the ID of the test, also in COVERAGE_PROCESS_CONFIG: from this variable,
+which tests/processes.py passes on, coverage reads its settings in each process that starts.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ _failed: list[str] = []
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    os.environ["MUTATION_TEST"] = item.nodeid
     measured = coverage.Coverage.current()
     assert measured is not None
+    inherited = measured.config.copy()
+    inherited.context = item.nodeid
+    os.environ["COVERAGE_PROCESS_CONFIG"] = inherited.serialize()
     measured.switch_context(item.nodeid)
     yield
     measured.switch_context("")

@@ -16,7 +16,7 @@ from scripts.mutation.__main__ import ACCEPTED
 from scripts.mutation.areas import AREAS, files, mutants_of
 from scripts.mutation.mutant import Mutant
 from scripts.mutation.patching import function_at, patch
-from scripts.mutation.reach import Reach
+from scripts.mutation.reach import Reach, _measure
 from scripts.mutation.trying import chosen_tests
 from tests.conftest import ROOT
 
@@ -142,6 +142,14 @@ def test_only_tests_that_reach_a_line_are_chosen_the_quickest_first() -> None:
     ]
     stages = chosen_tests(mutant, reach)
     assert [[test.test for test in stage] for stage in stages] == [["quick", "slow"], ["later"]]
+
+
+def test_the_lines_that_a_process_of_a_test_reaches_count() -> None:
+    file = "tests/emulator/stores/sqlite/test_damaged.py"
+    ((_, lines),) = _measure(f"{file}::test_a_damaged_file_prevents_the_start").values()
+    path = "emulator/stores/sqlite/faults.py"  # only in the queue, a process that the test starts
+    reached = {function_at((ROOT / path).read_text(encoding="utf-8"), line) for line in lines[path]}
+    assert {"damaged", "is_damage"} & reached
 
 
 def test_the_tests_of_a_lua_script_are_those_that_run_it() -> None:

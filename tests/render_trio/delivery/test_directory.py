@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -34,9 +35,9 @@ os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)
 DirectoryStore(Path(sys.argv[1]), "").put(bytes(1000), "a" * 64)
 """
 
-# Stores a document twice, and prints the error of chmod.
+# Stores a document twice, and prints the error of chmod, and whether the second time left another file.
 STORED_TWICE = """
-import errno, sys
+import errno, os, sys
 from pathlib import Path
 from render_trio.delivery.directory import DirectoryStore
 folder = Path(sys.argv[1])
@@ -44,8 +45,12 @@ try:
     folder.chmod(0o755)
 except OSError as error:
     print(errno.errorcode[error.errno])
+found = []
 for _ in range(2):
     DirectoryStore(folder, "").put(b"%PDF" * 100, sys.argv[2])
+    (path,) = folder.iterdir()
+    found.append(path.open("rb"))  # kept open, so that its inode isn't used again
+print(os.fstat(found[0].fileno()).st_ino != os.fstat(found[1].fileno()).st_ino)
 """
 
 
@@ -125,10 +130,13 @@ def test_a_folder_that_does_not_exist_yet_has_nothing_to_sweep(tmp_path: Path) -
 def test_a_file_system_without_permissions_and_dates_accepts_documents(
     refusal: str, error: int, tmp_path: Path
 ) -> None:
-    """Mounted buckets refuse chmod and often utime; the errors differ."""
+    """Mounted buckets refuse chmod and often utime; the errors differ.
+
+    A document that is stored again must not look old to the sweep: without dates, it is written again.
+    """
     command = [*kernel_without.command(refusal, error), sys.executable, "-c", STORED_TWICE, str(tmp_path), SHA256]
     ended = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
-    assert ended.stdout.split() == [errno.errorcode[error]]
+    assert ended.stdout.split() == [errno.errorcode[error], str(refusal == "permissions and dates")]
     (document,) = tmp_path.iterdir()
     assert document.read_bytes() == PDF
 
@@ -208,16 +216,50 @@ def test_a_file_system_whose_process_has_died_is_named(tmp_path: Path) -> None:
     assert str(error) == f"document store: {cause}: '{tmp_path}'; mount it again"
 
 
-def test_an_unknown_fault_is_named_as_the_system_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No disk here has damaged blocks."""
-
+def failing(number: int, text: str) -> Callable[..., None]:
     def fail(*arguments: object, **options: object) -> None:
-        raise OSError(errno.EIO, "Input/output error")
+        raise OSError(number, text)
 
-    monkeypatch.setattr(os, "fsync", fail)
+    return fail
+
+
+@pytest.mark.parametrize(("place", "operation"), [(os, "fsync"), (Path, "chmod"), (Path, "replace")])
+def test_an_unknown_fault_is_named_as_the_system_does(
+    place: object, operation: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No disk here has damaged blocks."""
+    monkeypatch.setattr(place, operation, failing(errno.EIO, "Input/output error"))
     error = refused(DirectoryStore(tmp_path, ""))
     assert str(error) == f"document store: [Errno 5] Input/output error: '{tmp_path}'; check its file system"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_document_whose_date_can_not_be_set_is_an_error_of_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be deleted too early. Only a file system without dates is no fault."""
+    DirectoryStore(tmp_path, "").put(PDF, SHA256)
+    monkeypatch.setattr(os, "utime", failing(errno.EIO, "Input/output error"))
+    assert "Input/output error" in str(refused(DirectoryStore(tmp_path, "")))
+
+
+def test_an_error_without_a_number_has_general_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise OSError("broken")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    assert str(refused(DirectoryStore(tmp_path, ""))).endswith("; check its file system")
+
+
+def test_the_first_fault_is_named_if_the_partial_file_can_not_be_deleted_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", failing(errno.EIO, "Input/output error"))
+    monkeypatch.setattr(Path, "unlink", failing(errno.EROFS, "Read-only file system"))
+    assert "Input/output error" in str(refused(DirectoryStore(tmp_path, "")))
+    monkeypatch.undo()
+    (partial,) = tmp_path.iterdir()
+    assert partial.suffix == ".part", "the sweep deletes it later"
 
 
 def test_a_deleted_folder_is_created_again(tmp_path: Path) -> None:

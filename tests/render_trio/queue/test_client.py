@@ -23,7 +23,7 @@ from render_trio.errors import QueueUnavailableError
 from render_trio.queue import results as queue_results
 from render_trio.queue.results import Unavailable
 from render_trio.queue.task_queue.transport import CONNECTIONS
-from tests.proxy import SWALLOW, Behaviour, proxy
+from tests.proxy import SWALLOW, Behaviour, http_answer, proxy
 from tests.render_trio.queue.producing import PDF, Inbox, Web, document_result, link_result, pdf
 
 FAILURE = {
@@ -310,6 +310,24 @@ def test_a_queue_that_holds_no_requests_is_polled(inbox: Inbox, monkeypatch: pyt
         monkeypatch.setattr(client._clock, "sleep", sleep)
         assert next(client.results(wait=None)).task_id == "one"
     assert pauses == [queue_results.POLL_INTERVAL]
+
+
+def test_results_continue_after_a_request_for_them_has_failed(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loop over results may run for days: one lost connection must not end it."""
+    inbox.put(document_result())
+    with proxy(inbox.address) as between, Client(f"http://127.0.0.1:{between.port}", queue=inbox.name) as client:
+        between.behave(http_answer(503), times=1)
+        assert [result.task_id for result in client.results()] == ["one"]
+
+
+def test_a_client_without_an_event_loop_refuses_what_would_need_one(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue_results, "HOLD_SECONDS", 0)
+    with client_of(inbox) as client:
+        monkeypatch.setattr(client._clock, "sleep", lambda seconds: asyncio.sleep(0))
+        with pytest.raises(RuntimeError, match="a blocking client was suspended"):
+            next(client.results(wait=None))
 
 
 # -- on an event loop

@@ -9,6 +9,7 @@ import os
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
+import httpx
 import pytest
 
 from render_trio.delivery.directory import DirectoryStore
@@ -158,3 +159,34 @@ async def test_a_document_may_have_the_limit_of_bytes(web: Web, tmp_path: Path) 
         assert await fetch(url, tmp_path, max_bytes=len(PDF)) == PDF
         with pytest.raises(UnavailableError):
             await fetch(url, tmp_path, max_bytes=len(PDF) - 1)
+
+
+class SlowServer(LoopTransport):
+    """Redirects a number of times; each response takes `seconds` of a clock of its own."""
+
+    def __init__(self, redirects: int, seconds: float) -> None:
+        super().__init__()
+        self.redirects = redirects
+        self.seconds = seconds
+        self.time = 1000.0
+        self.limits: list[tuple[float, float, int]] = []  # s for a part, s for the whole response, bytes
+
+    def now(self) -> float:
+        return self.time
+
+    async def send(self, request: httpx.Request, *, seconds: float, limit: int) -> httpx.Response:
+        self.limits.append((request.extensions["timeout"]["read"], seconds, limit))
+        self.time += self.seconds
+        if len(self.limits) <= self.redirects:
+            return httpx.Response(302, headers={"Location": "http://elsewhere/"})
+        return httpx.Response(200, content=PDF)
+
+
+async def test_a_document_has_a_minute_with_all_redirects_and_20_s_for_each_part_of_a_response() -> None:
+    server = SlowServer(redirects=2, seconds=15.0)
+    fetching = Links(server, None)
+    try:
+        assert await fetching.fetch(link("http://queue/x.pdf")) == PDF
+    finally:
+        await fetching.aclose()
+    assert server.limits == [(20.0, 60.0 - 15.0 * number, 256 * 2**20) for number in range(3)]

@@ -37,6 +37,13 @@ def test_a_failure_has_the_keys_that_older_producers_expect() -> None:
     )
 
 
+def test_a_failure_names_its_submission() -> None:
+    """The producer may have submitted another task under the same ID since."""
+    failed = decode_result(encode_result(failure("one", "not_json", "why", 1_700_000_000_000_000)))
+    assert failed.enqueue_timestamp == "1700000000000000"
+    assert failure("one", "not_json", "why").enqueue_timestamp is msgspec.UNSET
+
+
 def test_a_result_survives_encoding_and_decoding() -> None:
     link = LinkResult(task_id="one", filename="a.pdf", url="https://x", pages=1, sha256="f")
     assert decode_result(encode_result(link)) == link

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from render_trio.errors import BrokenResultError
 from render_trio.queue import reading
 from render_trio.queue.messages import LinkResult
-from render_trio.queue.reading import read
+from render_trio.queue.reading import MAX_PAGES, read
 from tests.render_trio.queue.producing import PDF, document_result, link_result
 
 
@@ -62,6 +62,50 @@ def test_a_huge_payload_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "MAX_PAYLOAD_CHARACTERS", 1000)
     with pytest.raises(BrokenResultError, match="allowed: 1000"):
         read(payload_of(document_result(PDF + b"x" * 1000)))
+
+
+@pytest.mark.parametrize("pages", [1, 2, MAX_PAGES])
+def test_a_document_has_between_one_and_a_million_pages(pages: int) -> None:
+    assert read(payload_of(document_result(pages=pages)))[0].pages == pages
+    assert MAX_PAGES == 1_000_000
+
+
+@pytest.mark.parametrize("pages", [-1, 0, MAX_PAGES + 1])
+def test_another_number_of_pages_is_broken(pages: int) -> None:
+    with pytest.raises(BrokenResultError, match="1 to 1000000") as raised:
+        read(payload_of(document_result(pages=pages)))
+    assert raised.value.task_id == "one"
+
+
+@pytest.mark.parametrize(("excess", "accepted"), [(0, True), (1, False)])
+def test_a_payload_may_have_the_limit_of_characters(
+    excess: int, accepted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert reading.MAX_PAYLOAD_CHARACTERS == 2**25
+    payload = payload_of(document_result())
+    monkeypatch.setattr(reading, "MAX_PAYLOAD_CHARACTERS", len(payload) - excess)
+    if accepted:
+        assert read(payload)[1] == PDF
+    else:
+        with pytest.raises(BrokenResultError, match="characters; allowed"):
+            read(payload)
+
+
+@pytest.mark.parametrize(("length", "shown"), [(58, "'" + "k" * 58 + "'"), (59, "'" + "k" * 59 + "…")])
+def test_an_invalid_value_is_shown_with_at_most_60_characters(length: int, shown: str) -> None:
+    with pytest.raises(BrokenResultError) as raised:
+        read(payload_of(document_result(kind="k" * length)))
+    assert f"kind is {shown};" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("pages", 0), ("sha256", "0" * 64), ("success", "yes"), ("kind", "task#render"), ("document", "%")],
+)
+def test_every_reason_names_the_task_of_the_result(key: str, value: object) -> None:
+    with pytest.raises(BrokenResultError) as raised:
+        read(payload_of(document_result(**{key: value})))
+    assert raised.value.task_id == "one"
 
 
 def test_the_task_of_a_broken_result_is_known_if_it_names_one() -> None:

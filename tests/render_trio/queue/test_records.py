@@ -32,7 +32,7 @@ def test_a_thousand_documents_of_one_name_cost_the_same_each(tmp_path: Path) -> 
     records = Records(tmp_path)
     costs = []
     for number in range(1000):
-        with counted() as operations:
+        with counted(tmp_path) as operations:
             records.store(received(number), "result")
             records.finish(f"task-{number}")
             costs.append(len(operations))
@@ -99,3 +99,27 @@ def test_submissions_are_found_by_the_file_that_they_replace(tmp_path: Path) -> 
     records.finish("one")
     records.finish("one")
     assert records.outstanding(()) == {}
+
+
+def test_submissions_that_another_process_removes_meanwhile_are_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = Records(tmp_path)
+    records.note(Submission(task_id="one", file="one.pdf", sha256="0" * 64))
+    read = module._read
+
+    def remove_and_read(path: Path, kind: type[Submission]) -> object:
+        path.unlink()
+        return read(path, kind)
+
+    monkeypatch.setattr(module, "_read", remove_and_read)
+    assert records.outstanding(()) == {}
+
+
+def test_a_damaged_submission_is_removed(tmp_path: Path) -> None:
+    records = Records(tmp_path)
+    records.note(Submission(task_id="one", file="one.pdf", sha256="0" * 64))
+    (path,) = (tmp_path / ".render-trio" / "submitted").iterdir()
+    path.write_bytes(b"{")
+    assert records.outstanding(()) == {}
+    assert not path.exists()

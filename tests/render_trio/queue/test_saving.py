@@ -204,3 +204,60 @@ def test_a_kill_leaves_no_partial_file_under_a_final_name(tmp_path: Path, moment
     for path in tmp_path.glob("*.pdf"):
         assert path.read_bytes() == b"content" * 100_000
     assert save(tmp_path, "Grid.pdf", b"content" * 100_000).name == "Grid.pdf"
+
+
+@pytest.mark.parametrize(
+    ("name", "age", "deleted"),
+    [
+        (".render-trio-abcdef_9.part", saving.PARTIAL_SECONDS - 1, False),
+        (".render-trio-abcdef_9.part", saving.PARTIAL_SECONDS, False),
+        (".render-trio-abcdef_9.part", saving.PARTIAL_SECONDS + 1, True),
+        (".render-trio-abcdef_.part", 1e9, False),
+        (".render-trio-abcdef_9.pdf", 1e9, False),
+        ("render-trio-abcdef_9.part", 1e9, False),
+        ("Grid.pdf", 1e9, False),
+    ],
+)
+def test_only_partial_files_that_no_process_can_be_writing_are_deleted(
+    tmp_path: Path, name: str, age: float, deleted: bool
+) -> None:
+    (tmp_path / name).touch()
+    os.utime(tmp_path / name, (2e9 - age, 2e9 - age))
+    saving.sweep(tmp_path, 2e9)
+    assert (tmp_path / name).exists() is not deleted
+    assert saving.PARTIAL_SECONDS == 3600
+
+
+def test_a_sweep_deletes_no_folders_and_continues_after_a_file_that_can_not_be_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f".render-trio-abcdef_{number}.part" for number in range(4)]
+    (tmp_path / names[0]).mkdir()
+    (tmp_path / names[1]).symlink_to(tmp_path / "nowhere")
+    for name in names[2:]:
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (0, 0))
+    refused: list[Path] = []
+    unlink = Path.unlink
+
+    def refuse_first(path: Path, missing_ok: bool = False) -> None:
+        if not refused:
+            refused.append(path)
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse_first)
+    saving.sweep(tmp_path)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {*names[:2], refused[0].name}
+    saving.sweep(tmp_path / "missing")
+
+
+def test_the_first_file_that_is_saved_to_a_folder_sweeps_it(tmp_path: Path) -> None:
+    """Not each one: the cost of a file doesn't depend on the number of files in the folder."""
+    partial = tmp_path / ".render-trio-abcdef_9.part"
+    for swept in (True, False):
+        partial.touch()
+        os.utime(partial, (0, 0))
+        save(tmp_path, "Grid.pdf", str(swept).encode())
+        assert partial.exists() is not swept

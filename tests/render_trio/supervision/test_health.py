@@ -206,6 +206,14 @@ def test_what_is_not_known_yet_is_reported_as_unknown() -> None:
     )
 
 
+def test_a_report_of_a_service_without_faults_needs_only_what_differs_between_services() -> None:
+    report = Health(
+        "ok", (), draining=False, queue_reachable=True, last_poll_seconds=1, abandoned_threads=0, workers=()
+    )
+    assert (report.well, report.ready, report.leasing, report.restart_helps) == (True, True, True, False)
+    assert (report.missing_files, report.document_store, report.waiting_documents) == ("", "", 0)
+
+
 def test_missing_files_make_the_service_unhealthy_but_no_restart_would_find_them() -> None:
     missing = health(slot(last_polled=NOW, reachable=True), missing_files="/fonts: a.ttf")
     assert (missing.status, missing.reasons) == ("unwell", ("/fonts: a.ttf",))

@@ -293,6 +293,8 @@ def test_a_child_may_be_wedged_once_and_again_when_the_first_incarnation_has_end
 def test_an_error_without_a_message_has_a_description() -> None:
     assert str(RenderFailedError()) == "The document could not be drawn."
     assert str(RenderFailedError("no ink")) == "no ink"
+    assert str(DeliveryError(store_full=True)) == "The document could not be stored."
+    assert str(QueueUnavailableError(pause=5)).startswith("The queue can't be reached at the moment.")
     assert QueueUnavailableError().pause == 0
     assert str(BusyError(7)) == "too many documents are being requested; try again in 7 s"
     assert BusyError(7).retry_after == 7
@@ -303,6 +305,8 @@ def test_an_error_has_its_message_and_what_is_known_of_the_cause() -> None:
     assert (str(broken), broken.task_id, BrokenResultError("x").task_id) == ("not a PDF", "one", "")
     full = DeliveryError("no space", store_full=True)
     assert (str(full), full.store_full, DeliveryError("x").store_full) == ("no space", True, False)
+    unavailable = QueueUnavailableError("503 busy", 5)
+    assert (str(unavailable), unavailable.pause) == ("503 busy", 5)
     invalid = InvalidTaskError("invalid_option", "copies is 51", "copies")
     assert (str(invalid), invalid.code, invalid.field) == ("copies is 51", "invalid_option", "copies")
 
