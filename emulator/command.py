@@ -79,6 +79,13 @@ OPTIONS: tuple[Decorator, ...] = (
     _option("queues", "queue_file", type=_FILE, help="queue.yaml that defines the queues and their access."),
     _option("token-file", type=_FILE, help="YAML file with one EMAIL: TOKEN per line; enables access control."),
     _option(
+        "max-queues",
+        default=DEFAULTS.max_queues,
+        show_default=True,
+        type=click.IntRange(1, 1_000_000),
+        help="Number of queues that clients can create without --queues.",
+    ),
+    _option(
         "allowed-hosts",
         default="",
         callback=_listed,

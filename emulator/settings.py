@@ -19,6 +19,7 @@ class EmulatorSettings:
     "Legacy format" in PROTOCOL.md. `keep_alive_seconds` is the time after which an idle connection is closed (s).
     `allowed_hosts` are further host names under which requests are answered, `trusted_proxies` the addresses and
     networks of reverse proxies, and `root_path` is the path under which they serve the queue.
+    `max_queues` is how many queues clients can create if there is no queue file.
     """
 
     host: str = "127.0.0.1"
@@ -35,3 +36,4 @@ class EmulatorSettings:
     allowed_hosts: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     root_path: str = ""
+    max_queues: int = 100
