@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from emulator.stores.interface import TOMBSTONE_SECONDS
 
@@ -24,7 +24,7 @@ class EmulatorSettings:
 
     host: str = "127.0.0.1"
     port: int = 5052
-    store: str = "sqlite:///queue.sqlite3"
+    store: str = field(default="sqlite:///queue.sqlite3", repr=False)  # it may contain a password
     processes: int = 1
     queue_file: str | None = None
     token_file: str | None = None
