@@ -12,7 +12,7 @@ from emulator.pages import operations
 from emulator.pages.queues import create_pages
 from emulator.permissions.access import Access
 from emulator.permissions.rereading import AccessFiles
-from emulator.queues.queue_service import QueueService
+from emulator.queues.queue_service import MAX_QUEUES, QueueService
 from emulator.stores.interface import Store
 from emulator.wire import batches
 from emulator.wire.asgi import asgi_app
@@ -30,13 +30,14 @@ def create_app(
     hosts: Hosts | None = None,
     proxies: Proxies | None = None,
     legacy_shapes: bool = False,
+    max_queues: int = MAX_QUEUES,
     apis: str = discovery.API_PACKAGE,
 ) -> Asgi:
     """Return the application. `apis` is the package that contains the APIs. Without `hosts`, every name is answered.
 
     Raises ValueError if the discovery document of an API doesn't match its module.
     """
-    service = QueueService(store, access, legacy_shapes=legacy_shapes)
+    service = QueueService(store, access, legacy_shapes=legacy_shapes, max_queues=max_queues)
     loaded = discovery.load(service, apis)
     return asgi_app(
         create_dispatcher(service, loaded),

@@ -7,16 +7,20 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from emulator.server.listening import ListenError
 from emulator.server.processes import ChildFailedError, run
 from emulator.settings import MAX_KEEP_ALIVE, MIN_KEEP_ALIVE, EmulatorSettings
 from emulator.stores.interface import StoreUnavailableError
+from emulator.stores.redaction import RedactingFormatter, redacted
 from emulator.wire.errors import first_error
 
+LOG_FORMAT = "%(levelname)s %(name)s: %(message)s"
 DEFAULTS = EmulatorSettings()
 _FILE = click.Path(exists=True, dir_okay=False)
 
@@ -69,6 +73,7 @@ OPTIONS: tuple[Decorator, ...] = (
         show_default=True,
         help="Where tasks are stored: sqlite:///FILE, redis://…, rediss://… or redis+sentinel://….",
     ),
+    _option("store-file", type=_FILE, help="File that contains the URL for --store, such as one with a password."),
     _option(
         "processes",
         default=DEFAULTS.processes,
@@ -78,6 +83,13 @@ OPTIONS: tuple[Decorator, ...] = (
     ),
     _option("queues", "queue_file", type=_FILE, help="queue.yaml that defines the queues and their access."),
     _option("token-file", type=_FILE, help="YAML file with one EMAIL: TOKEN per line; enables access control."),
+    _option(
+        "max-queues",
+        default=DEFAULTS.max_queues,
+        show_default=True,
+        type=click.IntRange(1, 1_000_000),
+        help="Number of queues that clients can create without --queues.",
+    ),
     _option(
         "allowed-hosts",
         default="",
@@ -114,7 +126,7 @@ def create_command(configure_logging: Callable[[], None]) -> click.Command:
         """Run the queue service: pull queues (Task Queue v1beta2, Cloud Tasks v2beta2) on SQLite or Redis."""
         if not hasattr(os, "fork"):  # Windows
             raise click.ClickException("this command needs Linux or macOS; on Windows, run it in WSL or in a container")
-        settings = EmulatorSettings(**options)
+        settings = EmulatorSettings(**_with_store(options))
         configure_logging()
         click.echo(access_notice(settings), err=True)
         failure: click.ClickException | None = None
@@ -122,7 +134,7 @@ def create_command(configure_logging: Callable[[], None]) -> click.Command:
             run(settings, lambda address: click.echo(f"listening on {address}"))
         except* (ValueError, OSError, StoreUnavailableError, ChildFailedError, ListenError) as group:
             # In one line: the name of a file can contain line breaks.
-            failure = click.ClickException(" ".join(str(first_error(group)).splitlines()))
+            failure = click.ClickException(" ".join(redacted(str(first_error(group))).splitlines()))
         # Not raised above: Python before 3.11.4 wraps an exception that is raised in `except*` in a group.
         if failure is not None:
             raise failure
@@ -130,6 +142,29 @@ def create_command(configure_logging: Callable[[], None]) -> click.Command:
     for option in OPTIONS:
         emulator = option(emulator)
     return emulator
+
+
+def _with_store(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options with the URL from the file of --store-file, if there is one, as --store.
+
+    An argument takes precedence over an environment variable. Raises ClickException.
+    """
+    file = options.pop("store_file")
+    if file is None:
+        return options
+    source = click.get_current_context().get_parameter_source
+    given = source("store")
+    if given is source("store_file"):
+        raise click.ClickException("--store and --store-file are both set; set one of them")
+    if given is ParameterSource.COMMANDLINE:
+        return options
+    try:
+        url = Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.ClickException(f"--store-file {file} can't be read: {type(error).__name__}") from None
+    if not url or any(character.isspace() for character in url):
+        raise click.ClickException(f"--store-file {file} contains no URL; allowed: the URL of a store on one line")
+    return options | {"store": url}
 
 
 def access_notice(settings: EmulatorSettings) -> str:
@@ -151,7 +186,9 @@ def _is_loopback(host: str) -> bool:
 
 
 def _configure_logging() -> None:
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(RedactingFormatter(LOG_FORMAT))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 main = create_command(_configure_logging)

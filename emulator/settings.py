@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from emulator.stores.interface import TOMBSTONE_SECONDS
 
@@ -19,11 +19,12 @@ class EmulatorSettings:
     "Legacy format" in PROTOCOL.md. `keep_alive_seconds` is the time after which an idle connection is closed (s).
     `allowed_hosts` are further host names under which requests are answered, `trusted_proxies` the addresses and
     networks of reverse proxies, and `root_path` is the path under which they serve the queue.
+    `max_queues` is how many queues clients can create if there is no queue file.
     """
 
     host: str = "127.0.0.1"
     port: int = 5052
-    store: str = "sqlite:///queue.sqlite3"
+    store: str = field(default="sqlite:///queue.sqlite3", repr=False)  # it may contain a password
     processes: int = 1
     queue_file: str | None = None
     token_file: str | None = None
@@ -35,3 +36,4 @@ class EmulatorSettings:
     allowed_hosts: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     root_path: str = ""
+    max_queues: int = 100

@@ -12,6 +12,12 @@ case "${QUEUE_PORT:-}" in
     unset QUEUE_PORT
     ;;
 esac
+case "${EMULATOR_PORT:-}" in
+  *://*)
+    echo "EMULATOR_PORT is ignored: '$EMULATOR_PORT' is the address of a Kubernetes Service or a linked container" >&2
+    unset EMULATOR_PORT
+    ;;
+esac
 case "$1" in
   serve)
     if [ -n "${CLOUD_STORAGE_BUCKET_NAME:-}" ] && [ -n "${DOCUMENT_STORE:-}" ]; then
@@ -20,7 +26,11 @@ case "$1" in
     ;;
   emulator)
     shift
-    set -- emulator --host "${HOST:-0.0.0.0}" --port "${QUEUE_PORT:-5052}" --store "${STORE:-sqlite:////data/queue.sqlite3}" "$@"
+    # The URL of the store can contain a password: as an argument, it would be visible to all users.
+    if [ -z "${EMULATOR_STORE_FILE:-}" ]; then
+      export EMULATOR_STORE="${EMULATOR_STORE:-${STORE:-sqlite:////data/queue.sqlite3}}"
+    fi
+    set -- emulator --host "${EMULATOR_HOST:-${HOST:-0.0.0.0}}" --port "${EMULATOR_PORT:-${QUEUE_PORT:-5052}}" "$@"
     ;;
 esac
 exec render-trio "$@"

@@ -9,11 +9,11 @@ import dataclasses
 from collections.abc import Callable
 
 from emulator.admission.body_room import BodyRoom
-from emulator.admission.clients import client_name
 from emulator.admission.guessing import Guessing
 from emulator.admission.hosts import Hosts
 from emulator.admission.proxies import Proxies
 from emulator.permissions.access import Access, Need
+from emulator.permissions.clients import client_name
 from emulator.wire.bodies import Message
 from emulator.wire.calls import Call, Route
 from emulator.wire.errors import ApiError

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-from emulator.admission.clients import parsed_address
+from emulator.permissions.clients import parsed_address
 from emulator.wire.bodies import Message
 from emulator.wire.errors import shown
 

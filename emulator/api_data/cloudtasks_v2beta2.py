@@ -16,7 +16,6 @@ from emulator.cloudtasks import values
 from emulator.cloudtasks.queues import Queues, queue_of
 from emulator.cloudtasks.resources import task_resource, wants_full
 from emulator.permissions.access import Need
-from emulator.queues import long_poll
 from emulator.queues.queue_service import QueueService
 from emulator.stores.interface import LeaseOrder, NewTask
 from emulator.wire import parameters
@@ -118,8 +117,8 @@ class Tasks:
             if not isinstance(selector, str) or not selector.startswith("tag=") or selector == "tag=":
                 raise invalid("filter", selector, FILTER_ALLOWED, location_type="field")
             order = replace(order, group_by_tag=True, tag=parameters.tag(selector.removeprefix("tag="), "filter"))
-        wait = long_poll.wait_preference(call.headers.get("prefer", ""))
-        leased = await self._service.lease(queue, order, wait)
+        wait = self._service.wait_seconds(call)
+        leased = await self._service.lease(queue, order, wait, call.client)
         # In this API, the count includes the current lease; that of the store does not.
         counted = (replace(task, retry_count=task.retry_count + 1) for task in leased)
         tasks = [task_resource(task, queue_name, full=full) for task in counted]

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from emulator.permissions.access import Need
-from emulator.queues import long_poll
 from emulator.queues.queue_service import QueueService
 from emulator.stores.interface import SECOND, LeaseOrder, NewTask, QueueKey, Task
 from emulator.wire import parameters
@@ -108,8 +107,8 @@ class TaskQueueApi:
         """Lease due tasks. If none is due and the client sent `Prefer: wait=N`, wait for one."""
         queue = self._queue(call)
         order = _lease_order(call.query, self._service.retry_limit(queue))
-        wait = long_poll.wait_preference(call.headers.get("prefer", ""))
-        tasks = await self._service.lease(queue, order, wait)
+        wait = self._service.wait_seconds(call)
+        tasks = await self._service.lease(queue, order, wait, call.client)
         name = queue.name if self._legacy else long_name(queue)
         reply = self._listed("taskqueue#tasks", [self._resource(task, name) for task in tasks])
         return Reply(value=reply.value, headers=(("Preference-Applied", f"wait={wait}"),)) if wait else reply

@@ -56,6 +56,7 @@ class Queues:
         queue = self._service.queue(call, call.parameters["projectsId"], match[1], Need.MANAGE)
         if queue in await self._service.queues_of(queue.project):
             raise ApiError(409, f"queue {queue.name} already exists")
+        await self._service.create_queue(queue)
         await self._service.call_store(self._service.store.declare, queue)
         return await self._resource(queue, match[0], mask_of(values.message_of(call.query)))
 

@@ -27,11 +27,16 @@ GAUGES = {
 }
 
 
+UNLISTED = "emulator_unlisted_queues"
+UNLISTED_TEXT = "Queues without values of their own, because there are too many."
+
+
 class QueueMetrics(Collector):
     """A snapshot of the statistics of all queues. It comes from the store, so every process reports the same."""
 
-    def __init__(self, figures: list[tuple[QueueKey, QueueStats]], now_us: int) -> None:
+    def __init__(self, figures: list[tuple[QueueKey, QueueStats]], others: int, now_us: int) -> None:
         self._figures = figures
+        self._others = others
         self._now_us = now_us
 
     def collect(self) -> Iterator[Metric]:
@@ -49,6 +54,7 @@ class QueueMetrics(Collector):
             for family, value in zip(families, values, strict=True):
                 family.add_metric((queue.project, queue.name), value)
         yield from families
+        yield GaugeMetricFamily(UNLISTED, UNLISTED_TEXT, self._others)
 
 
 def waited_seconds(stats: QueueStats, now_us: int) -> float:
@@ -82,13 +88,14 @@ def routes(service: QueueService) -> list[Route]:
     async def metrics(call: Call) -> Reply:
         service.access.check(call, Need.METRICS)
         registry = CollectorRegistry()
-        registry.register(QueueMetrics(await service.all_stats(), await service.call_store(service.store.now_us)))
+        figures, others = await service.all_stats()
+        registry.register(QueueMetrics(figures, others, await service.call_store(service.store.now_us)))
         headers = (("Content-Type", METRICS_TYPE), ("Cache-Control", "no-store"))
         return Reply(200, None, headers, generate_latest(registry))
 
     async def reset(call: Call) -> Reply:
         service.access.check(call, Need.TEST)
-        await service.call_store(service.store.reset)
+        await service.reset()
         return Reply(value={})
 
     async def clock(call: Call) -> Reply:

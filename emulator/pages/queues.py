@@ -52,11 +52,12 @@ def create_pages(service: QueueService, documents: Sequence[Document] = ()) -> Q
     @app.get("/")
     async def queues() -> str:
         now_us = await service.call_store(service.store.now_us)
+        listed, others = await service.all_stats()
         rows = [
             {"queue": queue, "stats": stats, "wait": duration(round(waited_seconds(stats, now_us) * SECOND))}
-            for queue, stats in await service.all_stats()
+            for queue, stats in listed
         ]
-        return await render_template("queues.html", rows=rows)
+        return await render_template("queues.html", rows=rows, others=others)
 
     @app.get("/queues/<project>/<name>")
     async def queue(project: str, name: str) -> str:
@@ -144,6 +145,7 @@ async def _act(service: QueueService, key: QueueKey, verb: str, task: str, *, su
     if verb in on_task:
         await service.call_store(on_task[verb], key, parameters.task_name(task))
     elif verb in on_queue:
+        await service.create_queue(key)
         await service.call_store(on_queue[verb], key)
     elif verb in ("purge", "purge_dead"):
         if not sure:

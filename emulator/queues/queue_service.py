@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -10,8 +11,10 @@ from typing import TypeVar
 import trio
 
 from emulator.permissions.access import Access, Need
+from emulator.permissions.clients import client_name
 from emulator.permissions.rereading import AccessFiles
 from emulator.queues import long_poll
+from emulator.queues.queue_limit import QueueLimit
 from emulator.queues.store_check import StoreCheck
 from emulator.stores.interface import (
     SECOND,
@@ -34,6 +37,9 @@ from emulator.wire.calls import Call
 from emulator.wire.errors import ApiError, invalid
 
 LARGE_LEASE = 100  # tasks; larger leases run in a thread with any store
+MAX_QUEUES = 100  # that clients can create without a queue file
+MAX_LISTED = 200  # queues in the metrics and on the page; those that clients invent must not make them grow
+MAX_CLIENT_WAITS = 256  # leases of one client that wait at the same time; the next ones return at once
 STORE_THREADS = 32  # concurrent store calls; further calls wait for a thread
 T = TypeVar("T")
 
@@ -41,13 +47,22 @@ T = TypeVar("T")
 class QueueService:
     """The queues of one store. `legacy_shapes` selects the formats of older Task Queue clients."""
 
-    def __init__(self, store: Store, access: Access | AccessFiles, *, legacy_shapes: bool = False) -> None:
+    def __init__(
+        self,
+        store: Store,
+        access: Access | AccessFiles,
+        *,
+        legacy_shapes: bool = False,
+        max_queues: int = MAX_QUEUES,
+    ) -> None:
         self.store = store
         self._access = access
         self.legacy_shapes = legacy_shapes
         self._limiter = trio.CapacityLimiter(STORE_THREADS)
         self.store_check = StoreCheck(store)
         self._waiters = long_poll.Waiters(store, self.call_store)
+        self._queue_limit = QueueLimit(store, self.call_store, max_queues)
+        self._waiting: Counter[str] = Counter()
 
     @property
     def access(self) -> Access:
@@ -89,12 +104,27 @@ class QueueService:
             return [QueueKey(project, name) for name in sorted(self.access.queues.rules)]
         return [queue for queue in await self.call_store(self.store.queues) if queue.project == project]
 
-    async def all_stats(self) -> list[tuple[QueueKey, QueueStats]]:
-        """Return the queues used so far, with their statistics."""
-        return [
-            (queue, await self.call_store(self.store.stats, queue))
-            for queue in await self.call_store(self.store.queues)
-        ]
+    async def all_stats(self) -> tuple[list[tuple[QueueKey, QueueStats]], int]:
+        """Return the statistics of up to MAX_LISTED queues used so far, and the number of the others.
+
+        Those of the queue file come first, then the others by name.
+        """
+        queues: list[QueueKey] = await self.call_store(self.store.queues)
+        if self.access.queues is not None:
+            rules = self.access.queues.rules
+            queues.sort(key=lambda queue: queue.name not in rules)
+        listed = [(queue, await self.call_store(self.store.stats, queue)) for queue in queues[:MAX_LISTED]]
+        return listed, len(queues) - len(listed)
+
+    async def create_queue(self, queue: QueueKey) -> None:
+        """Create the queue unless it exists, before a call that would do so. Raises ApiError at the limit."""
+        if self.access.queues is None:
+            await self._queue_limit.create(queue)
+
+    async def reset(self) -> None:
+        """Delete everything in the store."""
+        await self.call_store(self.store.reset)
+        self._queue_limit.forget()
 
     async def due(self, eta_us: int, location: str) -> int | None:
         """Return the ETA for a new task, or None for now if `eta_us` is in the past.
@@ -141,6 +171,7 @@ class QueueService:
 
     async def insert(self, queue: QueueKey, task: NewTask) -> Task:
         """Insert a task and return it. Raises ApiError if its ID is in use."""
+        await self.create_queue(queue)
         inserted = await self.call_store(self.store.insert, queue, task)
         # The store notifies too, but a notification from Redis arrives through a subscription and another thread. With
         # this call, a lease that waits in this process gets the task 0.14 ms sooner (10th percentile in
@@ -149,9 +180,24 @@ class QueueService:
         self._waiters.notify(queue)
         return inserted
 
-    async def lease(self, queue: QueueKey, order: LeaseOrder, wait_seconds: int = 0) -> list[Task]:
-        """Lease tasks. If none is due, wait for one, for up to `wait_seconds`."""
-        return await self._waiters.lease(queue, order, wait_seconds)
+    def wait_seconds(self, call: Call) -> int:
+        """Return how long the lease of a call waits (s): what its Prefer header says, unless its client waits a lot."""
+        wait = long_poll.wait_preference(call.headers.get("prefer", ""))
+        return 0 if wait and self._waiting[client_name(call.client)] >= MAX_CLIENT_WAITS else wait
+
+    async def lease(self, queue: QueueKey, order: LeaseOrder, wait_seconds: int = 0, client: str = "") -> list[Task]:
+        """Lease tasks. If none is due, wait for one, for up to `wait_seconds`. `client` is the caller's IP address."""
+        if not wait_seconds:
+            return await self._waiters.lease(queue, order, 0)
+        name = client_name(client)
+        self._waiting[name] += 1
+        try:
+            await self.create_queue(queue)
+            return await self._waiters.lease(queue, order, wait_seconds)
+        finally:
+            self._waiting[name] -= 1
+            if not self._waiting[name]:
+                del self._waiting[name]
 
 
 def _is_large(arguments: tuple[object, ...]) -> bool:

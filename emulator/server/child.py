@@ -1,4 +1,4 @@
-"""One of several serving processes: `python -m emulator.server.child SETTINGS DESCRIPTOR`, started by processes.py.
+"""One of several serving processes: `python -m emulator.server.child DESCRIPTOR`, started by processes.py.
 
 It stops on SIGTERM, and when its parent has ended, which closes its standard input. It prints a line to standard
 output when it is ready to answer requests.
@@ -17,6 +17,7 @@ import trio
 
 from emulator.server.serving import serve
 from emulator.settings import EmulatorSettings
+from emulator.stores.redaction import RedactingFormatter
 
 
 async def serve_until_shutdown(settings: EmulatorSettings, listener: socket.socket) -> None:
@@ -39,10 +40,12 @@ async def _cancel_when_parent_ends(scope: trio.CancelScope) -> None:
 
 
 def main() -> None:
-    """Serve with the settings (JSON) and the socket (file descriptor) given as arguments."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
-    settings = msgspec.json.decode(sys.argv[1], type=EmulatorSettings)
-    trio.run(serve_until_shutdown, settings, socket.socket(fileno=int(sys.argv[2])))
+    """Serve with the settings from the first line of standard input (JSON), on the socket given as an argument."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(RedactingFormatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    settings = msgspec.json.decode(sys.stdin.buffer.readline(), type=EmulatorSettings)
+    trio.run(serve_until_shutdown, settings, socket.socket(fileno=int(sys.argv[1])))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ import logging
 import math
 import re
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.utils import formatdate
 from functools import lru_cache
@@ -20,6 +21,7 @@ from urllib.parse import unquote
 import h11
 import trio
 
+from emulator.permissions.clients import client_name
 from emulator.wire import replies
 from emulator.wire.bodies import Asgi, Message
 from emulator.wire.errors import ApiError, by_reason, first_error
@@ -27,7 +29,10 @@ from emulator.wire.errors import ApiError, by_reason, first_error
 log = logging.getLogger(__name__)
 MAX_CONNECTIONS = 10_000  # at once, in one process; fewer if it may not open as many files
 RESERVED_DESCRIPTORS = 128  # for the store, its reserve, connections being closed, and the processes of the server
+CLIENT_SHARE = 0.25  # of these connections, for one client
+MIN_CLIENT_CONNECTIONS = 64
 HEAD_BYTES = 32 * 1024
+HEAD_SECONDS = 20  # from the first byte of the head of a request to its last
 READ_BYTES = 64 * 1024
 LINGER_SECONDS = 2  # without data from a client that hasn't read the reply yet, after which the connection is closed
 MAX_LINGER_SECONDS = 30  # for the client to send the rest of a request that was not read completely
@@ -62,26 +67,48 @@ def connection_limit() -> int:
 class OpenConnections:
     """State shared by the connections of a server: their number, and the reads that wait for a client."""
 
-    def __init__(self, keep_alive: float, limit: int | None = None) -> None:
+    def __init__(
+        self, keep_alive: float, limit: int | None = None, is_proxy: Callable[[str], bool] = lambda address: False
+    ) -> None:
         self.keep_alive = keep_alive
         """How long (s) a connection may take until the head of its next request is complete."""
         self.closing = trio.Event()
         self.count = 0
         self.limit = connection_limit() if limit is None else limit
+        self.client_limit = max(MIN_CLIENT_CONNECTIONS, int(self.limit * CLIENT_SHARE))
+        self._is_proxy = is_proxy
+        self._by_client: Counter[str] = Counter()
         self.reading: set[trio.CancelScope] = set()
-        self.incomplete: dict[trio.CancelScope, None] = {}
-        """The reads that wait for a request or for the rest of one, the longest wait first."""
+        self.incomplete: dict[trio.CancelScope, str] = {}
+        """The reads that wait for a request or for the rest of one, with their clients, the longest wait first."""
 
-    def make_room(self) -> bool:
-        """Close the connection that has waited longest for its client, at the limit. Return whether there is room."""
-        if self.count < self.limit:
+    def client_of(self, address: str) -> str:
+        """Return the client whose connections are counted together; "" for a proxy, which has as many as it needs."""
+        return "" if self._is_proxy(address) else client_name(address)
+
+    def make_room(self, client: str) -> bool:
+        """Close the connection that has waited longest for its client, at a limit. Return whether there is room.
+
+        At the limit of one client, one of its own connections is closed.
+        """
+        of_client = client != "" and self._by_client[client] >= self.client_limit
+        if self.count < self.limit and not of_client:
             return True
-        if not self.incomplete:  # every connection has a request in progress
+        waiting = (scope for scope, owner in self.incomplete.items() if owner == client or not of_client)
+        longest = next(waiting, None)
+        if longest is None:  # every connection has a request in progress
             return False
-        longest = next(iter(self.incomplete))
         del self.incomplete[longest]
         longest.cancel()
         return True
+
+    def add(self, client: str, number: int = 1) -> None:
+        """Count a connection of this client; -1 when it ends."""
+        self.count += number
+        if client:
+            self._by_client[client] += number
+            if not self._by_client[client]:
+                del self._by_client[client]
 
     def close(self) -> None:
         """Close connections that wait for their client; the others close after the current reply."""
@@ -93,8 +120,9 @@ class OpenConnections:
 class Connection:
     """The connection of one client."""
 
-    def __init__(self, app: Asgi, stream: trio.SocketStream, connections: OpenConnections) -> None:
+    def __init__(self, app: Asgi, stream: trio.SocketStream, connections: OpenConnections, client: str = "") -> None:
         self._app = app
+        self._client = client
         self._stream = stream
         self._connections = connections
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
@@ -128,6 +156,7 @@ class Connection:
             while (event := self._http.next_event()) is h11.NEED_DATA:
                 if (data := await self._read(math.inf)) is None:
                     return None
+                waiting.deadline = min(waiting.deadline, trio.current_time() + HEAD_SECONDS)
                 self._http.receive_data(data)
         if waiting.cancelled_caught:
             return None
@@ -141,7 +170,7 @@ class Connection:
     @contextmanager
     def _incomplete(self, waiting: trio.CancelScope) -> Iterator[None]:
         """Let the server close this connection in favour of a new one while it waits for its client."""
-        self._connections.incomplete[waiting] = None
+        self._connections.incomplete[waiting] = self._client
         try:
             yield
         finally:
@@ -270,17 +299,22 @@ class Connection:
 
 async def serve_connection(app: Asgi, connections: OpenConnections, stream: trio.SocketStream) -> None:
     """Serve a connection until it ends. An error in it is logged and doesn't affect anything else."""
-    if not connections.make_room():
+    try:
+        client = connections.client_of(stream.socket.getpeername()[0])
+    except OSError:  # it has disconnected
+        await trio.aclose_forcefully(stream)
+        return
+    if not connections.make_room(client):
         log.debug("too many connections: a new one was closed")
         await trio.aclose_forcefully(stream)
         return
-    connections.count += 1
+    connections.add(client)
     try:
         async with stream:
-            await Connection(app, stream, connections).serve()
+            await Connection(app, stream, connections, client).serve()
     except* (ConnectionLostError, OSError, trio.BrokenResourceError):
         log.debug("client disconnected")
     except* Exception as group:
         log.warning("connection failed: %r", first_error(group))
     finally:
-        connections.count -= 1
+        connections.add(client, -1)

@@ -111,21 +111,21 @@ class FairListener(trio.abc.Listener[trio.SocketStream]):
 async def serve_app(
     app: Asgi,
     listener: socket.socket,
-    keep_alive: float,
+    connections: OpenConnections,
     *,
     shared: bool = False,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve until cancelled. Then complete the replies in progress and close all other connections.
 
-    Closes the socket. `keep_alive` is the time after which an idle connection is closed (s). `shared` means that other
+    Closes the socket. `shared` means that other
     processes accept from the socket too.
     """
     lifespan = Lifespan(wrap_app(app, 0, "asgi"), Config(), {})  # type: ignore[arg-type]
     async with trio.open_nursery() as nursery:
         await nursery.start(lifespan.handle_lifespan)
         await lifespan.wait_for_startup()
-        await _serve_connections(app, listener, OpenConnections(keep_alive), shared, task_status)
+        await _serve_connections(app, listener, connections, shared, task_status)
         nursery.cancel_scope.cancel()
 
 

@@ -6,6 +6,7 @@ is refused while a child restarts, and the other end of each child's standard in
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import socket
@@ -86,7 +87,9 @@ async def _keep(
     while True:
         started = trio.current_time()
         async with trio.open_nursery() as nursery:
-            process = await nursery.start(_run_child, settings, listener)
+            process = await nursery.start(_run_child, listener)
+            with contextlib.suppress(trio.BrokenResourceError):  # it has ended already
+                await process.stdin.send_all(msgspec.json.encode(settings) + b"\n")
             ready = await process.stdout.receive_some()
             if ready and not announced:
                 task_status.started()
@@ -102,15 +105,15 @@ async def _keep(
         await trio.sleep(pause)
 
 
-async def _run_child(
-    settings: EmulatorSettings, listener: socket.socket, *, task_status: trio.TaskStatus[trio.Process]
-) -> None:
-    """Run one child. It gets its own process group, so that Ctrl-C in a terminal reaches only the parent."""
+async def _run_child(listener: socket.socket, *, task_status: trio.TaskStatus[trio.Process]) -> None:
+    """Run one child, which reads its settings from its standard input: arguments are visible to all users.
+
+    It gets its own process group, so that Ctrl-C in a terminal reaches only the parent.
+    """
     command = [
         sys.executable,
         "-m",
         "emulator.server.child",
-        msgspec.json.encode(settings).decode(),
         str(listener.fileno()),
     ]
     await trio.run_process(

@@ -11,6 +11,7 @@ from emulator.admission.hosts import Hosts
 from emulator.admission.proxies import Proxies
 from emulator.app import create_app
 from emulator.permissions.rereading import AccessFiles
+from emulator.server.connections import OpenConnections
 from emulator.server.listening import address_of, listening_socket, serve_app
 from emulator.settings import EmulatorSettings
 from emulator.stores.opening import open_store
@@ -43,10 +44,16 @@ async def serve(
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(access.follow)
-            app = create_app(store, access, hosts=hosts, proxies=proxies, legacy_shapes=settings.legacy_shapes)
-            await nursery.start(
-                partial(serve_app, app, listener, settings.keep_alive_seconds, shared=settings.processes > 1)
+            app = create_app(
+                store,
+                access,
+                hosts=hosts,
+                proxies=proxies,
+                legacy_shapes=settings.legacy_shapes,
+                max_queues=settings.max_queues,
             )
+            connections = OpenConnections(settings.keep_alive_seconds, is_proxy=proxies.is_trusted)
+            await nursery.start(partial(serve_app, app, listener, connections, shared=settings.processes > 1))
             task_status.started(address_of(listener))
     finally:
         listener.close()

@@ -51,6 +51,7 @@ STATUSES = {
     503: "UNAVAILABLE",
 }
 OTHER_STATUS = "INTERNAL"
+QUOTA_REASON = "quotaExceeded"
 LEASE_REASONS = ("leaseExpired", "leaseConflict")
 
 
@@ -90,6 +91,8 @@ def by_status(error: ApiError) -> dict[str, Any]:
     status = STATUSES.get(error.status, OTHER_STATUS)
     if error.reason in LEASE_REASONS:
         status = "FAILED_PRECONDITION"
+    elif error.reason == QUOTA_REASON:
+        status = "RESOURCE_EXHAUSTED"
     body: dict[str, Any] = {"code": error.status, "message": error.message, "status": status}
     if error.location:
         violation = {"field": error.location, "description": error.message}

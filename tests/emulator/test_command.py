@@ -10,6 +10,8 @@ from click.testing import CliRunner
 from emulator import command
 from emulator.settings import EmulatorSettings
 
+FLAGS = ("--test-verbs", "--legacy-shapes")
+
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[EmulatorSettings]:
@@ -29,9 +31,38 @@ def test_every_setting_has_an_option(started: list[EmulatorSettings], tmp_path: 
     file.touch()
     arguments = ["--host", "::1", "--port", "0", "--store", "redis://r/1", "--processes", "2", "--queues", str(file)]
     arguments += ["--token-file", str(file), "--tombstone-seconds", "5", "--test-verbs", "--legacy-shapes"]
-    arguments += ["--keep-alive-seconds", "6"]
+    arguments += ["--keep-alive-seconds", "6", "--allowed-hosts", "a, .b", "--trusted-proxies", "10.0.0.1,::1"]
+    arguments += ["--root-path", "/q", "--max-queues", "7"]
     assert CliRunner().invoke(command.main, arguments).exit_code == 0
-    assert started == [EmulatorSettings("::1", 0, "redis://r/1", 2, str(file), str(file), 5, True, True, 6)]
+    more = {"allowed_hosts": ("a", ".b"), "trusted_proxies": ("10.0.0.1", "::1"), "root_path": "/q", "max_queues": 7}
+    settings = EmulatorSettings("::1", 0, "redis://r/1", 2, str(file), str(file), 5, True, True, 6, **more)  # type: ignore[arg-type]
+    assert started == [settings]
+    # The same, from the environment.
+    values = iter(arguments)
+    environment = {
+        f"EMULATOR_{name.removeprefix('--').replace('-', '_').upper()}": "1" if name in FLAGS else next(values)
+        for name in values
+    }
+    assert CliRunner().invoke(command.main, [], env=environment).exit_code == 0
+    assert started == [settings] * 2
+
+
+def test_the_url_of_the_store_can_be_in_a_file(started: list[EmulatorSettings], tmp_path: Path) -> None:
+    (tmp_path / "store").write_text("redis://:secret@r/1\n")
+    file = str(tmp_path / "store")
+    run = CliRunner().invoke
+    assert run(command.main, ["--store-file", file]).exit_code == 0
+    assert run(command.main, [], env={"EMULATOR_STORE_FILE": file}).exit_code == 0
+    assert run(command.main, ["--store-file", file], env={"EMULATOR_STORE": "redis://x"}).exit_code == 0
+    assert [settings.store for settings in started] == ["redis://:secret@r/1"] * 3
+    run(command.main, ["--store", "redis://x"], env={"EMULATOR_STORE_FILE": file})
+    assert started[-1].store == "redis://x"
+    both = run(command.main, ["--store", "redis://x", "--store-file", file])
+    assert (both.exit_code, "set one of them" in both.stderr) == (1, True)
+    (tmp_path / "store").write_text("two words")
+    empty = run(command.main, ["--store-file", file])
+    assert (empty.exit_code, "contains no URL" in empty.stderr, "two words" in empty.stderr) == (1, True, False)
+    assert "secret" not in repr(started[0])
 
 
 @pytest.mark.parametrize(("value", "legacy"), [("1", True), ("0", False), ("", False)])

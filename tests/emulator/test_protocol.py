@@ -13,12 +13,13 @@ import httpx
 from emulator import discovery
 from emulator.admission import body_room
 from emulator.command import main
-from emulator.pages.operations import GAUGES
+from emulator.pages.operations import GAUGES, UNLISTED, UNLISTED_TEXT
 from emulator.permissions.access import Access
 from emulator.permissions.queue_file import read_queue_file
 from emulator.permissions.tokens import read_token_file
-from emulator.queues import long_poll
+from emulator.queues import long_poll, queue_service
 from emulator.queues.queue_service import QueueService
+from emulator.server import connections
 from emulator.stores.interface import Store
 from emulator.wire import asgi, batches, bodies, errors, parameters, partial_response
 from tests.conftest import ROOT
@@ -149,7 +150,11 @@ def test_the_documented_limits_are_those_of_the_code() -> None:
         "queue ID": f"`{parameters.QUEUE_NAME.pattern}`",
         "project ID": f"`{parameters.PROJECT_NAME.pattern}`, without its prefix",
         "ETA of a new task": f"{parameters.ETA_AHEAD_DAYS} days in the future",
-        "waiting lease": f"{long_poll.MAX_WAIT} seconds",
+        "waiting lease": f"{long_poll.MAX_WAIT} seconds; {queue_service.MAX_CLIENT_WAITS} of one client",
+        "connections": "of one client a quarter of those of the process, but at least "
+        f"{connections.MIN_CLIENT_CONNECTIONS}; a trusted proxy is not limited",
+        "head of a request": f"{connections.HEAD_SECONDS} seconds from its first byte",
+        "queues without a queue file": f"{queue_service.MAX_QUEUES}, see `--max-queues`",
         "body": f"{parameters.BODY_BYTES} bytes; of a batch {batches.BATCH_BYTES} bytes "
         f"and {batches.MAX_CALLS} calls; of a form or a lease {asgi.FORM_BYTES} bytes; "
         f"{bodies.BODY_SECONDS} seconds to send it",
@@ -171,7 +176,7 @@ def test_every_error_is_documented() -> None:
 
 def test_every_metric_and_option_is_documented() -> None:
     metrics = {name: text for name, text in rows(section("Other endpoints")) if name.startswith("`emulator_")}
-    assert metrics == {f"`{name}`": text for name, text in GAUGES.items()}
+    assert metrics == {f"`{name}`": text for name, text in (GAUGES | {UNLISTED: UNLISTED_TEXT}).items()}
     options = {}
     for option in main.params:
         assert isinstance(option, click.Option)

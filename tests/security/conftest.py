@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.emulator.conftest import client, store
+from tests.emulator.conftest import client, opened, store
 
-__all__ = ["client", "store"]
+__all__ = ["client", "opened", "store"]

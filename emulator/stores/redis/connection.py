@@ -16,6 +16,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
+from emulator.stores.redaction import keep_secret, redacted, shown_url
+
 MAX_CONNECTIONS = 64  # more than the number of threads that use the store
 CONNECT_SECONDS = 2
 # A lease of 1,000 large tasks takes well under 1 s, but with `appendfsync everysec` a slow disk delays writes by 2 s.
@@ -71,6 +73,7 @@ def connect(url: str, seconds: float = REPLY_SECONDS, connect_seconds: float = C
 
     Raises ValueError for a malformed URL.
     """
+    keep_secret(url)
     options: dict[str, Any] = {
         "socket_connect_timeout": connect_seconds,
         "socket_keepalive": True,
@@ -81,11 +84,14 @@ def connect(url: str, seconds: float = REPLY_SECONDS, connect_seconds: float = C
     }
     if url.startswith("redis+sentinel://"):
         return _by_sentinels(url, options)
-    pool = _Pool.from_url(url, max_connections=MAX_CONNECTIONS, timeout=CONNECT_SECONDS, **options)
+    try:
+        pool = _Pool.from_url(url, max_connections=MAX_CONNECTIONS, timeout=CONNECT_SECONDS, **options)
+    except ValueError as error:
+        raise ValueError(f"store is {shown_url(url)}, which is not a valid URL: {redacted(str(error))}") from None
     try:
         pool.connection_class(**pool.connection_kwargs)
     except TypeError as error:
-        raise ValueError(f"store is {url[:80]!r}, which has an unknown option: {error}") from None
+        raise ValueError(f"store is {shown_url(url)}, which has an unknown option: {redacted(str(error))}") from None
     return redis.Redis(connection_pool=pool)
 
 
@@ -96,7 +102,7 @@ def _by_sentinels(url: str, options: dict[str, Any]) -> redis.Redis:
     credentials, _, hosts = parts.netloc.rpartition("@")
     sentinels = [_HOST.fullmatch(host) for host in hosts.split(",")]
     if path is None or parts.query or not all(sentinels):
-        raise ValueError(f"store is {url[:80]!r}; allowed: {allowed}")
+        raise ValueError(f"store is {shown_url(url)}; allowed: {allowed}")
     addresses = [(found[1].strip("[]"), int(found[2] or SENTINEL_PORT)) for found in sentinels if found]
     sentinel_options = options | {"socket_timeout": CONNECT_SECONDS}  # the credentials are those of the master
     user, _, password = credentials.partition(":")

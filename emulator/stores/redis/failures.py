@@ -7,6 +7,7 @@ import re
 import redis
 
 from emulator.stores.interface import StoreFullError, StoreUnavailableError
+from emulator.stores.redaction import redacted
 
 SHOWN_CHARACTERS = 200  # of a message from Redis
 # By the code at the start of an error reply. Redis before 7.0 puts the error of a script inside another message.
@@ -78,5 +79,5 @@ def unavailable(error: redis.RedisError) -> StoreUnavailableError:
 
 
 def shortened(error: redis.RedisError) -> str:
-    """Return the message of an error on one line, shortened, without a period at its end."""
-    return " ".join(str(error).split())[:SHOWN_CHARACTERS].rstrip(".")
+    """Return the message of an error on one line, shortened, without a period at its end and without a password."""
+    return " ".join(redacted(str(error)).split())[:SHOWN_CHARACTERS].rstrip(".")

@@ -10,8 +10,8 @@ import trio
 import trio.testing
 
 from emulator.admission import guessing
-from emulator.admission.clients import client_name
 from emulator.admission.guessing import FORGIVEN_SECONDS, FREE_ATTEMPTS, MAX_CLIENTS, MAX_DELAY, MAX_WAIT, Guessing
+from emulator.permissions.clients import client_name
 from emulator.permissions.tokens import Tokens, read_token_file
 from emulator.wire.errors import ApiError
 

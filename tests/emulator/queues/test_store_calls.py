@@ -206,7 +206,7 @@ async def test_queues_are_those_of_the_file_or_of_the_project(store: SqliteStore
     store.insert(QueueKey("project", "a"), NewTask("one", "eA=="))
     service = QueueService(store, Access())
     assert [queue.name for queue in await service.queues_of("project")] == ["a", "b"]
-    totals = [(queue.name, stats.total) for queue, stats in await service.all_stats()]
+    totals = [(queue.name, stats.total) for queue, stats in (await service.all_stats())[0]]
     assert totals == [("c", 0), ("a", 1), ("b", 0)]
     of_file = QueueService(store, Access(QueueFile({"z": QueueRule("z", 3), "y": QueueRule("y")})))
     assert await of_file.queues_of("project") == [QueueKey("project", "y"), QueueKey("project", "z")]

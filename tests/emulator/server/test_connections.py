@@ -64,13 +64,14 @@ async def served(
     """Yield the port, and the cancel scope of the server."""
     listener = listening_socket("127.0.0.1", 0)
     port = listener.getsockname()[1]
+    connections = OpenConnections(keep_alive)
     async with trio.open_nursery() as nursery:
 
         async def serve(*, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
             with trio.CancelScope() as scope:
 
                 async def begin(*, task_status: trio.TaskStatus[None]) -> None:
-                    await serve_app(app, listener, keep_alive, shared=shared, task_status=task_status)
+                    await serve_app(app, listener, connections, shared=shared, task_status=task_status)
 
                 async with trio.open_nursery() as inner:
                     await inner.start(begin)
