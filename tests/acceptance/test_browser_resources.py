@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from resources.registry import CATALOGUE
+from tests.browser import ENGINES, enter, violations, visit
 from tests.browser import browser as run_browser
-from tests.browser import serious_violations, visit
 from tests.processes import Running, start_service
 
 UNREACHABLE = "http://127.0.0.1:9"  # printing and downloading work without a queue
@@ -27,10 +27,13 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     assert running.end(signal.SIGTERM) == 0, log.read_text()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with run_browser() as running:
+@pytest.fixture(scope="module", params=ENGINES)
+def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
+    with run_browser(request.param) as running:
         yield running
+
+
+only_in_chromium = pytest.mark.parametrize("browser", ["chromium"], indirect=True)  # the one that can turn scripts off
 
 
 def pictures(page: Page) -> list[str]:
@@ -77,10 +80,10 @@ def test_the_preview_follows_the_options(service: Running, browser: Browser) -> 
         expect(page.locator("#length")).to_have_text("8 pages of A4 paper")
         expect(page.get_by_role("button", name="New numbers")).to_be_hidden()
         page.get_by_role("radiogroup", name="Black backs").get_by_label("Yes").check()
-        page.get_by_label("Copies").fill("3")
+        enter(page.get_by_label("Copies"), "3")
         expect(page.locator("#length")).to_have_text("3 copies, 16 pages each: 48 pages of A4 paper")
         assert len(pictures(page)) == 16
-        assert serious_violations(page) == []
+        assert violations(page) == []
     with visit(browser, f"{service.address}/resources/number-hunt") as page:
         before = pictures(page)
         page.get_by_role("button", name="New numbers").click()
@@ -94,17 +97,18 @@ def test_an_error_is_shown_next_to_its_field_until_it_is_corrected(service: Runn
     address = f"{service.address}/resources/number-hunt"
     with visit(browser, address) as page:
         copies = page.get_by_label("Copies")
-        copies.fill("99")
+        enter(copies, "99")
         expect(page.locator("#copies-error")).to_have_text("Please use a whole number from 1 to 50.")
         expect(copies).to_have_attribute("aria-invalid", "true")
         expect(page.locator("#length")).to_have_text("Please correct the options to update the preview.")
-        assert serious_violations(page) == []
-        copies.fill("2")
+        assert violations(page) == []
+        enter(copies, "2")
         expect(page.locator("#copies-error")).to_be_hidden()
         expect(copies).not_to_have_attribute("aria-invalid", "true")
         expect(page.locator("#length")).to_have_text("2 copies, 1 page each: 2 pages of A4 paper")
 
 
+@only_in_chromium
 def test_everything_works_without_scripts(service: Running, browser: Browser, tmp_path: Path) -> None:
     with visit(browser, service.address, script=False, ignored=("status of 400",)) as page:
         page.get_by_label("Search the resources").fill("hunt")

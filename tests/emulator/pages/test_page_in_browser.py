@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import httpx
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
+from tests.browser import browser
 from tests.emulator.server.running import PAYLOAD, TASKS
 from tests.processes import Running, queue
 
-ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
 LEASE = {"numTasks": 1, "leaseSecs": 600}
 
 
@@ -30,12 +29,8 @@ def running(tmp_path: Path) -> Iterator[Running]:
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    assert program, "chromium is missing: apt-get install chromium"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
-        yield browser.new_page(java_script_enabled=False, viewport={"width": 390, "height": 800})
-        browser.close()
+    with browser() as running_browser:
+        yield running_browser.new_page(java_script_enabled=False, viewport={"width": 390, "height": 800})
 
 
 def test_forms_work_without_javascript_and_not_from_other_sites(running: Running, page: Page) -> None:

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser import browser, overflow, serious_violations, visit
+from tests.browser import browser, overflow, violations, visit
 from tests.processes import Running, queue
 
 TASKS = "/taskqueue/v1beta2/projects/shop/taskqueues/print/tasks"
@@ -174,7 +174,7 @@ def test_a_wrong_body_is_pointed_out(chromium: Browser, running: Running) -> Non
 def test_the_pages_are_accessible_and_fit(chromium: Browser, running: Running, width: int, scheme: str) -> None:
     for path in ("/try", "/try/taskqueue.tasks.lease", f"/try/{CLOUD}.purge"):
         with visit(chromium, running.address + path, width=width, scheme=scheme) as page:
-            assert serious_violations(page) == []
+            assert violations(page) == []
             assert overflow(page) <= 0
 
 
