@@ -17,7 +17,9 @@ def open_store(url: str, tombstone_seconds: int = TOMBSTONE_SECONDS) -> Store:
         return SqliteStore(url.removeprefix("sqlite:///"), tombstone_seconds)
     if url.startswith(("redis://", "rediss://", "unix://", "redis+sentinel://")):
         return RedisStore(url, tombstone_seconds)
+    # What follows the scheme of a URL with @ or ? may be a password.
+    shown = f"{url.partition(':')[0]}:…" if set("@?") & set(url) else url
     raise ValueError(
-        f"store is {url[:80]!r}; allowed: sqlite:///FILE, redis://HOST:PORT/DB, rediss://…, unix://…, "
+        f"store is {shown[:80]!r}; allowed: sqlite:///FILE, redis://HOST:PORT/DB, rediss://…, unix://…, "
         "redis+sentinel://HOST:PORT,HOST2:PORT2/SERVICE/DB"
     )
