@@ -47,9 +47,9 @@ class Setting:
         """Return the value. Raises SettingError."""
         try:
             return self.reader.read(text.strip())
-        except (ValueError, OverflowError) as error:
+        except (ValueError, OverflowError):
             shown = "(not shown)" if self.reader.secret else text
-            raise SettingError(self.name, shown, self.reader.allowed) from (None if self.reader.secret else error)
+            raise SettingError(self.name, shown, self.reader.allowed) from None  # it would quote the value
 
 
 def option_name(name: str) -> str:

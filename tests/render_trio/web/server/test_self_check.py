@@ -78,7 +78,9 @@ async def test_a_server_that_can_not_be_started_ends_the_service(monkeypatch: py
         raise ValueError("no such file")
 
     monkeypatch.setattr(self_check, "serve", fail)
-    with pytest.RaisesGroup(pytest.RaisesExc(FatalError, match=r"ValueError in fail \(test_self_check"), flatten_subgroups=True):
+    with pytest.RaisesGroup(
+        pytest.RaisesExc(FatalError, match=r"ValueError in fail \(test_self_check.py:"), flatten_subgroups=True
+    ):
         await supervise(Site(), None, trio.Event()).run()
 
 
