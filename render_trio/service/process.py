@@ -10,6 +10,7 @@ import structlog
 import trio
 
 from render_trio.errors import FatalError, first_error
+from render_trio.observation import traces
 from render_trio.service import logs, pid_file, service
 from render_trio.service.orphans import reap_orphans
 from render_trio.service.shutdown import EXIT_CLEAN, EXIT_FATAL, Signals, begin_hard_exit, watch_loop
@@ -53,10 +54,11 @@ async def run_until_signal(
         await nursery.start(signals.receive, settings.shutdown_seconds)
         nursery.start_soon(watch_loop)
         nursery.start_soon(reap_orphans)
-        await service.run(
-            settings,
-            shutdown_requested=signals.shutdown_requested,
-            hard_exit=begin_hard_exit,
-            task_status=task_status,
-        )
+        async with traces.exported(os.environ):
+            await service.run(
+                settings,
+                shutdown_requested=signals.shutdown_requested,
+                hard_exit=begin_hard_exit,
+                task_status=task_status,
+            )
         nursery.cancel_scope.cancel()

@@ -11,7 +11,7 @@ import re
 import structlog
 import trio
 
-from render_trio.observation import trace_context
+from render_trio.observation import trace_context, traces
 from render_trio.web.access.table import route_of
 from render_trio.web.openapi.operation import openapi_path
 from render_trio.web.server.pacing import UNPACED
@@ -35,9 +35,6 @@ def observe_requests(app: Asgi, *, access_log: bool) -> Asgi:
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
-        traceparent = trace_context.checked(_header(scope, b"traceparent").decode("latin-1")) or trace_context.new()
-        given = _header(scope, b"x-request-id")
-        request_id = given.decode() if REQUEST_ID.fullmatch(given) else trace_context.trace_id(traceparent)
         started, status, size = trio.current_time(), None, 0
 
         async def send_observed(message: Message) -> None:
@@ -49,12 +46,24 @@ def observe_requests(app: Asgi, *, access_log: bool) -> Asgi:
                 size += len(message.get("body", b""))
             await send(message)
 
-        with trace_context.bound(traceparent), structlog.contextvars.bound_contextvars(request=request_id):
-            try:
-                await app(scope, receive, send_observed)
-            finally:
-                if access_log:
-                    _write(scope, status, size, trio.current_time() - started)
+        route = route_of(scope)
+        path = UNKNOWN if route is None else openapi_path(route.path)
+        method = scope["method"][:METHOD_CHARACTERS]
+        parent = trace_context.checked(_header(scope, b"traceparent").decode("latin-1"))
+        about = {"http.request.method": method, "http.route": path}
+        with traces.span(f"{method} {path}", parent, "server", about) as span:
+            traceparent = span.traceparent or trace_context.new()
+            given = _header(scope, b"x-request-id")
+            request_id = given.decode() if REQUEST_ID.fullmatch(given) else trace_context.trace_id(traceparent)
+            with trace_context.bound(traceparent), structlog.contextvars.bound_contextvars(request=request_id):
+                try:
+                    await app(scope, receive, send_observed)
+                finally:
+                    if status is not None:
+                        span.note("http.response.status_code", status)
+                    if access_log:
+                        client = (scope.get("client") or ("",))[0]
+                        _write(method, path, status, size, trio.current_time() - started, client)
 
     return serve
 
@@ -65,17 +74,15 @@ def _header(scope: Message, name: bytes) -> bytes:
     return values[0] if len(values) == 1 else b""
 
 
-def _write(scope: Message, status: int | None, size: int, seconds: float) -> None:
+def _write(method: str, path: str, status: int | None, size: int, seconds: float, client: str) -> None:
     """Write the line; `status` is None if the client disconnected before the response began."""
-    route = route_of(scope)
-    path = UNKNOWN if route is None else openapi_path(route.path)
     fields = {
-        "method": scope["method"][:METHOD_CHARACTERS],
+        "method": method,
         "path": path,
         "status": status,
         "bytes": size,
         "duration": round(seconds, 4),
-        "client": (scope.get("client") or ("",))[0],
+        "client": client,
     }
     with structlog.contextvars.bound_contextvars(**fields):
         if path in FREQUENT:

@@ -8,6 +8,8 @@ from typing import Protocol
 
 import trio
 
+from render_trio.observation import trace_context, traces
+
 
 class StageObserver(Protocol):
     """Receives the duration of every stage."""
@@ -32,7 +34,8 @@ class StageTimer:
         """Measure the block as a stage, however the block ends. The durations of a repeated stage are added up."""
         started = trio.current_time()
         try:
-            yield
+            with traces.span(name, trace_context.current()):
+                yield
         finally:
             duration = trio.current_time() - started
             self.seconds[name] = round(self.seconds.get(name, 0.0) + duration, 4)

@@ -12,7 +12,7 @@ import structlog
 import trio
 
 from render_trio.errors import AttemptsExhaustedError, DeliveryError, RejectError, RenderTimedOutError, RetryError
-from render_trio.observation import trace_context
+from render_trio.observation import traces
 from render_trio.observation.observer import Observer
 from render_trio.queue import messages
 from render_trio.queue.interface import Queue
@@ -50,7 +50,7 @@ class TaskRunner:
         task, attempt = lease.task, Attempt(lease, StageTimer(self._observer))
         self._observe_start(lease)
         with (
-            trace_context.bound(messages.traceparent_of(task)),
+            traces.span("task", messages.traceparent_of(task), "consumer", {"messaging.message.id": task.id}),
             structlog.contextvars.bound_contextvars(
                 task=task.id, attempt=task.retry_count + 1, seconds=attempt.stage_timer.seconds
             ),

@@ -31,6 +31,7 @@ from tests.processes import environment, queue, start_service
 PYTHON = list(blocks("python"))
 QUEUE_URL = "http://127.0.0.1:5052"  # as the documents have it
 OTHER_VARIABLES = {
+    "OTEL_EXPORTER_OTLP_ENDPOINT",  # OpenTelemetry's
     "FUZZ_REQUESTS",
     "SIMULATION_SEED",
     "SIMULATION_SEEDS",
