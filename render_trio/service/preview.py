@@ -12,21 +12,19 @@ import socket
 import sys
 import traceback
 from pathlib import Path
-from typing import cast
 
 import trio
 from quart import Response, render_template, request
 
 from render_trio.observation.metrics import Metrics
 from render_trio.rendering.pipeline import render
-from render_trio.service import composition, logs
+from render_trio.service import composition, logs, web_side
 from render_trio.settings.settings import Settings
 from render_trio.supervision.health import Health, judge
 from render_trio.web import live_reload
 from render_trio.web.app import create_app
 from render_trio.web.operations.probes import Probes
 from render_trio.web.responses import page_response
-from render_trio.web.server.request_limits import Asgi, limit_requests
 from render_trio.web.server.server import serve
 from render_trio.web.server_sent_events import Listeners
 from resources.registry import CATALOGUE, PluginError, add_folder, problems
@@ -75,8 +73,7 @@ async def run(view: str, listener: socket.socket, found: list[Problem]) -> None:
                 return None
             return page_response(await render_template("preview_error.html", view=view, problems=found), 500)
 
-        limited = limit_requests(cast(Asgi, app), settings.web_body_limit)
-        await nursery.start(serve, limited, listener, settings.keep_alive_seconds)
+        await nursery.start(serve, web_side.public(app, settings), listener, settings.keep_alive_seconds)
         await _parent_exit()
         nursery.cancel_scope.cancel()
 

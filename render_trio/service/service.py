@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import cast
 
 import structlog
 import trio
@@ -26,22 +25,20 @@ from render_trio.observation.recent_activity import RecentActivity
 from render_trio.queue.task_queue.client import TaskQueue
 from render_trio.rendering.offload.offload import Offload
 from render_trio.rendering.on_demand import OnDemandRenderer
-from render_trio.service import composition, startup
+from render_trio.service import composition, startup, web_side
 from render_trio.service.shutdown import EXIT_CLEAN, EXIT_FATAL
 from render_trio.settings.settings import Settings
 from render_trio.supervision.health import Health, judge
 from render_trio.supervision.recovery import watch_recovery
 from render_trio.supervision.supervisor import Heartbeat, Supervisor
 from render_trio.web.access.attempts import Attempts
-from render_trio.web.access.enforcing import Access, enforce
+from render_trio.web.access.enforcing import Access
 from render_trio.web.app import create_app
 from render_trio.web.operations import status_page
 from render_trio.web.operations.probes import Probes
 from render_trio.web.operations.status import StatusSource
-from render_trio.web.request_log import observe_requests
 from render_trio.web.server.listening import address_of, listening_socket
-from render_trio.web.server.pacing import paced
-from render_trio.web.server.request_limits import Asgi, limit_requests
+from render_trio.web.server.request_limits import Asgi
 from render_trio.web.server.self_check import web_supervisor
 from render_trio.web.server_sent_events import Listeners
 from render_trio.web.tasks import routes
@@ -164,10 +161,8 @@ class Service:
         app = create_app(
             self.probes(), self._on_demand, status_page.routes(operator, listeners), routes.routes(web_tasks, listeners)
         )
-        limited = limit_requests(paced(cast(Asgi, app)), self.settings.web_body_limit)
         access = Access(startup.web_tokens(self.settings), attempts)
-        refusing = enforce(limited, access.refusal)
-        return observe_requests(refusing, access_log=self.settings.access_log), web_tasks
+        return web_side.public(app, self.settings, access.check), web_tasks
 
     def drain(self) -> None:
         """Stop leasing tasks. `run` then returns, within the time limit."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 from render_trio.settings.setting import Setting, setting
@@ -23,9 +24,12 @@ from render_trio.settings.values import (
     factor,
     folders,
     host,
+    host_names,
     inner_path,
+    networks,
     one_of,
     path_of,
+    path_prefix,
     seconds,
     secret,
     size,
@@ -197,6 +201,20 @@ class Settings:
         "75 s",
         seconds(5, 3600),
         "Time after which an idle connection is closed. A load balancer must close its idle connections earlier.",
+    )
+    allowed_hosts: tuple[str, ...] = setting(
+        "",
+        host_names(),
+        "Host names that the server answers for, besides IP addresses, localhost and the machine's own name. "
+        "`.example.org` also allows its subdomains.",
+    )
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = setting(
+        "",
+        networks(),
+        "Reverse proxies whose headers `X-Forwarded-For`, `-Proto`, `-Host` and `-Prefix`, or `Forwarded`, are used.",
+    )
+    root_path: str = setting(
+        "", path_prefix(), "Path under which a reverse proxy serves the web side. It wins over `X-Forwarded-Prefix`."
     )
     web_listeners: int = setting(
         "100",

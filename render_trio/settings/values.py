@@ -6,6 +6,7 @@ operator, which ends with "allowed: " and the reader's `allowed`.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from collections.abc import Callable
@@ -190,6 +191,59 @@ def host() -> Reader[str]:
         return text
 
     return Reader("a host name or an address, such as 127.0.0.1, 0.0.0.0 or ::", read)
+
+
+def host_names() -> Reader[tuple[str, ...]]:
+    """Accept host names separated by commas, or nothing. The values are in lower case and in ASCII (IDNA)."""
+
+    def read(text: str) -> tuple[str, ...]:
+        names = [part.strip().removesuffix(".") for part in text.split(",") if part.strip()]
+        read_names = []
+        for name in names:
+            ascii_name = name.removeprefix(".").encode("idna").decode().lower()
+            if not re.fullmatch(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*", ascii_name):
+                raise ValueError(text)
+            read_names.append(f".{ascii_name}" if name.startswith(".") else ascii_name)
+        return tuple(read_names)
+
+    return Reader("host names without ports, separated by commas (.example.org: with its subdomains), or nothing", read)
+
+
+def networks() -> Reader[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]]:
+    """Accept IP addresses and networks in CIDR notation, separated by commas, or nothing."""
+
+    def read(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+        return tuple(ipaddress.ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
+
+    return Reader("IP addresses and networks (10.0.0.0/8), separated by commas, or nothing", read)
+
+
+def path_prefix() -> Reader[str]:
+    """Accept an absolute URL path of letters, digits and . _ ~ -, or nothing. The value has no final slash."""
+
+    def read(text: str) -> str:
+        path = text.removesuffix("/")
+        if path and not re.fullmatch(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+){1,20}", path):
+            raise ValueError(text)
+        return path
+
+    return Reader("a path such as /print, of letters, digits and . _ ~ -, or nothing", read)
+
+
+def optional_port() -> Reader[int | None]:
+    """Accept a port, or nothing."""
+    port = whole(0, 65_535)
+
+    def read(text: str) -> int | None:
+        return port.read(text) if text else None
+
+    return Reader(f"{port.allowed}, or nothing", read)
+
+
+def optional_host() -> Reader[str]:
+    """Accept a host name or an IP address, or nothing."""
+    given = host()
+    return Reader(f"{given.allowed}, or nothing", lambda text: given.read(text) if text else "")
 
 
 def _check_name(name: str) -> None:

@@ -84,8 +84,8 @@ def is_served(route: Route, port: Port) -> bool:
 
 
 def _path(scope: dict[str, Any]) -> str:
-    """Return the path inside the application, as Quart computes it."""
-    path, root = scope["path"], scope.get("root_path", "")
+    """Return the path inside the application, as Quart computes it. The root path has been removed from it already."""
+    path: str = scope["path"]
     if not path.startswith("/"):
         path = urlparse(path).path  # as in Quart: urlsplit would not cut off parameters after a semicolon
-    return path.removeprefix(root) or "/"
+    return path or "/"

@@ -21,6 +21,8 @@ Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Asgi = Callable[[Message, Receive, Send], Awaitable[None]]
+Step = Callable[[Asgi], Asgi]
+"""Puts something before an application."""
 
 SECURITY_HEADERS = (
     (b"content-security-policy", b"default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"),
@@ -38,17 +40,22 @@ class _TooLarge(Exception):
     """The body is too large."""
 
 
-def limit_requests(app: Asgi, body_limit: int) -> Asgi:
+def limit_requests(app: Asgi, body_limit: int, *steps: Step) -> Asgi:
     """Return the application with request bodies limited to `body_limit` bytes, and security headers on its responses.
 
-    A body that is too large gets 413, one that takes more than BODY_SECONDS gets 408.
+    A body that is too large gets 413, one that takes more than BODY_SECONDS gets 408. The steps, outermost first, come
+    before the body is read, so that a request that one of them refuses takes no memory.
     """
+    served = _with_bodies(app, body_limit)
+    for step in reversed(steps):
+        served = step(served)
+    return _secured(served)
+
+
+def _secured(app: Asgi) -> Asgi:
+    """Return the application with security headers on its responses."""
 
     async def serve(scope: Message, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await app(scope, receive, send)
-            return
-
         async def send_secured(message: Message) -> None:
             if message["type"] == "http.response.start":
                 given = {name.lower() for name, _ in message["headers"]}
@@ -59,18 +66,28 @@ def limit_requests(app: Asgi, body_limit: int) -> Asgi:
             with trio.CancelScope(shield=message["type"] == "http.response.body" and not message.get("more_body")):
                 await send(message)
 
+        await app(scope, receive, send_secured if scope["type"] == "http" else send)
+
+    return serve
+
+
+def _with_bodies(app: Asgi, body_limit: int) -> Asgi:
+    """Return the application, called with the complete body of each request."""
+
+    async def serve(scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
         try:
             with trio.fail_after(BODY_SECONDS):
                 unread = [await _read(receive, body_limit)]
         except _ClientGone:
             return
         except trio.TooSlowError:
-            await _refuse(
-                send_secured, 408, "request_timeout", f"the body took more than {BODY_SECONDS:.0f} s to arrive"
-            )
+            await _refuse(send, 408, "request_timeout", f"the body took more than {BODY_SECONDS:.0f} s to arrive")
             return
         except _TooLarge as refusal:
-            await _refuse(send_secured, 413, "too_large", str(refusal))
+            await _refuse(send, 413, "too_large", str(refusal))
             return
 
         async def receive_whole() -> Message:
@@ -78,7 +95,7 @@ def limit_requests(app: Asgi, body_limit: int) -> Asgi:
                 return {"type": "http.request", "body": unread.pop(), "more_body": False}
             return await receive()
 
-        await app(scope, receive_whole, send_secured)
+        await app(scope, receive_whole, send)
 
     return serve
 
@@ -93,6 +110,8 @@ async def _read(receive: Receive, limit: int) -> bytes:
         size += len(message.get("body", b""))
         if size <= limit:
             parts.append(message.get("body", b""))
+        else:
+            parts.clear()
         more = message.get("more_body", False)
     if size > limit:
         raise _TooLarge(f"the body is larger than {limit} bytes")

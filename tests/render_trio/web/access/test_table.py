@@ -12,9 +12,10 @@ from render_trio.observation.metrics import Metrics
 from render_trio.rendering.offload.thread import ThreadOffload
 from render_trio.rendering.on_demand import open_on_demand
 from render_trio.web.access.attempts import Attempts
-from render_trio.web.access.enforcing import Access, Refusal, enforce
+from render_trio.web.access.enforcing import Access
 from render_trio.web.access.table import TABLE, Port, Route, route_of
 from render_trio.web.access.tokens import Tokens
+from render_trio.web.server.admission import Refusal, admitting
 from render_trio.web.server.request_limits import Message, Send
 from tests.render_trio.web.operated import Site
 from tests.render_trio.web.site import LIMITS
@@ -76,21 +77,16 @@ def test_what_the_application_answers_with_an_error_has_no_route(method: str, pa
     assert found(method, path) is None
 
 
-def test_the_path_is_that_inside_the_application() -> None:
-    assert found("POST", "/print/render", root_path="/print") == ("POST", "/render")
-    assert found("GET", "/print", root_path="/print") == ("GET", "/")
-
-
 @pytest.mark.parametrize("route", TABLE, ids=lambda route: f"{route.method} {route.path}")
 def test_each_port_serves_its_own_routes_and_a_single_port_serves_all(route: Route) -> None:
     path = route.path.replace("<int:number>", "1").replace("<path:name>", "x").replace("<slug>", "grid")
     ports: tuple[Port, ...] = ("public", "operator")
     for port in ports:
-        refusal = access(port).refusal(scope_of(route.method, path.replace("<task_id>", "web-1")))
+        refusal = access(port).check(scope_of(route.method, path.replace("<task_id>", "web-1")))
         served = route.port in (port, "both")
         assert (refusal is None) is served
         assert served or (refusal is not None and refusal.status == 404)
-    assert access().refusal(scope_of(route.method, path)) is None
+    assert access().check(scope_of(route.method, path)) is None
 
 
 def test_operators_routes_are_on_the_operator_port_and_probes_on_both() -> None:
@@ -122,7 +118,7 @@ async def answer(decision: Refusal | None, messages: list[Message]) -> tuple[lis
     async def send(message: Message) -> None:
         sent.append(message)
 
-    await enforce(app, lambda scope: decision)(scope_of("POST", "/render"), receive, send)
+    await admitting(lambda scope: decision)(app)(scope_of("POST", "/render"), receive, send)
     return reached, sent
 
 
@@ -139,7 +135,7 @@ async def test_the_body_of_a_refused_request_is_dropped_within_limits(autojump_c
     assert [message.get("status") for message in sent] == [404, None]
     assert len(parts) > 80, "about 1 MiB is read, and then the connection is closed"
     names = {name for name, _ in sent[0]["headers"]}
-    assert {b"connection", b"content-security-policy"} <= names
+    assert {b"connection", b"cache-control"} <= names
 
 
 async def test_a_refused_body_that_never_arrives_is_not_waited_for(autojump_clock: object) -> None:
