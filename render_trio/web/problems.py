@@ -8,6 +8,7 @@ import msgspec
 from quart import Response, render_template
 
 from render_trio.errors import BusyError, FatalError, RenderTrioError
+from render_trio.web.access.quotas import QuotaError
 from render_trio.web.responses import NOT_KEPT, page_response, wants_page
 from resources.parsing import RequestError
 
@@ -61,3 +62,14 @@ async def not_drawn(error: RenderTrioError) -> Response:
             response.headers["Retry-After"] = str(retry_after)
         return response
     return problem(status, error.code, str(error), retry_after=retry_after)
+
+
+async def over_quota(error: QuotaError) -> Response:
+    """Return the response to a request that exceeds a quota: 429 if it is the client's own, otherwise 503."""
+    status = 429 if error.own else 503
+    if wants_page():
+        page = await render_template("not_drawn.html", retry_after=error.retry_after)
+        response = page_response(page, status)
+        response.headers["Retry-After"] = str(error.retry_after)
+        return response
+    return problem(status, error.code, str(error), retry_after=error.retry_after)

@@ -10,13 +10,17 @@ from render_trio.errors import RenderTrioError
 
 
 class QuotaError(RenderTrioError):
-    """A client would have more than the quota allows. `retry_after`: s after which it may try again."""
+    """A client would have more than the quota allows.
+
+    `retry_after`: s after which it may try again; `own`: whether its own share is used up, not the total.
+    """
 
     code = "quota_exceeded"
 
-    def __init__(self, message: str, retry_after: int) -> None:
+    def __init__(self, message: str, retry_after: int, *, own: bool) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.own = own
 
 
 class Quota:
@@ -38,9 +42,11 @@ class Quota:
     def take(self, client: str, amount: int = 1) -> None:
         """Add an amount to what a client has. Raises QuotaError if it exceeds the quota, and then adds nothing."""
         if self.used_by(client) + amount > self.per_client:
-            raise QuotaError(f"{self.what} of this client: {self.per_client} allowed at a time", self.retry_after)
+            raise QuotaError(
+                f"{self.what} of this client: {self.per_client} allowed at a time", self.retry_after, own=True
+            )
         if self.used + amount > self.total:
-            raise QuotaError(f"{self.what} of all clients: {self.total} allowed at a time", self.retry_after)
+            raise QuotaError(f"{self.what} of all clients: {self.total} allowed at a time", self.retry_after, own=False)
         self.adjust(client, amount)
 
     def adjust(self, client: str, change: int) -> None:

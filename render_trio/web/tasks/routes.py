@@ -17,10 +17,12 @@ from render_trio.errors import (
 )
 from render_trio.queue.messages import checked_task
 from render_trio.queue.producer import task_values
+from render_trio.web.access.clients import client_name
+from render_trio.web.access.quotas import QuotaError
 from render_trio.web.documents import query_string
 from render_trio.web.documents.query_string import SERVICE_KEYS, resource_of
 from render_trio.web.openapi.operation import EVENTS, FORM, HTML, JSON, PDF, describe
-from render_trio.web.problems import problem, refusal
+from render_trio.web.problems import over_quota, problem, refusal
 from render_trio.web.responses import NOT_KEPT, disposition, json_response, page_response, see_other, wants_page
 from render_trio.web.same_origin import same_origin
 from render_trio.web.server_sent_events import PING_SECONDS, Listeners, Source, event
@@ -43,14 +45,14 @@ def routes(web_tasks: WebTasks, listeners: Listeners) -> Blueprint:
     @describe(
         "Put a task on the queue",
         {202: {JSON: "TaskState"}},
-        problems=(400, 413, 415, 502, 503),
+        problems=(400, 413, 415, 429, 502, 503),
         body={JSON: "RenderTask"},
     )
     async def submit() -> Response:
         if request.mimetype != "application/json":
             detail = f"Content-Type is {request.mimetype[:40]!r}; allowed: 'application/json'"
             return problem(415, "not_json", detail)
-        task_id = await web_tasks.submit(checked_task(await request.body))
+        task_id = await web_tasks.submit(checked_task(await request.body), _client())
         response = json_response(_as_json(TaskView(task_id, "queued")), 202)
         response.headers["Location"] = f"/tasks/{task_id}"
         return response
@@ -59,7 +61,7 @@ def routes(web_tasks: WebTasks, listeners: Listeners) -> Blueprint:
     @describe(
         "Put a task on the queue from a resource's form; redirects to the task's page",
         {303: {}, 404: {}},
-        problems=(400, 403, 413, 502, 503),
+        problems=(400, 403, 413, 429, 502, 503),
         body={FORM: "Options"},
     )
     async def submit_form(slug: str) -> Response:
@@ -75,7 +77,7 @@ def routes(web_tasks: WebTasks, listeners: Listeners) -> Blueprint:
             if wants_page():  # the form shows the error next to the field
                 return see_other(f"/resources/{slug}?{urlencode(list(form.items(multi=True)))}")
             return refusal(error)
-        task_id = await web_tasks.submit(task)
+        task_id = await web_tasks.submit(task, _client())
         return see_other(f"/tasks/{task_id}")
 
     @part.get("/tasks/<task_id>")
@@ -123,6 +125,10 @@ def routes(web_tasks: WebTasks, listeners: Listeners) -> Blueprint:
     async def invalid(error: InvalidTaskError) -> Response:
         return problem(400, error.code, str(error), field=error.field or None)
 
+    @part.errorhandler(QuotaError)
+    async def too_many(error: QuotaError) -> Response:
+        return await over_quota(error)
+
     @part.errorhandler(QueueUnavailableError)
     async def unavailable(error: QueueUnavailableError) -> Response:
         return problem(503, "queue_unavailable", "the queue is unreachable", retry_after=RETRY_AFTER_SECONDS)
@@ -136,6 +142,10 @@ def routes(web_tasks: WebTasks, listeners: Listeners) -> Blueprint:
         return problem(502, "queue_refused", "the queue refused the request")
 
     return part
+
+
+def _client() -> str:
+    return client_name(request.remote_addr)
 
 
 def _as_json(view: TaskView) -> dict[str, Any]:
