@@ -69,6 +69,12 @@ class TooLargeError(RejectError):
     code = "too_large"
 
 
+class ExpiredError(RejectError):
+    """A task from the web waited for too long: its visitor has gone."""
+
+    code = "expired"
+
+
 class RetryError(RenderTrioError):
     """The attempt failed; another one may succeed."""
 

@@ -26,10 +26,17 @@ class Delivery:
     `inline_bytes` is the size of the largest document that travels inside its result.
     """
 
-    def __init__(self, inline_bytes: int, store: DocumentStore | None) -> None:
+    def __init__(self, inline_bytes: int, store: DocumentStore | None, web_store: DocumentStore | None = None) -> None:
+        """`web_store` is for the documents of tasks from the web; without it, they are stored like the others."""
         self._inline_bytes = inline_bytes
         self._store = store
+        self._for_web = None if web_store is None else Delivery(inline_bytes, web_store)
         self._limiter = trio.CapacityLimiter(STORE_THREADS)
+
+    @property
+    def for_web(self) -> Delivery:
+        """The delivery of documents of tasks from the web."""
+        return self if self._for_web is None else self._for_web
 
     def needs_store(self, pdf: bytes) -> bool:
         """Return whether the document is too large for its result."""

@@ -47,6 +47,14 @@ class DirectoryStore:
         self._folder = folder
         self._url_prefix = url_prefix.rstrip("/")
 
+    def inside(self, name: str) -> DirectoryStore:
+        """Return the store in the folder of this name inside the folder."""
+        return DirectoryStore(self._folder / name, self._url_prefix and f"{self._url_prefix}/{name}")
+
+    def exists(self) -> bool:
+        """Return whether the folder was created."""
+        return self._folder.is_dir()
+
     def put(self, pdf: bytes, sha256: str) -> str:
         """Store the document and return its address. Raises DeliveryError, and then leaves no partial file."""
         name = f"{sha256}.pdf"

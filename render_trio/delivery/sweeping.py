@@ -13,8 +13,8 @@ SWEEP_INTERVAL = 3600.0  # s
 log = structlog.get_logger(__name__)
 
 
-async def sweep_for_ever(store: DirectoryStore, keep_seconds: float) -> None:
-    """Sweep at once and then every SWEEP_INTERVAL. A store that fails is swept the next time."""
+async def sweep_for_ever(store: DirectoryStore, keep_seconds: float, interval: float = SWEEP_INTERVAL) -> None:
+    """Sweep at once and then every `interval` s. A store that fails is swept the next time."""
     while True:
         try:
             deleted = await trio.to_thread.run_sync(partial(store.sweep, keep_seconds), abandon_on_cancel=True)
@@ -23,4 +23,4 @@ async def sweep_for_ever(store: DirectoryStore, keep_seconds: float) -> None:
         else:
             if deleted:
                 log.info("old documents deleted", documents=deleted)
-        await trio.sleep(SWEEP_INTERVAL)
+        await trio.sleep(interval)

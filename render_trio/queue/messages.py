@@ -25,6 +25,8 @@ DOCUMENT_KIND = "result#document"
 LINK_KIND = "result#link"
 # A task with every field at its limit takes less than 16 KiB; a longer payload is rejected without decoding it.
 TASK_BYTES = 64 * 1024
+# The largest document of a task from the web. Ours have at most 320 KiB, those with 50 copies included.
+WEB_DOCUMENT_BYTES = 1024 * 1024
 TAG_CHARACTERS = 500
 WEB_PREFIX = "web-"  # of the IDs that this service generates for tasks from the web, which are never used again
 

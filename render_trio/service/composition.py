@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
@@ -15,6 +16,7 @@ from render_trio.rendering.offload.thread import ThreadOffload
 from render_trio.rendering.on_demand import OnDemandLimits, OnDemandRenderer, open_on_demand
 from render_trio.settings.settings import Settings
 from render_trio.web.access.render_quota import admission, render_quota
+from render_trio.web.tasks.ledger import Ledger
 from render_trio.worker.limits import Limits
 
 
@@ -82,9 +84,20 @@ def document_store(settings: Settings) -> DirectoryStore | None:
     return DirectoryStore(settings.document_store / inner, prefix)
 
 
+def web_ledger(settings: Settings) -> Ledger:
+    """Return the ledger of the tasks that are submitted over the web."""
+    return Ledger(settings.web_tasks, settings.web_task_bytes, math.ceil(settings.web_result_seconds))
+
+
 def worker_limits(settings: Settings) -> Limits:
     """Return the limits of each worker."""
     s = settings
     return Limits(
-        s.task_count, s.task_seconds, s.task_time_mult, s.task_retry_limit, s.render_sleep_time, s.queue_timeout
+        s.task_count,
+        s.task_seconds,
+        s.task_time_mult,
+        s.task_retry_limit,
+        s.render_sleep_time,
+        s.queue_timeout,
+        s.web_result_seconds,
     )

@@ -16,8 +16,10 @@ import structlog
 import trio
 
 from render_trio.credentials.redaction import shown_url
+from render_trio.delivery import web_documents
 from render_trio.delivery.delivery import Delivery
 from render_trio.delivery.sweeping import sweep_for_ever
+from render_trio.delivery.web_documents import WebDocuments
 from render_trio.observation import versions
 from render_trio.observation.metrics import Metrics
 from render_trio.observation.observer import Observers
@@ -86,6 +88,7 @@ class Service:
         self._outages = OutageLog()
         self._observer = Observers(metrics, self._recent_activity)
         self.store = composition.document_store(settings)
+        self.web_documents = None if self.store is None else WebDocuments(self.store)
         self.supervisor = Supervisor(
             {f"worker-{number}": self._work for number in range(1, settings.render_workers + 1)},
             restart_limit=settings.restart_limit,
@@ -95,7 +98,11 @@ class Service:
         )
         self._backlog = Backlog(
             backlog_queue,
-            Delivery(settings.max_queue_task_size, self.store),
+            Delivery(
+                settings.max_queue_task_size,
+                self.store,
+                None if self.web_documents is None else self.web_documents.folder,
+            ),
             composition.worker_limits(settings),
             self._observer,
             self.supervisor.stopping,
@@ -149,7 +156,8 @@ class Service:
 
     def app(self, queue: TaskQueue) -> tuple[Asgi, WebTasks]:
         """Return the web application, and its tasks, whose `sweep_for_ever` must run concurrently."""
-        web_tasks = WebTasks(queue, math.ceil(self.settings.web_result_seconds), self.store)
+        keep, ledger = math.ceil(self.settings.web_result_seconds), composition.web_ledger(self.settings)
+        web_tasks = WebTasks(queue, keep, self.web_documents, ledger)
         attempts = Attempts()
         operator = status_page.Operator(
             StatusSource(self.health, self._recent_activity, queue.stats),
@@ -233,6 +241,9 @@ async def run(
                 web.start_soon(service.watch_files)
                 if service.store is not None:
                     web.start_soon(sweep_for_ever, service.store, settings.document_keep)
+                if service.web_documents is not None:
+                    keep = settings.web_result_seconds + web_documents.MARGIN_SECONDS
+                    web.start_soon(sweep_for_ever, service.web_documents.folder, keep, web_documents.SWEEP_SECONDS)
                 web.start_soon(watch_stray_tasks, queue, metrics.untagged)
                 address = address_of(listener, settings.host)
                 _log_start(settings, address)

@@ -225,7 +225,18 @@ class Settings:
     web_result_seconds: float = setting(
         "1 h",
         seconds(1, 604_800),
-        "How long the result of a task submitted over the web is kept.",
+        "How long a task submitted over the web may wait, and how long its result is kept.",
+    )
+    web_tasks: int = setting(
+        "1000",
+        whole(4, 1_000_000),
+        "Tasks submitted over the web that may wait or whose results are kept. One client may have a quarter of them.",
+    )
+    web_task_bytes: int = setting(
+        "256 MiB",
+        size(8 * MIB, 1024 * GIB),
+        "Bytes that tasks submitted over the web and their results may take on the queue and in `DOCUMENT_STORE`. One "
+        "client may have a quarter of them.",
     )
     admin_token: str = setting(
         "",

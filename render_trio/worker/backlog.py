@@ -114,14 +114,15 @@ class Backlog:
             self._nursery = None
             await self._leases.release_all()
 
-    async def deliver(self, pdf: bytes, sha256: str) -> str | None:
+    async def deliver(self, pdf: bytes, sha256: str, *, from_web: bool = False) -> str | None:
         """Return the address of the stored document, or None if it is small enough for its result.
 
-        Raises DeliveryError, at once if the store is known to fail; TooLargeError.
+        `from_web`: it is the document of a task from the web. Raises DeliveryError, at once if the store is known to
+        fail; TooLargeError.
         """
         if self._cause and self._delivery.needs_store(pdf):
             raise DeliveryError(self._cause)
-        return await self._store(pdf, sha256, FIRST_SECONDS)
+        return await self._store(pdf, sha256, FIRST_SECONDS, from_web=from_web)
 
     def add(self, attempt: Attempt, rendered: RenderedTask, leases: Leases, error: DeliveryError) -> bool:
         """Let a document wait that `deliver` failed to store because of `error`, and take over its lease from `leases`.
@@ -170,7 +171,8 @@ class Backlog:
                     await self._stopping.wait()
                 try:
                     with attempt.stage_timer("deliver"):
-                        url = await self._store(document.pdf, document.sha256, STORE_SECONDS)
+                        from_web = attempt.lease.task.from_web
+                        url = await self._store(document.pdf, document.sha256, STORE_SECONDS, from_web=from_web)
                 except DeliveryError as error:
                     if self._is_at_fault(waiting, error):
                         return await self._settling.retry(attempt.lease, error)
@@ -179,9 +181,10 @@ class Backlog:
                     self._store_works()
                     return await self._settling.succeed(attempt, waiting.rendered, url)
 
-    async def _store(self, pdf: bytes, sha256: str, seconds: float) -> str | None:
+    async def _store(self, pdf: bytes, sha256: str, seconds: float, *, from_web: bool) -> str | None:
+        delivery = self._delivery.for_web if from_web else self._delivery
         try:
-            return await self._delivery.deliver(pdf, sha256, seconds)
+            return await delivery.deliver(pdf, sha256, seconds)
         except DeliveryError:
             self._observer.store_failed()
             raise

@@ -44,6 +44,11 @@ class Lease:
         self.deadline = requested_at + self.seconds
         self.renew_at = requested_at + self.seconds * RENEWAL_SHARE
 
+    @property
+    def waited_seconds(self) -> float:
+        """The time between the task's insertion and the start of the lease, both by the queue's clock."""
+        return (self.task.lease_us - self.task.enqueued_us) / 1e6 - self.seconds
+
     def lose(self) -> None:
         """Cancel the work: another worker has the task, or will have it."""
         self.lost = True

@@ -26,6 +26,7 @@ class Limits:
     task_retry_limit: int
     sleep_time: float
     queue_timeout: float = 10.0
+    web_seconds: float = math.inf  # that a task from the web may wait
 
     @property
     def lease_seconds(self) -> int:

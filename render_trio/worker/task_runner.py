@@ -11,7 +11,15 @@ from collections.abc import Awaitable, Callable
 import structlog
 import trio
 
-from render_trio.errors import AttemptsExhaustedError, DeliveryError, RejectError, RenderTimedOutError, RetryError
+from render_trio.errors import (
+    AttemptsExhaustedError,
+    DeliveryError,
+    ExpiredError,
+    RejectError,
+    RenderTimedOutError,
+    RetryError,
+    TooLargeError,
+)
 from render_trio.observation import traces
 from render_trio.observation.observer import Observer
 from render_trio.queue import messages
@@ -71,13 +79,18 @@ class TaskRunner:
         """Deliver a result, or release the task for another attempt. Raises LeaseLostError, QueueError."""
         lease, stage = attempt.lease, attempt.stage_timer
         try:
+            if lease.task.from_web and lease.waited_seconds > self._limits.web_seconds:
+                raise ExpiredError(f"the task waited longer than {self._limits.web_seconds:.0f} s; submit it again")
             task = messages.decode(lease.task)
             attempt.resource = task.request.view
             with stage("render"):
                 document = await self._render(task.request, lease.task.retry_count)
+            if lease.task.from_web and len(document.pdf) > messages.WEB_DOCUMENT_BYTES:
+                limit = messages.WEB_DOCUMENT_BYTES
+                raise TooLargeError(f"the document has {len(document.pdf)} bytes; tasks from the web may have {limit}")
             try:
                 with stage("deliver"):
-                    url = await self._backlog.deliver(document.pdf, document.sha256)
+                    url = await self._backlog.deliver(document.pdf, document.sha256, from_web=lease.task.from_web)
             except DeliveryError as error:
                 if self._backlog.add(attempt, RenderedTask(task, document), self._leases, error):
                     return "waiting"

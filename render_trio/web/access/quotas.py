@@ -24,7 +24,10 @@ class QuotaError(RenderTrioError):
 
 
 class Quota:
-    """Amounts in use by client. Only clients that have something take memory."""
+    """Amounts in use by client. Only clients that have something take memory.
+
+    None as the client stands for all programs with a token, which only the total limits.
+    """
 
     def __init__(self, what: str, total: int, per_client: int, retry_after: int) -> None:
         """`what` names the things that are counted, such as "event streams", in messages."""
@@ -33,25 +36,25 @@ class Quota:
         self.per_client = per_client
         self.retry_after = retry_after
         self.used = 0
-        self._by_client: dict[str, int] = {}
+        self._by_client: dict[str | None, int] = {}
 
-    def used_by(self, client: str) -> int:
+    def used_by(self, client: str | None) -> int:
         """Return the amount that a client has."""
         return self._by_client.get(client, 0)
 
-    def take(self, client: str, amount: int = 1) -> None:
+    def take(self, client: str | None, amount: int = 1) -> None:
         """Add an amount to what a client has. Raises QuotaError if it exceeds the quota, and then adds nothing."""
         self.check(client, amount)
         self.adjust(client, amount)
 
-    def check(self, client: str, amount: int = 1) -> None:
+    def check(self, client: str | None, amount: int = 1) -> None:
         """Raise QuotaError if this amount in addition to what the client has exceeds the quota."""
-        if self.used_by(client) + amount > self.per_client:
+        if client is not None and self.used_by(client) + amount > self.per_client:
             raise QuotaError(f"{self.what} of this client: {self.per_client} allowed at a time", self.retry_after)
         if self.used + amount > self.total:
             raise QuotaError(f"{self.what} of all clients: {self.total} allowed at a time", self.retry_after, 503)
 
-    def adjust(self, client: str, change: int) -> None:
+    def adjust(self, client: str | None, change: int) -> None:
         """Change what a client has without a check: negative to give back, positive for what turned out to be more."""
         left = self.used_by(client) + change
         if left < 0:

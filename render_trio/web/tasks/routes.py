@@ -17,7 +17,8 @@ from render_trio.errors import (
 )
 from render_trio.queue.messages import checked_task
 from render_trio.queue.producer import task_values
-from render_trio.web.access.clients import name_of
+from render_trio.web.access.clients import name_of, visitor_name
+from render_trio.web.access.quotas import QuotaError
 from render_trio.web.addresses import address
 from render_trio.web.documents import query_string
 from render_trio.web.documents.query_string import SERVICE_KEYS, resource_of
@@ -52,7 +53,7 @@ def routes(web_tasks: WebTasks, listeners: Listeners) -> Blueprint:
         if request.mimetype != "application/json":
             detail = f"Content-Type is {request.mimetype[:40]!r}; allowed: 'application/json'"
             return problem(415, "not_json", detail)
-        task_id = await web_tasks.submit(checked_task(await request.body))
+        task_id = await web_tasks.submit(checked_task(await request.body), visitor_name(request.scope))
         response = json_response(_as_json(TaskView(task_id, "queued")), 202)
         response.headers["Location"] = address(f"/tasks/{task_id}")
         return response
@@ -61,7 +62,7 @@ def routes(web_tasks: WebTasks, listeners: Listeners) -> Blueprint:
     @describe(
         "Put a task on the queue from a resource's form; redirects to the task's page",
         {303: {}, 404: {}},
-        problems=(400, 403, 413, 502, 503),
+        problems=(400, 403, 413, 429, 502, 503),
         body={FORM: "Options"},
     )
     async def submit_form(slug: str) -> Response:
@@ -77,7 +78,7 @@ def routes(web_tasks: WebTasks, listeners: Listeners) -> Blueprint:
             if wants_page():  # the form shows the error next to the field
                 return see_other(address(f"/resources/{slug}", urlencode(list(form.items(multi=True)))))
             return refusal(error)
-        task_id = await web_tasks.submit(task)
+        task_id = await web_tasks.submit(task, visitor_name(request.scope))
         return see_other(address(f"/tasks/{task_id}"))
 
     @part.get("/tasks/<task_id>")
@@ -124,6 +125,10 @@ def routes(web_tasks: WebTasks, listeners: Listeners) -> Blueprint:
     @part.errorhandler(InvalidTaskError)
     async def invalid(error: InvalidTaskError) -> Response:
         return problem(400, error.code, str(error), field=error.field or None)
+
+    @part.errorhandler(QuotaError)
+    async def too_many(error: QuotaError) -> Response:
+        return problem(error.status, error.code, str(error), retry_after=error.retry_after)
 
     @part.errorhandler(QueueUnavailableError)
     async def unavailable(error: QueueUnavailableError) -> Response:

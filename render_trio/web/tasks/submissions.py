@@ -27,6 +27,7 @@ from render_trio.queue import messages
 from render_trio.queue.identity import web_result_id
 from render_trio.queue.interface import FoundTask, LeasedBatch
 from render_trio.queue.messages import (
+    WEB_DOCUMENT_BYTES,
     WEB_RESULT_TAG,
     WEB_TASK_TAG,
     DocumentResult,
@@ -34,6 +35,7 @@ from render_trio.queue.messages import (
     LinkResult,
     Result,
 )
+from render_trio.web.tasks.ledger import Ledger
 
 TASK_ID = re.compile(r"web-[0-9a-f]{32}")
 QUEUE_TIMEOUT = 10.0  # s that a web client waits for the queue
@@ -106,24 +108,31 @@ class DocumentLink:
 
 
 class WebTasks:
-    """Submits tasks and reports their state. `keep`: s for which a result is kept."""
+    """Submits tasks and reports their state. `keep`: s for which a result is kept; `ledger` counts the tasks."""
 
-    def __init__(self, queue: WebTaskQueue, keep: int, stored: StoredDocuments | None) -> None:
+    def __init__(self, queue: WebTaskQueue, keep: int, stored: StoredDocuments | None, ledger: Ledger) -> None:
         self._queue = queue
         self._keep = keep
         self._stored = stored
+        self._ledger = ledger
         self._capacity = trio.CapacityLimiter(MAX_CONCURRENT)
         self._readers = trio.CapacityLimiter(STORE_THREADS)
 
-    async def submit(self, values: dict[str, Any]) -> str:
+    async def submit(self, values: dict[str, Any], client: str | None) -> str:
         """Put a task with these values, which the caller has checked, on the queue; return its id.
 
-        Raises QueueError.
+        `client`: None for a program with a token. Raises QuotaError if the client, or all of them together, have too
+        many; QueueError.
         """
         task_id = f"web-{uuid.uuid4().hex}"
         trace = trace_context.checked(values.get("traceparent")) or trace_context.current()
         payload = messages.encode_task({**values, "traceparent": trace} if trace else values)
+        self._check_capacity()
+        self._ledger.reserve(task_id, client)
+        # A client that goes away cancels the insertion, but the task may be on the queue: it counts until we know.
+        self._ledger.doubt(task_id)
         await self._call(lambda: self._queue.insert(task_id, payload, WEB_TASK_TAG))
+        self._ledger.confirm(task_id)
         return task_id
 
     async def view(self, task_id: str) -> TaskView | None:
@@ -183,18 +192,23 @@ class WebTasks:
         kept = await self._call(lambda: self._queue.get(web_result_id(task_id)))
         if kept is None or kept.tag != WEB_RESULT_TAG:
             return None
-        return _decoded(task_id, kept.task.payload)
+        result = _decoded(task_id, kept.task.payload)
+        self._ledger.correct(task_id, _size(kept.task.payload, result))
+        return result
 
     async def _call(self, operation: Callable[[], Awaitable[T]]) -> T:
         """Call the queue, with limits on concurrency and time. Raises QueueError."""
-        if self._capacity.statistics().tasks_waiting >= MAX_WAITING:
-            raise QueueUnavailableError(f"{MAX_WAITING} web requests are waiting for the queue")
+        self._check_capacity()
         try:
             with trio.fail_after(QUEUE_TIMEOUT):
                 async with self._capacity:
                     return await operation()
         except trio.TooSlowError:
             raise QueueUnavailableError(f"the queue did not answer within {QUEUE_TIMEOUT:.0f} s") from None
+
+    def _check_capacity(self) -> None:
+        if self._capacity.statistics().tasks_waiting >= MAX_WAITING:
+            raise QueueUnavailableError(f"{MAX_WAITING} web requests are waiting for the queue")
 
     async def sweep_for_ever(self) -> None:
         """Delete old results periodically, until cancelled."""
@@ -207,20 +221,42 @@ class WebTasks:
                 log.warning("old web results not deleted", error=str(error))
             await trio.sleep(min(SWEEP_SECONDS, self._keep))
 
+    async def _resolve_doubts(self) -> None:
+        """Find out which tasks were inserted although their insertion seemed to fail. Raises QueueError."""
+        for task_id in self._ledger.doubtful():
+            if await self._queue.get(task_id) is None and await self._queue.get(web_result_id(task_id)) is None:
+                self._ledger.release(task_id)
+            else:
+                self._ledger.confirm(task_id)
+
     async def sweep(self) -> int:
         """Delete the results that have been kept for `keep` seconds; return how many. Raises QueueError."""
         removed = 0
+        await self._resolve_doubts()
         for _ in range(SWEEP_BATCHES):
             batch = (await self._queue.lease(SWEEP_COUNT, self._keep, tag=WEB_RESULT_TAG)).tasks
             for result in batch:
                 # Use the queue's clock only: the lease began when the queue granted it.
                 leased_us = result.lease_us - self._keep * 1_000_000
+                task_id = result.id.removesuffix("-result")
                 if leased_us - result.enqueued_us >= self._keep * 1_000_000:
                     await self._queue.delete(result.id)
+                    self._ledger.release(task_id)
                     removed += 1
+                else:
+                    self._ledger.correct(task_id, _size(result.payload, _decoded(task_id, result.payload)))
             if len(batch) < SWEEP_COUNT:
                 break
-        return removed
+        return removed + await self._delete_overdue()
+
+    async def _delete_overdue(self) -> int:
+        """Delete the tasks that no worker has ended, and the results that nobody has deleted; return their number."""
+        overdue = self._ledger.overdue()
+        for task_id in overdue:
+            await self._queue.delete(task_id)
+            await self._queue.delete(web_result_id(task_id))
+            self._ledger.release(task_id)
+        return len(overdue)
 
 
 def _is_ours(found: FoundTask) -> bool:
@@ -244,6 +280,11 @@ def _decoded(task_id: str, payload: str) -> Result:
         return result
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         return messages.failure(task_id, "not_a_result", f"the queue holds an invalid result for this task: {error}")
+
+
+def _size(payload: str, result: Result) -> int:
+    """Return the bytes that a result takes, with those of its document if that is stored elsewhere."""
+    return len(payload) + (WEB_DOCUMENT_BYTES if isinstance(result, LinkResult) else 0)
 
 
 def _ended(task_id: str, result: Result) -> TaskView:

@@ -29,6 +29,7 @@ from render_trio.web.server.request_limits import Asgi, limit_requests
 from render_trio.web.server.server import serve
 from render_trio.web.server_sent_events import Listeners
 from render_trio.web.tasks import routes
+from render_trio.web.tasks.ledger import Ledger
 from render_trio.web.tasks.submissions import WebTasks
 from tests.render_trio.web.site import LIMITS
 
@@ -36,6 +37,7 @@ LIMIT = 1000
 UNREACHABLE = "http://127.0.0.1:9"  # the discard port: nothing listens there
 KEEP_SECONDS = 3600
 MAX_LISTENERS, PER_CLIENT = 12, 3
+WEB_TASKS, WEB_TASK_BYTES = 1000, 256 * 1024 * 1024
 
 
 class Site:
@@ -43,6 +45,7 @@ class Site:
 
     def __init__(self, queue_url: str = UNREACHABLE, store: DirectoryStore | None = None, token: str = "") -> None:
         self.budget = 1e9
+        self.now = 0.0  # of the ledger, s
         self.progress = "polled"
         self.supervisor = Supervisor({"worker-1": self.work, "worker-2": self.work}, restart_limit=9, restart_window=60)
         self.abandoned = 0
@@ -52,7 +55,8 @@ class Site:
         self.activity = RecentActivity()
         self.queue = TaskQueue(queue_url, "render", "render", timeout=5)
         self.status_source = StatusSource(self.health, self.activity, self.queue.stats)
-        self.web_tasks = WebTasks(self.queue, KEEP_SECONDS, store)
+        self.ledger = Ledger(WEB_TASKS, WEB_TASK_BYTES, KEEP_SECONDS, clock=lambda: self.now)
+        self.web_tasks = WebTasks(self.queue, KEEP_SECONDS, store, self.ledger)
         self.listeners = Listeners(MAX_LISTENERS, self.supervisor.stopping)
         self.token = token
 

@@ -61,3 +61,12 @@ def test_what_turns_out_to_be_more_counts_even_above_the_quota() -> None:
     streams.adjust("a", 9)
     with pytest.raises(QuotaError):
         streams.take("b")
+
+
+def test_programs_with_a_token_are_limited_by_the_total_only() -> None:
+    streams = quota()
+    streams.take(None, 4)
+    with pytest.raises(QuotaError, match="of all clients"):
+        streams.take(None, 2)
+    streams.adjust(None, -4)
+    assert streams.used == 0

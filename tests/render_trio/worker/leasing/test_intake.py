@@ -133,14 +133,14 @@ async def test_a_busy_worker_leases_no_task_that_another_worker_could_begin(auto
 
 async def test_a_stopping_worker_releases_the_tasks_of_both_kinds(autojump_clock: MockClock) -> None:
     bench = Bench(FakeRenderer(10))
-    add(bench.queue, "task-1", "task-2", "web-1")
+    add(bench.queue, "task-1", "task-2", "task-3", "task-4", "web-1")
     async with trio.open_nursery() as nursery:
         nursery.start_soon(bench.worker.run, bench.heartbeat)
-        await trio.sleep(1)
+        await trio.sleep(25)  # a task from the web was requested when the third task began
         assert bench.queue.free() == [], "all are leased"
         bench.stopping.set()
-    assert list(bench.queue.results) == ["task-1"]
-    assert sorted(bench.queue.free()) == ["task-2", "web-1"]
+    assert list(bench.queue.results) == ["task-1", "task-2", "task-3"]
+    assert sorted(bench.queue.free()) == ["task-4", "web-1"]
 
 
 class HungQueue(FakeQueue):
