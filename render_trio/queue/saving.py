@@ -59,16 +59,13 @@ def save(folder: Path, name: str, content: bytes, *, suffix: str = ".pdf", fallb
 def _save(paths: list[Path], content: bytes) -> Path:
     """Write content to the first of the paths that is free, unless one has it; the last is replaced."""
     for path in paths:
-        state = _compare(path, content)
-        if state == "same":
+        if _has(path, content):
             return path
-        if state == "free":
-            break
     with _Temporary(paths[-1].parent, content) as temporary:
         for path in paths[:-1]:
             if temporary.link(path):
                 return path
-            if _compare(path, content) == "same":  # saved by another process at the same time
+            if _has(path, content):  # saved by another process at the same time
                 return path
         # The whole digest in the name: a file that has it and other content was damaged.
         temporary.replace(paths[-1])
@@ -94,15 +91,13 @@ def digest_of(path: Path) -> str | None:
         return None
 
 
-def _compare(path: Path, content: bytes) -> str:
-    """Return "free", "same" or "other". The file is read only if its size is the same. Raises OSError."""
+def _has(path: Path, content: bytes) -> bool:
+    """Return whether there is a file with this content. It is read only if its size is the same. Raises OSError."""
     try:
         found = path.lstat()
     except FileNotFoundError:
-        return "free"
-    if not path.is_file() or found.st_size != len(content):
-        return "other"
-    return "same" if path.read_bytes() == content else "other"
+        return False
+    return path.is_file() and found.st_size == len(content) and path.read_bytes() == content
 
 
 _PARTIAL = re.compile(rf"{re.escape(PREFIX)}[a-z0-9_]{{8}}{re.escape(SUFFIX)}", re.ASCII)  # as tempfile names them

@@ -261,3 +261,12 @@ def test_the_first_file_that_is_saved_to_a_folder_sweeps_it(tmp_path: Path) -> N
         os.utime(partial, (0, 0))
         save(tmp_path, "Grid.pdf", str(swept).encode())
         assert partial.exists() is not swept
+
+
+def test_a_saved_file_is_found_again_although_the_first_name_has_become_free(tmp_path: Path) -> None:
+    save(tmp_path, "Grid.pdf", b"first").unlink()
+    save(tmp_path, "Grid.pdf", b"another")
+    second = save(tmp_path, "Grid.pdf", b"second")
+    (tmp_path / "Grid.pdf").unlink()
+    assert save(tmp_path, "Grid.pdf", b"second") == second
+    assert [path.name for path in tmp_path.iterdir()] == [second.name]

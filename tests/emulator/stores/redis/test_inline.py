@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 
 from emulator.stores.interface import (
     LeaseOrder,
@@ -19,6 +20,7 @@ from emulator.stores.interface import (
 from emulator.stores.opening import open_store
 from emulator.stores.redis import calls, connection
 from emulator.stores.redis import store as redis_store
+from emulator.stores.redis.inline import InlineConnection
 from tests.proxy import PASS, SWALLOW, Behaviour, Proxy, proxy
 from tests.redis_faults import until
 from tests.redis_server import RedisServer
@@ -203,3 +205,49 @@ def test_calls_return_to_the_event_loop_however_often_they_have_left_it(
             between.behave(PASS)
         become_inline(store)
     store.close()
+
+
+class FaultyConnection:
+    """A connection that fails at one step; it records what happens to it at the end."""
+
+    epoch = 1
+
+    def __init__(self, fault: str) -> None:
+        self.fault = fault
+        self.end: list[str] = []
+        self.connection_pool = self  # it stands for its client and its pool, too
+
+    def get_connection(self) -> FaultyConnection:
+        return self
+
+    def can_read(self) -> bool:
+        return self.fault == "an unread reply"
+
+    def send_command(self, *command: object) -> None:
+        if self.fault == "sending":
+            raise redis.ConnectionError("lost")
+
+    def read_response(self, disconnect_on_error: bool) -> object:
+        raise redis.ConnectionError("lost")
+
+    def disconnect(self) -> None:
+        self.end.append("disconnected")
+
+    def release(self, connection: object) -> None:
+        self.end.append("released")
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [("an unread reply", StoreBusyError), ("sending", StoreBusyError), ("receiving", redis.ConnectionError)],
+)
+def test_a_connection_that_failed_is_disconnected_before_it_is_used_again(fault: str, error: type[Exception]) -> None:
+    """Otherwise, a reply that arrives later would become that of another call."""
+    faulty = FaultyConnection(fault)
+    inline = InlineConnection(faulty, 1.0)  # type: ignore[arg-type]
+    inline.connect()
+    assert inline.ready
+    with pytest.raises(error):
+        inline.run("sha", ["key"], [1])
+    assert faulty.end == ["disconnected", "released"]
+    assert not inline.ready

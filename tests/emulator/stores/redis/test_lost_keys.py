@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from emulator.stores.interface import SECOND, LeaseOrder, NewTask, QueueKey, Store, StoreError, TaskExistsError
 from emulator.stores.opening import open_store
+from emulator.stores.redis import layout
 from emulator.stores.redis.layout import CLOCK_KEY, KEY_KINDS, QUEUES_KEY, STORE_KEY, queue_keys
 from tests.redis_server import RedisServer
 
@@ -261,9 +262,42 @@ def test_a_deleted_database_is_reported(
     client.flushall()
     store.insert(QUEUE, NewTask("new", "eA=="))
     assert "was deleted or replaced" in caplog.text
+    assert "lost all keys of queue" not in caplog.text, "that the queue is gone too needs no report of its own"
     other = open_store(redis_server.url)
     assert any("lost all data" in warning for warning in other.check().warnings)
     other.close()
+
+
+def test_a_queue_that_is_declared_after_a_deleted_database_loses_nothing(
+    store: Store, client: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(store)
+    client.flushall()
+    assert "lost all data" in " ".join(store.check().warnings)
+    caplog.clear()
+    store.insert(QUEUE, NewTask("new", "eA=="))
+    assert caplog.text == ""
+    assert not any("lost keys" in warning for warning in store.check().warnings)
+
+
+def test_restored_older_data_is_reported_once(
+    store: Store, client: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The number of checks tells: here, the snapshot is older than the first one."""
+    fill(store)
+    for _ in range(3):
+        store.check()
+    client.hdel(STORE_KEY, "checks")
+    for number in range(3):
+        store.declare(QueueKey("project", f"new-{number}"))  # each looks at the data again
+    assert caplog.text.count("restored older data") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [(None, 0), ("", 0), ("0", 0), ("7", 7), ("x", 0), ("-1", 0), ("\u00b2", 0), ("\u0663", 0)]
+)
+def test_a_count_that_is_missing_or_no_number_is_zero(text: str | None, number: int) -> None:
+    assert layout._count(text) == number
 
 
 def test_the_loss_of_a_task_with_all_its_entries_is_counted(store: Store, client: redis.Redis) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import redis
 
 from emulator.stores.interface import LeaseOrder, NewTask, QueueKey, Store
 from emulator.stores.opening import open_store
@@ -139,3 +141,42 @@ def test_every_listener_is_notified_through_one_connection(stage: Stage, watch: 
     assert others[-1:] == [QUEUE]
     with stage.server.client() as client:
         assert client.pubsub_numsub("render-trio:awaited")[0][1] == 1
+
+
+class Closing(threading.Event):
+    """Records for how long it is waited for; is set after three times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits.append(timeout)
+        if len(self.waits) == 3:
+            self.set()
+        return self.is_set()
+
+
+class Unreachable:
+    """A client of Redis, and its subscription, that can't be connected."""
+
+    def __init__(self) -> None:
+        self.attempts = 0
+
+    @contextmanager
+    def pubsub(self) -> Iterator[Unreachable]:
+        yield self
+
+    def subscribe(self, channel: str) -> None:
+        self.attempts += 1
+        assert self.attempts < 10
+        raise redis.ConnectionError("refused")
+
+
+def test_half_a_second_passes_between_two_attempts_to_subscribe() -> None:
+    client = Unreachable()
+    listening = notifications.RedisNotifications(client, "channel", lambda name: QUEUE)
+    closing = Closing()
+    listening._closing = closing
+    listening._listen()
+    assert (client.attempts, closing.waits) == (3, [0.5] * 3)

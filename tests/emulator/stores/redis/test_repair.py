@@ -134,6 +134,26 @@ def test_a_task_without_its_payload_is_reported_by_the_operation_that_finds_it(
     check_consistency(client)
 
 
+def test_a_dead_letter_that_has_lost_its_payload_is_reported_by_its_revival(
+    store: Store, client: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    lose(client, DEAD_PAYLOADS, "dead-1")
+    with caplog.at_level(logging.ERROR), pytest.raises(TaskUnknownError):
+        store.revive(QUEUE, "dead-1")
+    assert [found.groups() for found in map(REPORT.search, caplog.messages) if found] == [("0", "1", "0", "0")]
+    check_consistency(client)
+
+
+def test_a_dead_letter_that_has_lost_its_record_is_revived(
+    store: Store, client: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    lose(client, DEAD_RECORDS, "dead-1")
+    with caplog.at_level(logging.ERROR):
+        assert store.revive(QUEUE, "dead-1").id == "dead-1"
+    assert [found.groups() for found in map(REPORT.search, caplog.messages) if found] == [("0", "0", "0", "1")]
+    check_consistency(client)
+
+
 def test_a_restored_task_keeps_what_the_indexes_know(store: Store, client: redis.Redis) -> None:
     before = {task.id: task for task in store.peek(QUEUE, 5)}
     now = store.now_us()
