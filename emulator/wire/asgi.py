@@ -99,9 +99,11 @@ def asgi_app(dispatcher: Dispatcher, pages: Asgi, gate: Gate) -> Asgi:
                 wanted = 2 * size if max_bytes == BATCH_BYTES else size
                 await gate.room.reserve(client, wanted)
                 reserved = wanted
-                call = dataclasses.replace(call, body=await _body(call, receive, max_bytes))
-            else:
+                call = call.with_body(await _body(call, receive, max_bytes))
+            elif size or call.method in METHODS_WITH_BODY:
                 await discard_body(receive, max_bytes)
+            else:
+                await receive()  # the end of a request without a body
             if is_page:
                 await pages(_page_scope(scope), _replay(call.body, receive), send)
             elif "prefer" in call.headers:

@@ -29,6 +29,20 @@ class Call:
     client: str = ""
     holder: str | None = None
 
+    def with_body(self, body: bytes) -> Call:
+        """Return the call with this body. `dataclasses.replace` takes three times as long, for every insert."""
+        return Call(
+            self.method,
+            self.path,
+            self.query,
+            self.headers,
+            body,
+            self.root,
+            self.parameters,
+            self.client,
+            self.holder,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
