@@ -126,14 +126,29 @@ def test_the_bar_works_without_scripts(service: Running, browser: Browser) -> No
 
 
 @only_in_chromium
-@pytest.mark.parametrize(("width", "height"), [(360, 400), (740, 360), (320, 256)])
+@pytest.mark.parametrize(("width", "height"), [(360, 400), (320, 256)])
 def test_the_bar_leaves_a_low_window_to_the_form(service: Running, browser: Browser, width: int, height: int) -> None:
-    """An on-screen keyboard that shrinks the window, a phone on its side, and a zoom of 400 %."""
+    """An on-screen keyboard that shrinks the window, and a zoom of 400 %."""
     with visit(browser, service.address + LONG, width=width, height=height) as page:
         assert not in_view(bar(page).get_by_role("button", name="Print"))
         page.evaluate("scrollTo(0, document.body.scrollHeight)")
         assert in_view(bar(page).get_by_role("button", name="Print"))
         assert overflow(page) == 0
+
+
+@only_in_chromium
+@pytest.mark.parametrize(("width", "height"), [(740, 360), (640, 400)])
+def test_the_bar_is_a_single_row_in_a_low_wide_window(
+    service: Running, browser: Browser, width: int, height: int
+) -> None:
+    """A phone on its side, and a laptop at a zoom of 200 %."""
+    with visit(browser, service.address + LONG, width=width, height=height) as page:
+        box = bar(page).bounding_box()
+        assert box
+        assert box["height"] < height / 5
+        page.get_by_label("Header").focus()
+        for element in (page.get_by_label("Header"), bar(page).get_by_role("button", name="Print")):
+            assert in_view(element)
 
 
 @only_in_chromium
