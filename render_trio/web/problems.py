@@ -70,7 +70,7 @@ async def not_drawn(error: RenderTrioError) -> Response:
     retry_after = None
     status = 500
     if isinstance(error, QuotaError):
-        status, retry_after = error.status, error.retry_after
+        status, retry_after = 429 if error.own else 503, error.retry_after
     elif isinstance(error, BusyError):
         status, retry_after = 503, error.retry_after
     elif isinstance(error, FatalError):

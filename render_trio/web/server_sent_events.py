@@ -65,8 +65,8 @@ class Listeners:
         try:
             self.quota.check(client)
         except QuotaError as error:
-            code = error.code if error.status == 429 else "too_many_listeners"
-            return problem(error.status, code, str(error), retry_after=error.retry_after)
+            status, code = (429, error.code) if error.own else (503, "too_many_listeners")
+            return problem(status, code, str(error), retry_after=error.retry_after)
         headers = {"Content-Type": "text/event-stream", "Cache-Control": NOT_KEPT, "X-Accel-Buffering": "no"}
         if head:
             return empty_response(headers, headers["Content-Type"])

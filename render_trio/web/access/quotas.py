@@ -10,17 +10,17 @@ from render_trio.errors import RenderTrioError
 
 
 class QuotaError(RenderTrioError):
-    """A client would have more than the quota allows. `retry_after`: s after which it may try again.
+    """A client would have more than the quota allows.
 
-    `status` of the response: 429 if the limit of this client is exceeded, 503 if that of all clients is.
+    `retry_after`: s after which it may try again; `own`: whether it used up its own share, rather than all the total.
     """
 
     code = "quota_exceeded"
 
-    def __init__(self, message: str, retry_after: int, status: int = 429) -> None:
+    def __init__(self, message: str, retry_after: int, *, own: bool) -> None:
         super().__init__(message)
         self.retry_after = retry_after
-        self.status = status
+        self.own = own
 
 
 class Quota:
@@ -50,9 +50,11 @@ class Quota:
     def check(self, client: str | None, amount: int = 1) -> None:
         """Raise QuotaError if this amount in addition to what the client has exceeds the quota."""
         if client is not None and self.used_by(client) + amount > self.per_client:
-            raise QuotaError(f"{self.what} of this client: {self.per_client} allowed at a time", self.retry_after)
+            raise QuotaError(
+                f"{self.what} of this client: {self.per_client} allowed at a time", self.retry_after, own=True
+            )
         if self.used + amount > self.total:
-            raise QuotaError(f"{self.what} of all clients: {self.total} allowed at a time", self.retry_after, 503)
+            raise QuotaError(f"{self.what} of all clients: {self.total} allowed at a time", self.retry_after, own=False)
 
     def adjust(self, client: str | None, change: int) -> None:
         """Change what a client has without a check: negative to give back, positive for what turned out to be more."""
