@@ -128,7 +128,7 @@ def routes(web_tasks: WebTasks, listeners: Listeners) -> Blueprint:
 
     @part.errorhandler(QuotaError)
     async def too_many(error: QuotaError) -> Response:
-        return problem(error.status, error.code, str(error), retry_after=error.retry_after)
+        return problem(429 if error.own else 503, error.code, str(error), retry_after=error.retry_after)
 
     @part.errorhandler(QueueUnavailableError)
     async def unavailable(error: QueueUnavailableError) -> Response:
