@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import trio
 
+from emulator.permissions.clients import client_name
 from emulator.wire.errors import ApiError
 
 MEBIBYTE = 1024 * 1024
@@ -41,13 +42,16 @@ class BodyRoom:
         self._waiters: list[_Waiter] = []
 
     async def reserve(self, client: str, size: int) -> None:
-        """Reserve room for a body of up to `size` bytes, if necessary after a wait. Raises ApiError (503)."""
+        """Reserve room for a body of up to `size` bytes, if necessary after a wait. Raises ApiError (503).
+
+        `client` is the IP address of the client.
+        """
         if size <= SMALL_BODY:
             if self._small + size > SMALL_BYTES:
                 raise _no_room()
             self._small += size
             return
-        waiter = _Waiter(client, size)
+        waiter = _Waiter(client_name(client), size)
         self._waiters.append(waiter)
         self._admit()
         if waiter.admitted.is_set():
@@ -75,6 +79,7 @@ class BodyRoom:
         if size <= SMALL_BODY:
             self._small -= size
             return
+        client = client_name(client)
         self._large -= size
         self._by_client[client] -= size
         if not self._by_client[client]:

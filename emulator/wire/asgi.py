@@ -103,7 +103,8 @@ def asgi_app(dispatcher: Dispatcher, pages: Asgi, gate: Gate) -> Asgi:
             elif size or call.method in METHODS_WITH_BODY:
                 await discard_body(receive, max_bytes)
             else:
-                await receive()  # the end of a request without a body
+                while (await receive()).get("more_body"):  # the end of a request without a body
+                    pass
             if is_page:
                 await pages(_page_scope(scope), _replay(call.body, receive), send)
             elif "prefer" in call.headers:
