@@ -76,5 +76,5 @@ def test_a_flood_delays_a_producer_s_task_by_one_render_and_stays_within_the_quo
     assert all(web <= 1 + producers // 3 for web, producers in counts), counts
     assert max(sizes) < QUOTA + FILES_BYTES
     assert sum(task.startswith("web-") for task in ends(text)) > 0, "visitors are served, too"
-    assert statuses[429] > 0
+    assert statuses[202] > 0
     print(f"(web, producers) ended before: {Counter(counts)}; {max(sizes)} bytes; {statuses}")
