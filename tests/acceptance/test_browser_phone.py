@@ -107,6 +107,7 @@ def test_the_bar_shows_the_chosen_options_and_leads_to_the_preview(service: Runn
         expect(bar(page).locator("p")).to_have_text("3 copies, 1 page each: 3 pages of A4 paper")
         enter(page.get_by_label("Copies"), "99")
         expect(bar(page).locator("p")).to_have_text("Please correct the options to update the preview.")
+        assert in_view(page.locator("#copies-error")), "the bar must not cover the reason"
         bar(page).get_by_role("link", name="See the whole preview").click()
         page.wait_for_url("**#preview")
         assert in_view(page.get_by_role("heading", name="Preview"))
