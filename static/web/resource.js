@@ -29,8 +29,10 @@ function showErrors(errors) {
   for (const error of form.querySelectorAll("[data-error]")) {
     const name = error.dataset.error;
     const control = form.querySelector(`fieldset[data-field="${name}"], [data-field="${name}"] :is(input, select)`);
+    const appears = error.hidden && errors[name];
     error.textContent = errors[name] ?? "";
     error.hidden = !errors[name];
+    if (appears && error.parentElement.contains(document.activeElement)) error.scrollIntoView({ block: "nearest" });
     if (errors[name]) control.setAttribute("aria-invalid", "true");
     else control.removeAttribute("aria-invalid");
   }

@@ -113,6 +113,18 @@ def test_the_bar_shows_the_chosen_options_and_leads_to_the_preview(service: Runn
         assert violations(page) == []
 
 
+def test_an_error_that_the_bar_would_cover_is_scrolled_into_view(service: Running, browser: Browser) -> None:
+    with visit(browser, service.address + LONG, width=WIDTH, height=HEIGHT) as page:
+        copies = page.get_by_label("Copies")
+        enter(copies, "1")
+        above = "(field) => { const bar = document.querySelector('.dock').getBoundingClientRect(); scrollBy(0, "
+        copies.evaluate(above + "field.getBoundingClientRect().bottom + 4 - bar.top); }")
+        assert in_view(copies)
+        page.keyboard.type("99")
+        expect(page.locator("#copies-error")).to_be_visible()
+        assert in_view(page.locator("#copies-error"))
+
+
 @only_in_chromium
 def test_the_bar_works_without_scripts(service: Running, browser: Browser) -> None:
     address = f"{service.address}/resources/sorting-network"

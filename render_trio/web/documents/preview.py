@@ -132,7 +132,7 @@ def routes(on_demand: OnDemandRenderer) -> Blueprint:
 
     @part.get("/resources/<slug>/pages/<int:number>.png")
     @describe(
-        "The image of a page",
+        "The image of a page; with `full_size`, large enough for paper",
         {200: {PNG: ""}, 304: {}, 404: {}},
         problems=(400, 429, 500, 503),
         query="Options",
