@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import click
 
 from render_trio.cli.errors import naming, report_errors
 from render_trio.cli.new import NewResourceError, write_entry, write_package
-from render_trio.cli.options import add_plugins, plugin_folders
+from render_trio.cli.options import add_plugins, as_json, plugin_folders, view_argument
 from render_trio.cli.preview import run
 from render_trio.service.startup import require_unix
 from resources.registry import folders
@@ -23,8 +24,9 @@ from resources.registry import folders
     help="Folder for the package; it must be empty or new.  [default: named after the resource]",
 )
 @click.option("--catalogue", is_flag=True, help="Add a file to the catalogue of this checkout instead.")
+@as_json
 @report_errors(NewResourceError, OSError)
-def new(name: str, into: Path | None, catalogue: bool) -> None:
+def new(name: str, into: Path | None, catalogue: bool, as_json: bool) -> None:
     """Write a resource of your own, called NAME, that already draws: a plug-in package to start from.
 
     The package has the resource, its tests, and a README that says what to do next.
@@ -33,15 +35,18 @@ def new(name: str, into: Path | None, catalogue: bool) -> None:
         raise click.UsageError("--into and --catalogue exclude each other")
     with naming("--into", into) if into is not None else nullcontext():
         written = write_entry(name) if catalogue else write_package(name, into)
+    view = written[0].stem if catalogue else written[2].parent.name
+    if as_json:
+        click.echo(json.dumps({"view": view, "files": [str(path) for path in written]}, indent=2))
+        return
     for path in written:
         click.echo(path)
-    view = written[0].stem if catalogue else written[2].parent.name
     plugins = "" if catalogue else f" --plugins {written[0].parent}"
     click.echo(f"Next: render-trio preview {view}{plugins}", err=True)
 
 
 @click.command()
-@click.argument("view")
+@view_argument()
 @click.option(
     "--port",
     default=8081,

@@ -8,7 +8,7 @@ import click
 
 from render_trio.cli import output
 from render_trio.cli.errors import naming, report_errors
-from render_trio.cli.options import as_json, option_pairs, options_given
+from render_trio.cli.options import as_json, option_pairs, options_given, view_argument
 from render_trio.queue import saving
 from render_trio.rendering.pipeline import render as render_document
 from resources.parsing import find_resource
@@ -16,7 +16,7 @@ from resources.registry import CATALOGUE
 
 
 @click.command()
-@click.argument("view")
+@view_argument()
 @option_pairs
 @click.option(
     "--out",
@@ -24,8 +24,9 @@ from resources.registry import CATALOGUE
     required=True,
     help="PDF file to write; an existing file is replaced. Folders are created if necessary.",
 )
+@as_json
 @report_errors(OSError)
-def render(view: str, pairs: tuple[str, ...], out: Path) -> None:
+def render(view: str, pairs: tuple[str, ...], out: Path, as_json: bool) -> None:
     """Draw one document to a file, without a queue or a service.
 
     VIEW is a resource, such as binary-cards; `render-trio resources` lists them. Options that are not given have
@@ -38,13 +39,16 @@ def render(view: str, pairs: tuple[str, ...], out: Path) -> None:
             out.write_bytes(document.pdf)
         else:
             saving.replace(out.resolve(), document.pdf)
+    if as_json:
+        output.show_document(document, out)
+        return
     for warning in document.warnings:
         click.echo(f"Warning: {warning.message}", err=True)
     click.echo(f"{out}: {output.count(document.pages, 'page')}, {len(document.pdf)} bytes", err=True)
 
 
 @click.command()
-@click.argument("view", required=False)
+@view_argument(required=False)
 @as_json
 @report_errors()
 def resources(view: str | None, as_json: bool) -> None:

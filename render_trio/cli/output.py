@@ -1,8 +1,9 @@
-"""Results and resources → progress bars and tables for a terminal, or JSON for programs."""
+"""Results and resources → progress bars and tables for a terminal, plain lines for a pipe, or JSON for programs."""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from rich.table import Table
 from render_trio.cli.demo import Rendered
 from render_trio.errors import UnavailableError
 from render_trio.queue.results import Received, Unavailable
+from render_trio.rendering.finisher import FinishedDocument
 from resources.language import languages
 from resources.parsing import COMMON_OPTIONS
 from resources.resource import Resource
@@ -71,6 +73,13 @@ def row_of(received: Received, path: Path | None = None) -> dict[str, Any]:
     return row | {"pages": received.pages, "sha256": received.sha256, "warnings": warnings}
 
 
+def show_document(document: FinishedDocument, path: Path) -> None:
+    """Print what is known of a document that was drawn, as JSON."""
+    warnings = [{"code": one.code, "field": one.field, "message": one.message} for one in document.warnings]
+    row = {"filename": document.filename, "path": str(path), "pages": document.pages, "bytes": len(document.pdf)}
+    click.echo(json.dumps(row | {"sha256": document.sha256, "warnings": warnings}))
+
+
 def unavailable_row(found: Unavailable) -> dict[str, Any]:
     """Return a result that was left in the queue as JSON values."""
     error = {"code": UnavailableError.code, "message": found.reason}
@@ -107,15 +116,27 @@ def show_rendered(rendered: Sequence[Rendered], as_json: bool) -> None:
         ]
         click.echo(json.dumps(shown, indent=2))
         return
-    table = Table()
-    for title, justify in TITLES:
-        table.add_column(title, justify=justify)
+    rows = []
     for one in rendered:
         received = one.received
         size = f"{len(received.document) / KIB:.1f} KiB" if received.document is not None else "–"
         what = f"{received.error.code}: {received.error.message}" if received.error else one.path
         pages = "–" if received.pages is None else str(received.pages)
-        table.add_row(one.view, pages, size, f"{one.seconds * 1000:.0f} ms", escape(str(what)))
+        rows.append((one.view, pages, size, f"{one.seconds * 1000:.0f} ms", str(what)))
+    show_table(TITLES, rows)
+
+
+def show_table(titles: Sequence[tuple[str, Literal["left", "right"]]], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows as a table or, if standard output isn't a terminal, as lines with a tab between two columns."""
+    if not sys.stdout.isatty():
+        for row in rows:
+            click.echo("\t".join(printable(" ".join(cell.split())) for cell in row))
+        return
+    table = Table()
+    for title, justify in titles:
+        table.add_column(title, justify=justify)
+    for row in rows:
+        table.add_row(*map(escape, row))
     Console().print(table)
 
 
@@ -124,20 +145,27 @@ def show_resources(resources: Sequence[Resource], *, with_options: bool, as_json
     if as_json:
         click.echo(json.dumps([_resource_as_json(resource) for resource in resources], indent=2, ensure_ascii=False))
         return
-    console = Console()
     if not with_options:
-        table = Table("View", "Name", "Description")
-        for resource in resources:
-            table.add_row(resource.view, resource.name, resource.summary)
-        console.print(table)
+        titles = _left("View", "Name", "Description")
+        show_table(titles, [(resource.view, resource.name, resource.summary) for resource in resources])
         return
     for resource in resources:
-        console.print(f"[bold]{escape(resource.name)}[/bold]: {escape(resource.summary)}")
-        table = Table("Option", "Default", "Allowed", "Required in a task")
-        for option in (*resource.options, *COMMON_OPTIONS):
-            table.add_row(option.name, _text(option.default), option.allowed(), "yes" if option.required else "no")
-        console.print(table)
-        console.print(TEXT_OPTIONS)
+        on_terminal = sys.stdout.isatty()
+        if on_terminal:
+            click.echo(f"{click.style(resource.name, bold=True)}: {resource.summary}")
+        show_table(
+            _left("Option", "Default", "Allowed", "Required in a task"),
+            [
+                (option.name, _text(option.default), option.allowed(), "yes" if option.required else "no")
+                for option in (*resource.options, *COMMON_OPTIONS)
+            ],
+        )
+        if on_terminal:
+            click.echo(TEXT_OPTIONS)
+
+
+def _left(*titles: str) -> tuple[tuple[str, Literal["left"]], ...]:
+    return tuple((title, "left") for title in titles)
 
 
 def _text(value: object) -> str:

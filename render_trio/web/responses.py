@@ -11,6 +11,9 @@ from urllib.parse import quote
 import msgspec
 from quart import Response, request
 
+from resources.registry import CATALOGUE
+from resources.request import Request
+
 # Values of Cache-Control.
 FOR_EVER = "public, max-age=31536000, immutable"
 REVALIDATED = "no-cache"  # may be stored, but must be revalidated by its ETag
@@ -65,6 +68,15 @@ def empty_response(headers: dict[str, str], content_type: str, status: int = 200
     response = Response(b"", status, headers, content_type=content_type)
     response.headers.pop("Content-Length", None)
     return response
+
+
+def cache_of(shown: Request, cache: str) -> str:
+    """Return the value of Cache-Control for a response that shows texts from a request: `cache`, if there are none.
+
+    A text may be the name of a pupil. No browser, which others may use, and no proxy may store it.
+    """
+    own_name = shown.name != CATALOGUE[shown.view].name
+    return NOT_KEPT if own_name or shown.header_text or shown.url or shown.filename else cache
 
 
 def page_response(html: str, status: int = 200, cache: str = REVALIDATED) -> Response:

@@ -134,8 +134,9 @@ class Connection:
                 database.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before anything is written
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = NORMAL")
-            # Some builds of SQLite overwrite deleted rows by default: a delete would write as much as an insert.
-            database.execute("PRAGMA secure_delete = OFF")
+            # Deleted payloads are overwritten, because they may contain names. Deleting a large one thereby takes as
+            # long as inserting it (700 KB: 8 ms instead of 0.2 ms); for usual tasks, there is no measurable difference.
+            database.execute("PRAGMA secure_delete = ON")
             database.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             database.execute(f"PRAGMA wal_autocheckpoint = {self._checkpoint_pages}")
             database.execute(f"PRAGMA journal_size_limit = {self._checkpoint_pages * 4096}")

@@ -2,7 +2,8 @@
 
 A purge only marks rows as garbage. A thread deletes them with connections of its own, in transactions so short that
 they don't delay other operations. Then it shortens the file and its journal, so that the disk gets the space back.
-Periodically, it adjusts the clock and the reserve, and checks a store that failed, so that it recovers on its own.
+Periodically, it empties the journal, which has the payloads of deleted tasks until then, adjusts the clock and the
+reserve, and checks a store that failed, so that it recovers on its own.
 """
 
 from __future__ import annotations
@@ -113,19 +114,23 @@ class Housekeeping:
             self._purged.clear()
             self._connection.changed = False
             shrink = purged or not self._reserve.has_room()
+            emptied = False
             try:
                 with contextlib.closing(self._connection.connect()) as database:
                     self._sweep(database)
-                    if self._vacuum(database, keep=0 if shrink else MAX_FREE_PAGES) and shrink:
-                        (blocked, *_) = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-                        if blocked:
-                            self._purged.set()
+                    shortened = self._vacuum(database, keep=0 if shrink else MAX_FREE_PAGES)
+                    (blocked, *_) = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                    emptied = not blocked
+                    if blocked and shortened and shrink:
+                        self._purged.set()
             except (sqlite3.Error, StoreUnavailableError):
                 if purged:
                     self._purged.set()
                 self._connection.changed = True
                 raise
             self._adjust_clock()
+            if not emptied:  # another connection was using the journal: empty it in the next period
+                self._connection.changed = True
         self._reserve.create()
 
     def _adjust_clock(self) -> None:

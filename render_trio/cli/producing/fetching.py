@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from render_trio.cli import output
 from render_trio.cli.errors import PathError, naming, report_errors
 from render_trio.cli.options import as_json
 from render_trio.cli.producing.connecting import EXIT_INCOMPLETE, interruption, with_queue
-from render_trio.errors import RenderTrioError
+from render_trio.errors import QueueUnavailableError, RenderTrioError
 from render_trio.queue.links import Links
 from render_trio.queue.messages import RESULT_TAG
 from render_trio.queue.records import Records
@@ -31,6 +33,8 @@ from render_trio.service.startup import make_folder
 from render_trio.settings.settings import Settings
 
 STDOUT = Path("-")
+RETRY_SECONDS = 1.0  # between attempts to reach the queue, with --follow
+INITIAL_REPORT_SECONDS, MAX_REPORT_SECONDS = 10.0, 600.0  # between two reports that it can't be reached
 CLOSE_SECONDS = 5.0  # to release results that were leased but not written
 
 
@@ -46,7 +50,9 @@ class NoDocumentError(RenderTrioError):
     show_default=True,
     help="Folder for the PDFs, created if necessary; or - to write one PDF to standard output.",
 )
-@click.option("--follow", is_flag=True, help="Keep waiting for results until Ctrl-C.")
+@click.option(
+    "--follow", is_flag=True, help="Keep waiting for results until Ctrl-C, also while the queue can't be reached."
+)
 @click.option(
     "--wait",
     default=5,
@@ -102,6 +108,30 @@ def results_command(out: Path, follow: bool, wait: int, tag: str, as_json: bool)
         raise NoDocumentError(f"the queue has no result with the tag {tag!r}")
 
 
+class Outage:
+    """Reports that the queue can't be reached: at once, then at intervals that double, and when it is over."""
+
+    def __init__(self, report: Callable[[str], None] = lambda line: click.echo(line, err=True)) -> None:
+        self._report = report
+        self._interval = INITIAL_REPORT_SECONDS
+        self._next_report = -math.inf
+
+    async def failed(self, error: QueueUnavailableError) -> None:
+        """Report the error if it is time, and pause before the next attempt."""
+        now = trio.current_time()
+        if now >= self._next_report:
+            self._report(f"Warning: {error}; trying again")
+            self._next_report = now + self._interval
+            self._interval = min(MAX_REPORT_SECONDS, self._interval * 2)
+        await trio.sleep(RETRY_SECONDS)
+
+    def ended(self) -> None:
+        """Report the end of an outage that was reported."""
+        if self._next_report > -math.inf:
+            self._report("The queue answers again.")
+        self._next_report, self._interval = -math.inf, INITIAL_REPORT_SECONDS
+
+
 class Fetching:
     """Takes results until there are no more, or until a document was written to standard output.
 
@@ -127,12 +157,23 @@ class Fetching:
         transport = LoopTransport(chosen.queue_ca_file)
         links = Links(transport, store)
         count = RESULT_COUNT if self._folder is not None else 1
+        outage = Outage()
         stream = ResultStream(
             queue, links, transport, self._left, tag=self._tag, wait=wait, lease_seconds=LEASE_SECONDS, count=count
         )
         try:
             async with interruption(at_once=True):
-                while (received := await stream.next()) is not None:
+                while True:
+                    try:
+                        received = await stream.next()
+                    except QueueUnavailableError as error:
+                        if wait is not None:
+                            raise
+                        await outage.failed(error)
+                        continue
+                    outage.ended()
+                    if received is None:
+                        break
                     # A signal must not separate writing from acknowledging; requests to the queue end by themselves.
                     with trio.CancelScope(shield=True):
                         await self._take(queue, received)

@@ -14,7 +14,7 @@ import msgspec
 
 from render_trio.cli import output
 from render_trio.cli.errors import naming, report_errors
-from render_trio.cli.options import as_json, option_pairs, options_given
+from render_trio.cli.options import as_json, option_pairs, options_given, view_argument
 from render_trio.cli.producing.connecting import EXIT_INCOMPLETE, interruption, with_queue
 from render_trio.cli.producing.stale import plan_submissions
 from render_trio.errors import RenderTrioError
@@ -28,7 +28,7 @@ class InterruptedSubmissionError(RenderTrioError):
 
 
 @click.command(name="submit")
-@click.argument("view", required=False)
+@view_argument(required=False)
 @option_pairs
 @click.option(
     "--count",

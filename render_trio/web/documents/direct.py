@@ -16,7 +16,7 @@ from render_trio.web.documents import query_string
 from render_trio.web.documents.query_string import resource_of
 from render_trio.web.openapi.operation import JSON, PDF, describe
 from render_trio.web.problems import not_drawn, refusal
-from render_trio.web.responses import REVALIDATED, disposition, empty_response, see_other, wants_page
+from render_trio.web.responses import REVALIDATED, cache_of, disposition, empty_response, see_other, wants_page
 from resources.parsing import RequestError, parse_request
 from resources.registry import CATALOGUE
 from resources.request import Request
@@ -68,7 +68,7 @@ async def _document(on_demand: OnDemandRenderer, document_request: Request, *, a
     filename = CATALOGUE[document_request.view].filename(document_request)
     headers = {
         "ETag": f'"{name}"',
-        "Cache-Control": REVALIDATED,
+        "Cache-Control": cache_of(document_request, REVALIDATED),
         "Content-Disposition": disposition(filename, attached=attached),
     }
     if request.method in ("GET", "HEAD"):

@@ -17,7 +17,7 @@ from render_trio.web.documents.form import form_of
 from render_trio.web.documents.query_string import resource_of
 from render_trio.web.openapi.operation import JSON, PNG, describe
 from render_trio.web.problems import not_drawn, refusal
-from render_trio.web.responses import FOR_EVER, REVALIDATED, empty_response, json_response
+from render_trio.web.responses import FOR_EVER, REVALIDATED, cache_of, empty_response, json_response
 from resources.parsing import PAPER_SIZE, RequestError
 from resources.registry import CATALOGUE
 from resources.request import Request
@@ -149,7 +149,7 @@ def routes(on_demand: OnDemandRenderer) -> Blueprint:
         pixels = FULL_PIXELS if FULL in request.args else PIXELS
         name = f"{etag(document_request)}-{number}-{pixels}"
         cache = FOR_EVER if request.args.get("v") == fingerprint(resource.view) else REVALIDATED
-        headers = {"ETag": f'"{name}"', "Cache-Control": cache}
+        headers = {"ETag": f'"{name}"', "Cache-Control": cache_of(document_request, cache)}
         if request.if_none_match.contains(name):
             return empty_response(headers, PNG, 304)
         if request.method == "HEAD":

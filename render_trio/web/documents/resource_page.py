@@ -14,7 +14,7 @@ from render_trio.web.documents.preview import preview_of
 from render_trio.web.documents.query_string import NEW_NUMBERS, SERVICE_KEYS, new_seed, resource_of
 from render_trio.web.documents.wording import query_in_words
 from render_trio.web.openapi.operation import HTML, describe
-from render_trio.web.responses import page_response, see_other
+from render_trio.web.responses import REVALIDATED, cache_of, page_response, see_other
 from resources.parsing import RequestError
 from resources.request import Request
 
@@ -46,7 +46,7 @@ def routes(on_demand: OnDemandRenderer) -> Blueprint:
         preview = preview_of(form.request, await _rendered(on_demand, form.request))
         errors = (*form.errors, query_error) if query_error else form.errors
         page = await render_template("resource.html", resource=resource, form=form, preview=preview, errors=errors)
-        return page_response(page, 200 if valid else 400)
+        return page_response(page, 200 if valid else 400, cache_of(form.request, REVALIDATED))
 
     return part
 

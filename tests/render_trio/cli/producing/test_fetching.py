@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import start_queue
+from tests.redis_server import free_port
 from tests.render_trio.cli.producing.running import invoke, start
 from tests.render_trio.queue.producing import PDF, Inbox, Web, document_result, link_result, pdf
 
@@ -171,3 +173,21 @@ def test_a_signal_ends_following_in_order(inbox: Inbox, tmp_path: Path, number: 
     _, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (0, "")
     assert inbox.ids() == []
+
+
+def test_following_continues_while_the_queue_can_not_be_reached(tmp_path: Path) -> None:
+    port = free_port()
+    process = start(Inbox(f"http://127.0.0.1:{port}", "render"), "results", "--follow", "--out", str(tmp_path / "out"))
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert "does not answer" in process.stderr.readline()
+    queue = start_queue(f"sqlite:///{tmp_path / 'queue.sqlite3'}", port=port)
+    try:
+        Inbox(queue.address, "render").put(document_result())
+        assert process.stdout.readline().startswith("one: ")
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=30)
+        assert (process.returncode, errors) == (0, "The queue answers again.\n")
+    finally:
+        process.kill()
+        queue.end()
