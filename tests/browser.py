@@ -36,10 +36,13 @@ def program() -> str:
 
 
 @contextmanager
-def browser() -> Iterator[Browser]:
-    """Run the browser. Close it within one test module: Playwright's event loop and Trio's can't be nested."""
+def browser(*arguments: str) -> Iterator[Browser]:
+    """Run the browser, with further arguments.
+
+    Close it within one test module: Playwright's event loop and Trio's can't be nested.
+    """
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=program(), args=list(ARGUMENTS))
+        running = playwright.chromium.launch(executable_path=program(), args=[*ARGUMENTS, *arguments])
         yield running
         running.close()
 
@@ -53,12 +56,15 @@ def visit(
     width: int = 1280,
     script: bool = True,
     ignored: tuple[str, ...] = (),
+    invalid_certificate: bool = False,
 ) -> Iterator[Page]:
     """Open a page without any stored data. Fails if the console shows a message that contains none of `ignored`."""
     problems: list[str] = []
 
     def listen(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and not any(text in message.text for text in ignored):
+        if message.type in ("error", "warning") and not any(
+            text in f"{message.text} {message.location}" for text in ignored
+        ):
             problems.append(f"{message.type}: {message.text} {message.location}")
 
     context = browser.new_context(
@@ -66,6 +72,7 @@ def visit(
         viewport={"width": width, "height": HEIGHT},
         reduced_motion="reduce",
         java_script_enabled=script,
+        ignore_https_errors=invalid_certificate,
     )
     context.set_default_timeout(TIMEOUT_MILLISECONDS)
     page = context.new_page()

@@ -10,7 +10,9 @@ service embedded in another program has none: the default does nothing.
 from __future__ import annotations
 
 import math
+import socket
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import structlog
 import trio
@@ -30,6 +32,7 @@ from render_trio.settings.settings import Settings
 from render_trio.supervision.health import Health, judge
 from render_trio.supervision.recovery import watch_recovery
 from render_trio.supervision.supervisor import Heartbeat, Supervisor
+from render_trio.web.addresses import Application
 from render_trio.web.app import create_app
 from render_trio.web.operations import status_page
 from render_trio.web.operations.probes import Probes
@@ -140,7 +143,7 @@ class Service:
             self.health, self.supervisor.restart_stalled, self._metrics.exposition, show_metrics=self.settings.metrics
         )
 
-    def app(self, queue: TaskQueue) -> tuple[Asgi, WebTasks]:
+    def app(self, queue: TaskQueue) -> tuple[Application, WebTasks]:
         """Return the web application, and its tasks, whose `sweep_for_ever` must run concurrently."""
         web_tasks = WebTasks(queue, math.ceil(self.settings.web_result_seconds), self.store)
         operator = status_page.Operator(
@@ -152,7 +155,17 @@ class Service:
         app = create_app(
             self.probes(), self._on_demand, status_page.routes(operator, listeners), routes.routes(web_tasks, listeners)
         )
-        return web_side.public(app, self.settings), web_tasks
+        return app, web_tasks
+
+    async def serve(self, name: str, app: Asgi, listener: socket.socket, *, task_status: trio.TaskStatus[None]) -> None:
+        """Serve an application under supervision; started once it accepts requests."""
+        serving = trio.Event()
+        seconds = self.settings.keep_alive_seconds
+        web = web_supervisor(app, listener, seconds, serving, self._metrics.restarted, self.give_up, name)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(web.run)
+            await serving.wait()
+            task_status.started()
 
     def drain(self) -> None:
         """Stop leasing tasks. `run` then returns, within the time limit."""
@@ -198,8 +211,11 @@ async def run(
     for folder in settings.plugin_directory:
         registry.add_folder(folder)
     metrics = Metrics()
-    listener = listening_socket(settings.host, settings.port)
-    try:
+    with ExitStack() as listeners:
+        listener = listeners.enter_context(listening_socket(settings.host, settings.port))
+        operator_listener = _operator_listener(settings)
+        if operator_listener is not None:
+            listeners.enter_context(operator_listener)
         async with (
             composition.open_offload(settings, metrics) as offload,
             composition.open_on_demand_renderer(settings, offload, metrics) as on_demand,
@@ -211,12 +227,9 @@ async def run(
                 if shutdown_requested is not None:
                     web.start_soon(service.drain_when, shutdown_requested)
                 app, web_tasks = service.app(queue)
-                serving = trio.Event()
-                web_side = web_supervisor(
-                    app, listener, settings.keep_alive_seconds, serving, metrics.restarted, service.give_up
-                )
-                web.start_soon(web_side.run)
-                await serving.wait()
+                await web.start(service.serve, "web", web_side.public(app, settings), listener)
+                if operator_listener is not None:
+                    await web.start(service.serve, "operator", web_side.operator(app, settings), operator_listener)
                 web.start_soon(web_tasks.sweep_for_ever)
                 web.start_soon(service.watch_files)
                 if service.store is not None:
@@ -224,14 +237,25 @@ async def run(
                 web.start_soon(watch_stray_tasks, queue, metrics.untagged)
                 address = address_of(listener, settings.host)
                 _log_start(settings, address)
+                if operator_listener is not None:
+                    log.info("operator port", address=address_of(operator_listener, operator_host(settings)))
                 task_status.started(address)
                 await service.run_workers()
                 # All work is settled or released: don't wait for clients that read slowly, or not at all.
                 hard_exit(WEB_SECONDS, EXIT_CLEAN)
                 web.cancel_scope.cancel()
-    finally:
-        listener.close()
     log.info("stopped")
+
+
+def operator_host(settings: Settings) -> str:
+    """Return the address that OPERATOR_PORT listens on."""
+    return settings.operator_host or settings.host
+
+
+def _operator_listener(settings: Settings) -> socket.socket | None:
+    if settings.operator_port is None:
+        return None
+    return listening_socket(operator_host(settings), settings.operator_port, "OPERATOR_PORT")
 
 
 def _log_start(settings: Settings, address: str) -> None:

@@ -6,23 +6,40 @@ from typing import cast
 
 from render_trio.errors import StartupError
 from render_trio.settings.settings import Settings
+from render_trio.web import same_origin
+from render_trio.web.access import ports
 from render_trio.web.access.hosts import Hosts
 from render_trio.web.addresses import Application
 from render_trio.web.server.admission import admitting
 from render_trio.web.server.pacing import paced
 from render_trio.web.server.proxies import Proxies
-from render_trio.web.server.request_limits import Asgi, limit_requests
+from render_trio.web.server.request_limits import Asgi, Step, limit_requests
 
 
 def public(app: Application, settings: Settings) -> Asgi:
-    """Return the application behind security headers and all checks. Raises StartupError for an unusable ROOT_PATH."""
+    """Return the application behind security headers and all checks, as it is served on PORT.
+
+    Raises StartupError for an unusable ROOT_PATH.
+    """
+    separate = () if settings.operator_port is None else (admitting(ports.check_public),)
+    return _checked(app, settings, *separate)
+
+
+def operator(app: Application, settings: Settings) -> Asgi:
+    """Return the application as it is served on OPERATOR_PORT."""
+    return _checked(app, settings)
+
+
+def _checked(app: Application, settings: Settings, *steps: Step) -> Asgi:
     _check_root_path(app, settings.root_path)
-    hosts = Hosts((*settings.allowed_hosts, settings.host.lower()))
+    hosts = Hosts((*settings.allowed_hosts, settings.host.lower(), settings.operator_host.lower()))
     return limit_requests(
         paced(cast(Asgi, app)),
         settings.web_body_limit,
         Proxies(settings.trusted_proxies, settings.root_path).step(),
         admitting(hosts.check),
+        admitting(same_origin.check),
+        *steps,
     )
 
 
