@@ -22,6 +22,7 @@ SERVERS = {
     "up": ("", "8080", "/health"),
     "preview": ("", "8081", "/health"),
 }
+OPERATED = ("serve", "up")  # commands with the setting OPERATOR_PORT
 TIMEOUT = 4.0  # s
 
 
@@ -37,6 +38,12 @@ def address(arguments: list[str], environment: Mapping[str, str]) -> str | None:
     for name, value in _options(arguments):
         port = value if name == "--port" else port
         host = value if name == "--host" else host
+    if command in OPERATED:  # /health is on the operator's port, if there is one
+        operator = {name: environment.get(name, "").strip() for name in ("OPERATOR_PORT", "OPERATOR_HOST")}
+        for name, value in _options(arguments):
+            operator |= {name.removeprefix("--").replace("-", "_").upper(): value} if name.startswith("--op") else {}
+        if operator["OPERATOR_PORT"].isdigit():
+            port, host = operator["OPERATOR_PORT"], operator["OPERATOR_HOST"] or host
     port = environment.get("HEALTH_PORT") or port
     # A server that listens on all addresses, or on those of a name, answers on the loopback address.
     host = host.strip("[]")

@@ -48,11 +48,16 @@ def program(engine: Engine) -> str:
 
 
 @contextmanager
-def browser(engine: Engine = "chromium") -> Iterator[Browser]:
-    """Run the browser. Close it within one test module: Playwright's event loop and Trio's can't be nested."""
+def browser(engine: Engine = "chromium", *arguments: str) -> Iterator[Browser]:
+    """Run the browser, Chromium with further arguments.
+
+    Close it within one test module: Playwright's event loop and Trio's can't be nested.
+    """
     with sync_playwright() as playwright:
         if engine == "chromium":
-            running = playwright.chromium.launch(executable_path=program(engine), args=list(CHROMIUM_ARGUMENTS))
+            running = playwright.chromium.launch(
+                executable_path=program(engine), args=[*CHROMIUM_ARGUMENTS, *arguments]
+            )
         else:  # the installed Firefox, over WebDriver BiDi
             running = playwright.firefox.launch(
                 channel="moz-firefox", executable_path=program(engine), firefox_user_prefs=FIREFOX_PREFERENCES
@@ -92,6 +97,7 @@ def visit(
     height: int = HEIGHT,
     script: bool = True,
     ignored: tuple[str, ...] = (),
+    invalid_certificate: bool = False,
 ) -> Iterator[Page]:
     """Open a page without any stored data. Fails if the console shows a message that contains none of `ignored`.
 
@@ -101,7 +107,9 @@ def visit(
     problems: list[str] = []
 
     def listen(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and not any(text in message.text for text in ignored):
+        if message.type in ("error", "warning") and not any(
+            text in f"{message.text} {message.location}" for text in ignored
+        ):
             problems.append(f"{message.type}: {message.text} {message.location}")
 
     context = browser.new_context(
@@ -109,6 +117,7 @@ def visit(
         viewport={"width": width, "height": height},
         reduced_motion="reduce",
         java_script_enabled=script,
+        ignore_https_errors=invalid_certificate,
     )
     context.set_default_timeout(TIMEOUT_MILLISECONDS)
     page = context.new_page()

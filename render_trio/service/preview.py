@@ -73,7 +73,7 @@ async def run(view: str, listener: socket.socket, found: list[Problem]) -> None:
                 return None
             return page_response(await render_template("preview_error.html", view=view, problems=found), 500)
 
-        await nursery.start(serve, web_side.public(app, settings), listener, settings.keep_alive_seconds)
+        await nursery.start(serve, web_side.behind_checks(app, settings), listener, settings.keep_alive_seconds)
         await _parent_exit()
         nursery.cancel_scope.cancel()
 

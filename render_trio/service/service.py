@@ -10,7 +10,9 @@ service embedded in another program has none: the default does nothing.
 from __future__ import annotations
 
 import math
+import socket
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import structlog
 import trio
@@ -35,6 +37,8 @@ from render_trio.supervision.recovery import watch_recovery
 from render_trio.supervision.supervisor import Heartbeat, Supervisor
 from render_trio.web.access.attempts import Attempts
 from render_trio.web.access.enforcing import Access
+from render_trio.web.access.table import Port
+from render_trio.web.addresses import Application
 from render_trio.web.app import create_app
 from render_trio.web.operations import status_page
 from render_trio.web.operations.probes import Probes
@@ -84,6 +88,7 @@ class Service:
         self._on_demand = on_demand
         self._metrics = metrics
         self._missing_files = ""
+        self._attempts = Attempts()
         self._recent_activity = RecentActivity()
         self._outages = OutageLog()
         self._observer = Observers(metrics, self._recent_activity)
@@ -154,23 +159,36 @@ class Service:
             self.health, self.supervisor.restart_stalled, self._metrics.exposition, show_metrics=self.settings.metrics
         )
 
-    def app(self, queue: TaskQueue) -> tuple[Asgi, WebTasks]:
+    def app(self, queue: TaskQueue) -> tuple[Application, WebTasks]:
         """Return the web application, and its tasks, whose `sweep_for_ever` must run concurrently."""
         keep, ledger = math.ceil(self.settings.web_result_seconds), composition.web_ledger(self.settings)
         web_tasks = WebTasks(queue, keep, self.web_documents, ledger)
-        attempts = Attempts()
         operator = status_page.Operator(
             StatusSource(self.health, self._recent_activity, queue.stats),
             self.supervisor.restart,
             startup.admin_tokens(self.settings),
-            attempts,
+            self._attempts,
         )
         listeners = Listeners(self.settings.web_listeners, self.supervisor.stopping)
         app = create_app(
             self.probes(), self._on_demand, status_page.routes(operator, listeners), routes.routes(web_tasks, listeners)
         )
-        access = Access(startup.web_tokens(self.settings), attempts)
-        return web_side.public(app, self.settings, access.check), web_tasks
+        return app, web_tasks
+
+    def served(self, app: Application, port: Port) -> Asgi:
+        """Return the application as a port serves it: "both" if there is no port for operators."""
+        access = Access(startup.web_tokens(self.settings), self._attempts, port)
+        return web_side.behind_checks(app, self.settings, access.check)
+
+    async def serve(self, name: str, app: Asgi, listener: socket.socket, *, task_status: trio.TaskStatus[None]) -> None:
+        """Serve an application under supervision; started once it accepts requests."""
+        serving = trio.Event()
+        seconds = self.settings.keep_alive_seconds
+        web = web_supervisor(app, listener, seconds, serving, self._metrics.restarted, self.give_up, name)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(web.run)
+            await serving.wait()
+            task_status.started()
 
     def drain(self) -> None:
         """Stop leasing tasks. `run` then returns, within the time limit."""
@@ -218,8 +236,11 @@ async def run(
     for folder in settings.plugin_directory:
         registry.add_folder(folder)
     metrics = Metrics()
-    listener = listening_socket(settings.host, settings.port)
-    try:
+    with ExitStack() as listeners:
+        listener = listeners.enter_context(listening_socket(settings.host, settings.port))
+        operator_listener = _operator_listener(settings)
+        if operator_listener is not None:
+            listeners.enter_context(operator_listener)
         async with (
             composition.open_offload(settings, metrics) as offload,
             composition.open_on_demand_renderer(settings, offload, metrics) as on_demand,
@@ -231,12 +252,10 @@ async def run(
                 if shutdown_requested is not None:
                     web.start_soon(service.drain_when, shutdown_requested)
                 app, web_tasks = service.app(queue)
-                serving = trio.Event()
-                web_side = web_supervisor(
-                    app, listener, settings.keep_alive_seconds, serving, metrics.restarted, service.give_up
-                )
-                web.start_soon(web_side.run)
-                await serving.wait()
+                public: Port = "both" if operator_listener is None else "public"
+                await web.start(service.serve, "web", service.served(app, public), listener)
+                if operator_listener is not None:
+                    await web.start(service.serve, "operator", service.served(app, "operator"), operator_listener)
                 web.start_soon(web_tasks.sweep_for_ever)
                 web.start_soon(service.watch_files)
                 if service.store is not None:
@@ -247,14 +266,25 @@ async def run(
                 web.start_soon(watch_stray_tasks, queue, metrics.untagged)
                 address = address_of(listener, settings.host)
                 _log_start(settings, address)
+                if operator_listener is not None:
+                    log.info("operator port", address=address_of(operator_listener, operator_host(settings)))
                 task_status.started(address)
                 await service.run_workers()
                 # All work is settled or released: don't wait for clients that read slowly, or not at all.
                 hard_exit(WEB_SECONDS, EXIT_CLEAN)
                 web.cancel_scope.cancel()
-    finally:
-        listener.close()
     log.info("stopped")
+
+
+def operator_host(settings: Settings) -> str:
+    """Return the address that OPERATOR_PORT listens on."""
+    return settings.operator_host or settings.host
+
+
+def _operator_listener(settings: Settings) -> socket.socket | None:
+    if settings.operator_port is None:
+        return None
+    return listening_socket(operator_host(settings), settings.operator_port, "OPERATOR_PORT")
 
 
 def _log_start(settings: Settings, address: str) -> None:

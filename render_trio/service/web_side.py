@@ -7,6 +7,7 @@ from typing import cast
 
 from render_trio.errors import StartupError
 from render_trio.settings.settings import Settings
+from render_trio.web import same_origin
 from render_trio.web.access.hosts import Hosts
 from render_trio.web.addresses import Application
 from render_trio.web.request_log import observe_requests
@@ -16,19 +17,20 @@ from render_trio.web.server.proxies import Proxies
 from render_trio.web.server.request_limits import Asgi, limit_requests
 
 
-def public(app: Application, settings: Settings, *checks: Check) -> Asgi:
+def behind_checks(app: Application, settings: Settings, *checks: Check) -> Asgi:
     """Return the application behind security headers and all checks, the given ones last.
 
     Raises StartupError for an unusable ROOT_PATH.
     """
     _check_root_path(app, settings.root_path)
-    hosts = Hosts((*settings.allowed_hosts, settings.host.lower()))
+    hosts = Hosts((*settings.allowed_hosts, settings.host.lower(), settings.operator_host.lower()))
     return limit_requests(
         paced(cast(Asgi, app)),
         settings.web_body_limit,
         Proxies(settings.trusted_proxies, settings.root_path).step(),
         partial(observe_requests, access_log=settings.access_log),
         admitting(hosts.check),
+        admitting(same_origin.check),
         *map(admitting, checks),
     )
 

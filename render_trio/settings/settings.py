@@ -28,6 +28,8 @@ from render_trio.settings.values import (
     inner_path,
     networks,
     one_of,
+    optional_host,
+    optional_port,
     path_of,
     path_prefix,
     seconds,
@@ -197,6 +199,13 @@ class Settings:
         "127.0.0.1", host(), "Address to listen on. 0.0.0.0 or :: accepts connections from other hosts."
     )
     port: int = setting("8080", whole(0, 65_535), "Port to listen on. 0 chooses a free port.")
+    operator_port: int | None = setting(
+        "",
+        optional_port(),
+        "Separate port for operators. If set, `/status`, `/metrics`, `/version` and `/health` are served only there, "
+        "`/livez` and `/readyz` on both.",
+    )
+    operator_host: str = setting("", optional_host(), "Address to listen on for `OPERATOR_PORT`; by default `HOST`.")
     keep_alive_seconds: float = setting(
         "75 s",
         seconds(5, 3600),

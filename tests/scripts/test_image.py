@@ -38,6 +38,13 @@ TINI = ["/usr/bin/tini", "-s", "--", "/app/scripts/docker-entrypoint.sh"]
         (["preview", "grid"], {"HOST": "192.0.2.1"}, "http://127.0.0.1:8081/health"),
         (["preview", "grid", "--port", "8082"], {}, "http://127.0.0.1:8082/health"),
         (["emulator"], {"HEALTH_PORT": "7000"}, "http://127.0.0.1:7000/readyz"),
+        (["serve"], {"OPERATOR_PORT": "9100", "HOST": "0.0.0.0"}, "http://127.0.0.1:9100/health"),
+        (["serve"], {"OPERATOR_PORT": "9100", "OPERATOR_HOST": "::1"}, "http://[::1]:9100/health"),
+        (["serve", "--operator-port=9101"], {"OPERATOR_PORT": "9100"}, "http://127.0.0.1:9101/health"),
+        (["serve", "--operator-host", "192.0.2.1"], {"OPERATOR_PORT": "9100"}, "http://192.0.2.1:9100/health"),
+        (["serve"], {"OPERATOR_HOST": "192.0.2.1"}, "http://127.0.0.1:8080/health"),
+        (["serve"], {"OPERATOR_PORT": "tcp://10.0.0.1:80"}, "http://127.0.0.1:8080/health"),
+        (["emulator"], {"OPERATOR_PORT": "9100"}, "http://127.0.0.1:5052/readyz"),
         (["demo", "--out", "/data"], {}, None),
     ],
 )

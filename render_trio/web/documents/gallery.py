@@ -87,7 +87,7 @@ def routes(on_demand: OnDemandRenderer) -> Blueprint:
     """Return the routes of the gallery."""
     part = Blueprint("gallery", __name__)
     entries = tuple(entry_of(resource) for resource in sorted(CATALOGUE.values(), key=lambda resource: resource.name))
-    unfiltered: dict[str, EncodedBody] = {}  # the page without a search, nearly every request's, by its root path
+    unfiltered: dict[str, EncodedBody] = {}  # by root path: the page without a search, which nearly all requests are for
     thumbnails: dict[str, EncodedBody] = {}
 
     async def page_for(search: str) -> EncodedBody:
@@ -101,10 +101,11 @@ def routes(on_demand: OnDemandRenderer) -> Blueprint:
         search = request.args.get("q", "")[:SEARCH_CHARACTERS].strip()
         if search:
             return encoded_response(await page_for(search), REVALIDATED)
-        if root_path() not in unfiltered:
+        key = root_path()
+        if key not in unfiltered:
             unfiltered.clear()  # a single one, so that invented root paths take no memory
-            unfiltered[root_path()] = await page_for("")
-        return encoded_response(unfiltered[root_path()], REVALIDATED)
+            unfiltered[key] = await page_for("")
+        return encoded_response(unfiltered[key], REVALIDATED)
 
     @part.get("/thumbnails/<slug>.png")
     @describe("The image of a resource's first page", {200: {PNG: ""}, 304: {}, 404: {}}, problems=(500, 503))

@@ -21,7 +21,6 @@ from render_trio.web.operations.bar_chart import HEIGHT, WIDTH, bar_chart
 from render_trio.web.operations.status import QUEUE_TIMEOUT, Status, StatusSource
 from render_trio.web.problems import problem
 from render_trio.web.responses import NOT_KEPT, json_response, page_response, see_other, wants_page
-from render_trio.web.same_origin import same_origin
 from render_trio.web.server_sent_events import PING_SECONDS, Listeners, Source, event
 
 REFRESH_SECONDS = 1.0
@@ -81,8 +80,6 @@ def routes(operator: Operator, listeners: Listeners) -> Blueprint:
             return problem(
                 403, "no_token", "restarting workers is disabled: set ADMIN_TOKEN or ADMIN_TOKEN_FILE to enable it"
             )
-        if not same_origin():
-            return problem(403, "other_origin", "the form was sent from another site's page")
         verdict = operator.attempts.check(operator.tokens, form.get("token", ""), name_of(request.scope))
         if verdict.retry_after:
             detail = "too many wrong tokens were sent from this address"

@@ -60,13 +60,15 @@ class Proxies:
     def corrected(self, scope: Message) -> Message:
         """Return the scope as the visitor's request. Its `path` is what remains after `root_path`."""
         scope = _in_origin_form(dict(scope))
+        # The router ignores how many slashes a path begins with. Checks must see the path that it sees.
+        scope["path"] = "/" + scope["path"].lstrip("/")
         root = self._root_path
         if self._trusts(_peer(scope)):
             self._believe(scope)
             root = root or self._prefix(scope)
         scope["root_path"] = root
         if root and (scope["path"] == root or scope["path"].startswith(f"{root}/")):  # a proxy that doesn't strip it
-            scope["path"] = scope["path"].removeprefix(root) or "/"
+            scope["path"] = "/" + scope["path"].removeprefix(root).lstrip("/")
         return scope
 
     def _trusts(self, address: Address | None) -> bool:

@@ -27,9 +27,11 @@ Step = Callable[[Asgi], Asgi]
 SECURITY_HEADERS = (
     (b"content-security-policy", b"default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"),
     (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-opener-policy", b"same-origin"),
+    # Without a referrer for our own pages, their forms would have the Origin "null".
+    (b"referrer-policy", b"same-origin"),
 )
+# Browsers ignore it over plain HTTP, and complain about it.
+OPENER_POLICY = (b"cross-origin-opener-policy", b"same-origin")
 
 
 class _ClientGone(Exception):
@@ -95,7 +97,12 @@ def _with_bodies(app: Asgi, body_limit: int) -> Asgi:
                 return {"type": "http.request", "body": unread.pop(), "more_body": False}
             return await receive()
 
-        await app(scope, receive_whole, send)
+        async def send_isolated(message: Message) -> None:
+            if message["type"] == "http.response.start" and scope["scheme"] == "https":
+                message = message | {"headers": [*message["headers"], OPENER_POLICY]}
+            await send(message)
+
+        await app(scope, receive_whole, send_isolated)
 
     return serve
 

@@ -50,10 +50,11 @@ def web_supervisor(
     serving: trio.Event,
     on_restart: Callable[[str], None],
     on_give_up: Callable[[str], None],
+    name: str = "web",
 ) -> Supervisor:
-    """Return a supervisor for the web server. It is separate from the workers': the health check depends on it."""
+    """Return a supervisor for a web server. It is separate from the workers': the health check depends on it."""
     return Supervisor(
-        {"web": web_child(app, listener, keep_alive, serving)},
+        {name: web_child(app, listener, keep_alive, serving)},
         restart_limit=MAX_RESTARTS,
         restart_window=RESTART_WINDOW,
         on_restart=on_restart,

@@ -25,7 +25,6 @@ from render_trio.web.documents.query_string import SERVICE_KEYS, resource_of
 from render_trio.web.openapi.operation import EVENTS, FORM, HTML, JSON, PDF, describe
 from render_trio.web.problems import problem, refusal
 from render_trio.web.responses import NOT_KEPT, disposition, json_response, page_response, see_other, wants_page
-from render_trio.web.same_origin import same_origin
 from render_trio.web.server_sent_events import PING_SECONDS, Listeners, Source, event
 from render_trio.web.tasks.submissions import DocumentBytes, DocumentLink, TaskView, WebTasks
 from resources.parsing import RequestError
@@ -67,8 +66,6 @@ def routes(web_tasks: WebTasks, listeners: Listeners) -> Blueprint:
     )
     async def submit_form(slug: str) -> Response:
         resource = resource_of(slug)
-        if not same_origin():
-            return problem(403, "other_origin", "the form was sent from another site's page")
         form = await request.form
         try:
             values = query_string.given_values(form, service_keys=SERVICE_KEYS)

@@ -18,12 +18,14 @@ from render_trio.rendering.offload.thread import ThreadOffload
 from render_trio.rendering.on_demand import OnDemandRenderer, open_on_demand
 from render_trio.supervision.health import Health, judge
 from render_trio.supervision.supervisor import Slot, Supervisor
+from render_trio.web import same_origin
 from render_trio.web.access.attempts import Attempts
 from render_trio.web.access.tokens import Tokens
 from render_trio.web.app import create_app
 from render_trio.web.operations import status_page
 from render_trio.web.operations.probes import Probes
 from render_trio.web.operations.status import StatusSource
+from render_trio.web.server.admission import admitting
 from render_trio.web.server.listening import address_of, listening_socket
 from render_trio.web.server.request_limits import Asgi, limit_requests
 from render_trio.web.server.server import serve
@@ -95,7 +97,7 @@ async def running(
     offload = ThreadOffload(Metrics(), 1, 1)
     async with open_on_demand(offload, LIMITS, Metrics()) as on_demand, trio.open_nursery() as nursery:
         nursery.start_soon(site.supervisor.run)
-        app = limit_requests(wrap(cast(Asgi, site.application(on_demand))), LIMIT)
+        app = limit_requests(wrap(cast(Asgi, site.application(on_demand))), LIMIT, admitting(same_origin.check))
         await nursery.start(serve, app, listener, keep_alive)
         yield site
         nursery.cancel_scope.cancel()
