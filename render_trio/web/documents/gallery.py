@@ -87,7 +87,9 @@ def routes(on_demand: OnDemandRenderer) -> Blueprint:
     """Return the routes of the gallery."""
     part = Blueprint("gallery", __name__)
     entries = tuple(entry_of(resource) for resource in sorted(CATALOGUE.values(), key=lambda resource: resource.name))
-    unfiltered: dict[str, EncodedBody] = {}  # by root path: the page without a search, which nearly all requests are for
+    unfiltered: dict[
+        str, EncodedBody
+    ] = {}  # by root path: the page without a search, which nearly all requests are for
     thumbnails: dict[str, EncodedBody] = {}
 
     async def page_for(search: str) -> EncodedBody:

@@ -8,6 +8,7 @@ HTTP/2 and websockets are not supported: nothing here needs them, and an absent 
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import h11
@@ -23,6 +24,7 @@ from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import parse_socket_addr
 
 from render_trio.errors import first_error, loggable
+from render_trio.web.access.clients import client_name
 from render_trio.web.server.request_limits import SECURITY_HEADERS
 
 SEND_SECONDS = 20.0  # that a client may take to accept one chunk of a response
@@ -31,9 +33,10 @@ log = structlog.get_logger(__name__)
 
 
 class Connections:
-    """The open connections, oldest first. At the limit, a new connection closes the one that has been idle longest.
+    """The open connections, oldest first. At the limit, a new connection closes one of the client with the most.
 
-    A connection is idle while it has no request in progress. Without an idle one, the oldest is closed.
+    Of that client's connections, the one that has been idle longest is closed, or the oldest if none is idle: a client
+    that opens many closes its own, not those of others. A connection is idle while it has no request in progress.
     """
 
     def __init__(self, limit: int) -> None:
@@ -48,12 +51,18 @@ class Connections:
     def admit(self, connection: Connection) -> None:
         """Add a connection, which is idle. If there are too many, close another one."""
         while len(self._open) >= self._limit:
-            closed = next(iter(self._idle or self._open))
+            closed = self._least_needed()
             self.dismiss(closed)
             closed.hurry()
             closed.scope.cancel(reason="too many connections")
         self._open[connection] = None
         self._idle[connection] = None
+
+    def _least_needed(self) -> Connection:
+        numbers = Counter(connection.client for connection in self._open)
+        greediest = max(numbers.values())
+        crowd = [connection for connection in (*self._idle, *self._open) if numbers[connection.client] == greediest]
+        return crowd[0]
 
     def update(self, connection: Connection, *, idle: bool) -> None:
         """Note that a request on the connection has begun, or that its last one has ended."""
@@ -88,6 +97,7 @@ class Connection(TCPServer):
         super().__init__(app, config, context, state, stream)  # type: ignore[arg-type]
         self._connections = connections
         self._socket_stream = stream
+        self.client = _client_of(stream)
         self.scope = trio.CancelScope()
         self._send_seconds = LAST_SEND_SECONDS if connections.closing else SEND_SECONDS
         self._sending = trio.CancelScope()
@@ -152,6 +162,15 @@ class Connection(TCPServer):
                     self.scope.cancel(reason="client disconnected")
             if self._sending.cancelled_caught:
                 self.scope.cancel(reason="client does not read")
+
+
+def _client_of(stream: trio.SocketStream) -> str:
+    """Return the name under which the connection's client is counted; behind a proxy this is the proxy."""
+    try:
+        peer = stream.socket.getpeername()
+    except OSError:  # disconnected meanwhile
+        return client_name(None)
+    return client_name(peer[0] if isinstance(peer, tuple) else None)
 
 
 class _Http(H11Protocol):
