@@ -268,16 +268,40 @@ def test_a_deleted_database_is_reported(
     other.close()
 
 
+def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+@pytest.mark.parametrize("reset", [False, True])
 def test_a_queue_that_is_declared_after_a_deleted_database_loses_nothing(
-    store: Store, client: redis.Redis, caplog: pytest.LogCaptureFixture
+    client: redis.Redis, redis_server: RedisServer, caplog: pytest.LogCaptureFixture, reset: bool
 ) -> None:
-    fill(store)
+    client.flushall()
+    store = open_store(redis_server.url)
+    if reset:
+        store.reset()
+    store.insert(QUEUE, NewTask("old", "eA=="))
+    assert errors(caplog) == [], "an empty database is no loss"
     client.flushall()
     assert "lost all data" in " ".join(store.check().warnings)
     caplog.clear()
     store.insert(QUEUE, NewTask("new", "eA=="))
-    assert caplog.text == ""
+    assert errors(caplog) == []
     assert not any("lost keys" in warning for warning in store.check().warnings)
+    store.close()
+
+
+def test_a_deleted_database_is_not_taken_for_older_data(
+    store: Store, client: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(store)
+    for _ in range(3):
+        store.check()
+    client.flushall()
+    for number in range(3):
+        store.insert(QueueKey("project", f"new-{number}"), NewTask("one", "eA=="))
+    assert caplog.text.count("was deleted or replaced") == 1
+    assert "older data" not in caplog.text
 
 
 def test_restored_older_data_is_reported_once(

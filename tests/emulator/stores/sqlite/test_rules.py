@@ -142,6 +142,16 @@ def test_a_second_of_difference_to_the_machine_is_tolerated(file: Path, ahead: i
 # -- the connection
 
 
+def test_opening_a_locked_file_waits_as_long_as_a_caller(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    SqliteStore(file).close()
+    clock = CountedTime()
+    monkeypatch.setattr(connection, "time", clock)
+    with locked(file), pytest.raises(StoreUnavailableError, match="locked by a write transaction"):
+        SqliteStore(file)
+    assert connection.BUSY_SECONDS == 2
+    assert 1002 < clock.now < 1002.01
+
+
 def test_opening_a_locked_file_again_does_not_wait(
     store: SqliteStore, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
