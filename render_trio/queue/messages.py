@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from render_trio.errors import InvalidTaskError
+from render_trio.errors import InvalidTaskError, RenderFailedError, loggable
 from render_trio.observation import trace_context
 from resources.options import shortened
 from resources.parsing import RequestError, parse_request, read_task
@@ -120,7 +120,8 @@ Result = DocumentResult | LinkResult
 def decode(leased: LeasedTask) -> RenderTask:
     """Return the task, read tolerantly: its producer may be older or newer than this service.
 
-    Raises InvalidTaskError, whose code and message are sent to the producer.
+    Raises InvalidTaskError, whose code and message are sent to the producer; RenderFailedError if the resource's own
+    check fails in another way.
     """
     values = _object(leased.payload)
     traceparent, invalid = _traceparent(values)
@@ -130,6 +131,8 @@ def decode(leased: LeasedTask) -> RenderTask:
         request, warnings = read_task(values, default_seed=leased.id)
     except RequestError as error:
         raise InvalidTaskError(error.code, str(error), error.field, loggable=error.loggable) from error
+    except Exception as error:  # the check of a plug-in's resource may raise anything
+        raise RenderFailedError(f"{type(error).__name__}: {error}", loggable=loggable(error)) from error
     return RenderTask(leased.id, request, tag, (*warnings, *invalid), traceparent)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Awaitable, Callable
 
@@ -14,7 +15,8 @@ from render_trio.queue.messages import LeasedTask, encode_task
 from render_trio.rendering.finisher import FinishedDocument
 from render_trio.worker.limits import Limits
 from render_trio.worker.stage_timer import StageTimer
-from resources.request import Request
+from resources import registry
+from resources.request import Choices, Request
 from tests.render_trio.fakes import TASK, FakeHeartbeat, FakeQueue, batches, storeless_worker, work_on_batch
 from tests.render_trio.worker.outage import Recorder
 
@@ -238,3 +240,19 @@ async def test_a_task_that_is_found_to_be_leased_to_another_worker_when_it_is_se
     await bench.iterate()
     assert bench.observer.outcomes == ["lost"]
     assert bench.observer.failures == [("one", "lease_lost", "lost")]
+
+
+async def test_a_task_whose_check_raises_anything_fails_after_its_last_attempt_and_ends_no_worker(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    def broken(choices: Choices) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    cards = dataclasses.replace(registry.CATALOGUE["binary_cards"], check=broken)
+    monkeypatch.setitem(registry._resources, "binary_cards", cards)
+    bench = Bench()
+    bench.queue.add("one")
+    await bench.run_for(600)
+    error = bench.queue.results["one"].error
+    assert (error.code, error.message) == ("render_failed", "ZeroDivisionError: division by zero")
+    assert bench.observer.outcomes == ["retried"] * (LIMITS.task_retry_limit - 1) + ["failed"]
