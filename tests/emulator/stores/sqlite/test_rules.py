@@ -192,7 +192,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> set[int]:
 def test_a_connection_to_the_database_of_another_program_is_closed(file: Path, recorded: set[int]) -> None:
     with closing(sqlite3.connect(file)) as other:
         other.execute("CREATE TABLE theirs (x)")
-    with pytest.raises(StoreUnavailableError, match="another program"):
+    with pytest.raises(StoreUnavailableError, match="can.t be used as a store: it is the database of another program"):
         SqliteStore(file)
     assert recorded == set()
 
