@@ -233,8 +233,8 @@ def test_a_sweep_deletes_no_folders_and_continues_after_a_file_that_can_not_be_d
 ) -> None:
     names = [f".render-trio-abcdef_{number}.part" for number in range(4)]
     (tmp_path / names[0]).mkdir()
-    (tmp_path / names[1]).symlink_to(tmp_path / "nowhere")
-    for name in names[2:]:
+    (tmp_path / names[1]).symlink_to(tmp_path / "old")
+    for name in ("old", *names[2:]):
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (0, 0))
     refused: list[Path] = []
@@ -249,7 +249,7 @@ def test_a_sweep_deletes_no_folders_and_continues_after_a_file_that_can_not_be_d
     monkeypatch.setattr(Path, "unlink", refuse_first)
     saving.sweep(tmp_path)
     left = {path.name for path in tmp_path.iterdir()}
-    assert left == {*names[:2], refused[0].name}
+    assert left == {"old", *names[:2], refused[0].name}
     saving.sweep(tmp_path / "missing")
 
 
