@@ -169,9 +169,12 @@ class Service:
             startup.admin_tokens(self.settings),
             self._attempts,
         )
-        listeners = Listeners(self.settings.web_listeners, self.supervisor.stopping)
+        # Counted apart, so that visitors can't lock operators out.
+        operators, visitors = (
+            Listeners(self.settings.web_listeners, self.supervisor.stopping) for _ in ("status page", "tasks")
+        )
         app = create_app(
-            self.probes(), self._on_demand, status_page.routes(operator, listeners), routes.routes(web_tasks, listeners)
+            self.probes(), self._on_demand, status_page.routes(operator, operators), routes.routes(web_tasks, visitors)
         )
         return app, web_tasks
 

@@ -228,8 +228,8 @@ class Settings:
     web_listeners: int = setting(
         "100",
         whole(1, 10_000),
-        "Maximum number of event streams (of the status page and of tasks) open at the same time. One client may have "
-        "a quarter of them.",
+        "Maximum number of event streams of tasks open at the same time, and the same number of the status page. One "
+        "client may have a quarter of them.",
     )
     web_result_seconds: float = setting(
         "1 h",

@@ -17,12 +17,12 @@ PER_CLIENT = MAX_LISTENERS // 4
 TIMEOUT = 20.0
 
 
-def listen(service: Running) -> socket.socket:
+def listen(service: Running, path: str = "/status/events", status: int = 200) -> socket.socket:
     """Open a stream of events, and read only its first bytes."""
     host, port = service.address.removeprefix("http://").split(":")
     stream = socket.create_connection((host, int(port)), TIMEOUT)
-    stream.sendall(f"GET /status/events HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
-    assert stream.recv(12) == b"HTTP/1.1 200"
+    stream.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    assert stream.recv(12) == f"HTTP/1.1 {status}".encode()
     return stream
 
 
@@ -50,3 +50,21 @@ def test_streams_are_limited_and_released_and_do_not_delay_the_shutdown(tmp_path
                 time.sleep(0.02)
         assert service.end(signal.SIGTERM) == 0, "70 would mean that the open streams delayed the shutdown"
         assert '"stopped"' in (tmp_path / "log").read_text()
+
+
+def test_visitors_who_take_all_streams_leave_those_of_operators(tmp_path: Path) -> None:
+    with ExitStack() as stack, queue(f"sqlite:///{tmp_path / 'queue.sqlite3'}") as running_queue:
+        service = start_service(running_queue.address, tmp_path / "log", WEB_LISTENERS=1, RENDER_WORKERS=1)
+        stack.callback(service.end, signal.SIGKILL)
+        with httpx.Client(base_url=running_queue.address, trust_env=False) as client:
+            task_id = f"web-{0:032}"
+            queues = "/v2beta2/projects/render/locations/here/queues"
+            assert client.post(f"{queues}/render:pause").status_code == 200  # so that the stream stays open
+            inserted = client.post(
+                "/taskqueue/v1beta2/projects/render/taskqueues/render/tasks",
+                json={"id": task_id, "payloadBase64": "e30=", "tag": "web-task"},
+            )
+            assert inserted.status_code == 200
+        for status in (200, 429):
+            stack.enter_context(listen(service, f"/tasks/{task_id}/events", status))
+        stack.enter_context(listen(service))
