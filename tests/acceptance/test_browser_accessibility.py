@@ -82,7 +82,7 @@ async def tasks_in_each_state(running: operated.Site, queue_address: str) -> dic
     async with httpx.AsyncClient(base_url=queue_address, trust_env=False) as client:
         for state in ("rendering", "done", "failed", "queued"):
             task: dict[str, Any] = task_values("parity_cards", {})[1]
-            ids[state] = await running.web_tasks.submit(task)
+            ids[state] = await running.web_tasks.submit(task, "127.0.0.1")
             if state == "rendering":
                 (await client.post(f"{TASKS}/lease", params={"numTasks": 1, "leaseSecs": 3600})).raise_for_status()
         results: dict[str, Result] = {
