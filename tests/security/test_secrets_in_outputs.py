@@ -56,7 +56,6 @@ def draw(document, choices):
     Secretive(header)
     if choices.flag("slow"):
         import time
-import traceback
         time.sleep(30)
     try:
         raise KeyError(header)
