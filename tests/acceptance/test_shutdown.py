@@ -96,7 +96,7 @@ def flood(client: socket.socket) -> None:
     """Send requests until the server reads no more, so that the responses exceed all buffers."""
     try:
         while True:
-            client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 100)
+            client.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100)
     except TimeoutError:
         return
 
