@@ -24,6 +24,7 @@ ALLOWED = "16 to 200 printable ASCII characters without spaces"
 MAX_FILE_BYTES = 64 * 1024
 # A file that was changed so recently may have changed again without a difference in its time or size.
 UNCERTAIN_SECONDS = 2.0
+NONBLOCK: int = getattr(os, "O_NONBLOCK", 0)  # not on Windows, which has no named pipes in its file system
 log = structlog.get_logger(__name__)
 
 _State = tuple[int, ...]
@@ -93,7 +94,7 @@ def read_tokens(file: Path) -> frozenset[bytes]:
     Raises OSError, or ValueError with a message that names the line but doesn't contain it.
     """
     # A pipe or a device would block the event loop, or never end.
-    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = os.open(file, os.O_RDONLY | NONBLOCK)
     with open(descriptor, "rb") as opened:  # noqa: PTH123  (it is a descriptor)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ValueError("it is not a regular file")
