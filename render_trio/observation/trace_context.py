@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-import structlog
-
 _FORM = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII)
 _MAX_CHARACTERS = 500  # of a later version, which may have further fields
 _current: ContextVar[str] = ContextVar("traceparent", default="")
@@ -58,6 +56,8 @@ def bound(traceparent: str) -> Iterator[None]:
     if not traceparent:
         yield
         return
+    import structlog  # here, because `render_trio.render` imports this module and logs nothing
+
     token = _current.set(traceparent)
     try:
         with structlog.contextvars.bound_contextvars(trace=trace_id(traceparent)):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Any
 
 import msgspec
-from quart import Response, render_template
+from quart import Response, render_template, request
 from quart_trio import QuartTrio
 
 from render_trio.errors import BusyError, FatalError, RenderTrioError
@@ -14,6 +15,8 @@ from render_trio.web.responses import NOT_KEPT, page_response, wants_page
 from resources.parsing import RequestError
 
 PROBLEM_TYPE = "application/problem+json"
+REFUSED = "render_trio.refusal"
+"""The key, in the ASGI scope, of the `Refusal` of a request that a browser sent: it gets a page. See `admission`."""
 FATAL_PAUSE = 30  # s until a service that has to be restarted may be available again
 
 
@@ -51,6 +54,16 @@ def refusal(error: RequestError) -> Response:
 
 def show_problems_to_browsers(app: QuartTrio) -> None:
     """Answer a browser that opens an address or sends a form with a page instead of a problem response."""
+
+    @app.before_request
+    async def refused() -> Response | None:
+        """Answer a request that was refused before its body was read."""
+        found: Any = request.scope.get(REFUSED)
+        if found is None:
+            return None
+        response = problem(found.status, found.code, found.detail)
+        response.headers.extend({name.decode(): value.decode() for name, value in found.headers})
+        return response
 
     @app.after_request
     async def as_page(response: Response) -> Response:
