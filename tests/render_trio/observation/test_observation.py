@@ -20,7 +20,7 @@ from render_trio.rendering.finisher import FinishedDocument
 from render_trio.rendering.offload.thread import ThreadOffload
 from render_trio.worker.limits import Limits
 from resources.request import Request
-from tests.render_trio.fakes import TASK, FakeHeartbeat, FakeQueue, FakeRenderer, storeless_worker
+from tests.render_trio.fakes import TASK, FakeHeartbeat, FakeQueue, FakeRenderer, storeless_worker, work_on_batch
 from tests.render_trio.worker.test_worker import Bench
 
 
@@ -84,7 +84,7 @@ async def test_a_rejected_value_is_in_the_result_but_neither_in_the_log_nor_on_t
     else:
         queue.add("one", payload=base64.b64encode(json.dumps(values).encode()).decode())
     with structlog.testing.capture_logs() as lines:
-        await worker.iterate(FakeHeartbeat())
+        await work_on_batch(worker, FakeHeartbeat())
     (line,), (note,) = lines, activity.failures()
     assert (line["code"], note.code) == (code, code)
     for text in (line["error"], note.reason):
@@ -105,7 +105,7 @@ async def test_the_message_of_an_exception_in_drawing_is_in_the_result_but_not_i
     worker = storeless_worker(queue, offload.make, Limits(20, 50, 1.33, 1, 2), Observers(activity))
     queue.add("one", TASK | {"header_text": NAME})
     with structlog.testing.capture_logs() as lines:
-        await worker.iterate(FakeHeartbeat())
+        await work_on_batch(worker, FakeHeartbeat())
     (line,), (note,) = lines, activity.failures()
     assert queue.results["one"].error.message == f"ValueError: no room for {NAME}"
     assert line["error"] == note.reason
