@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from emulator.stores import redaction
 from tests.durations import pytest_runtest_logreport, pytest_terminal_summary
 from tests.redis_server import RedisServer
 
@@ -15,6 +16,13 @@ __all__ = ["pytest_runtest_logreport", "pytest_terminal_summary"]
 
 ROOT = Path(__file__).parent.parent
 collect_ignore = ["plugin"]  # a package of its own, whose tests need it installed: tests/acceptance/test_plugin.py
+
+
+@pytest.fixture(autouse=True)
+def forgotten_secrets() -> Iterator[None]:
+    """Forget the secrets of a test's store: they would be masked in the messages that later tests expect."""
+    yield
+    redaction._known.clear()
 
 
 @pytest.fixture(scope="session")

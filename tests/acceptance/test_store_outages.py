@@ -181,6 +181,10 @@ class Scene:
             assert result.url == f"https://files.example.org/{result.sha256}.pdf"
             content = (self.folder / f"{result.sha256}.pdf").read_bytes()
             assert hashlib.sha256(content).hexdigest() == result.sha256
+        # The service deletes a task only after it has inserted the result.
+        deadline = time.monotonic() + PATIENCE
+        while self.client.left() and time.monotonic() < deadline:
+            time.sleep(0.05)
         assert self.client.left() == []
 
 
