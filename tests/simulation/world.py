@@ -11,6 +11,7 @@ due.
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -233,7 +234,7 @@ class World:
             never_leased = [
                 task.id for task in self.store.peek(QUEUE, 100) if (task.tag, task.retry_count) == ("task", 0)
             ]
-            free = [task_id for task_id in never_leased if self.inserted_at[task_id] < earlier]
+            free = [task_id for task_id in never_leased if self.inserted_at.get(task_id, math.inf) < earlier]
             self.unfair += free
         turns.in_a_row = 0 if text.startswith("web") else turns.in_a_row + 1
 
