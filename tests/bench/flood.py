@@ -1,6 +1,7 @@
 """How long a producer's tasks and /health take while visitors flood the service, now and in another version.
 
-usage: scripts/bench flood [--seconds 20] [--visitors 20] [--threads 4] [--before GIT_REF]
+usage: scripts/bench flood [--seconds 20] [--visitors 20] [--threads 4] [--isolation thread|process]
+       [--before GIT_REF]
 
 With --before, the queue and the service of that version are measured first, on the same machine. It needs git. Visitors
 draw documents on demand, each twice a second; the threads submit unique tasks as fast as they are answered.
@@ -24,7 +25,9 @@ from tests.security.flood import Flood, flooding, percentile, size_of
 INTERVAL = 0.5  # s between two tasks of the producer
 
 
-def measure(source: Path, seconds: float, visitors: int, threads: int, *, former: bool) -> tuple[Flood, int]:
+def measure(
+    source: Path, seconds: float, visitors: int, threads: int, isolation: str, *, former: bool
+) -> tuple[Flood, int]:
     """Return what happened in a flood of a version in the folder `source`, and the bytes on disk at its end."""
 
     async def attack(service: str, queue_address: str) -> Flood:
@@ -37,7 +40,11 @@ def measure(source: Path, seconds: float, visitors: int, threads: int, *, former
         place = Path(folder)
         with queue(f"sqlite:///{folder}/queue.sqlite3") as running:
             service = start_service(
-                running.address, place / "log", RENDER_WORKERS=1, DOCUMENT_STORE=place / "documents"
+                running.address,
+                place / "log",
+                RENDER_WORKERS=1,
+                RENDER_ISOLATION=isolation,
+                DOCUMENT_STORE=place / "documents",
             )
             try:
                 return trio.run(attack, service.address, running.address), size_of(place)
@@ -63,9 +70,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--visitors", type=int, default=20)
     parser.add_argument("--threads", type=int, default=4)
+    parser.add_argument("--isolation", choices=("thread", "process"), default="thread")
     parser.add_argument("--before", metavar="GIT_REF")
     arguments = parser.parse_args()
-    load = arguments.seconds, arguments.visitors, arguments.threads
+    load = arguments.seconds, arguments.visitors, arguments.threads, arguments.isolation
     if arguments.before:
         with tempfile.TemporaryDirectory() as folder:
             archive = subprocess.run(
