@@ -45,8 +45,14 @@ def lines(log: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in log.read_text().splitlines()]
 
 
-def of_trace(log: Path, trace: str) -> list[dict[str, Any]]:
-    return [line for line in lines(log) if line.get("trace") == trace]
+def of_trace(log: Path, trace: str, tasks: int = 1) -> list[dict[str, Any]]:
+    """Return the lines of a trace once so many of its tasks are done: a task's line follows its result."""
+    deadline = time.monotonic() + 30
+    while True:
+        found = [line for line in lines(log) if line.get("trace") == trace]
+        if sum("pages" in line for line in found) >= tasks or time.monotonic() > deadline:
+            return found
+        time.sleep(0.05)
 
 
 def wait_for(web: httpx.Client, address: str) -> None:
@@ -116,4 +122,4 @@ def test_a_producer_s_own_traceparent_is_kept(running: tuple[Running, Running, P
         received = next(client.results(tag="traced", wait=30))
         assert (received.task_id, received.success, received.warnings) == (task_id, True, ())
         received.acknowledge()
-    assert len([line for line in of_trace(log, OWN[3:35]) if "task" in line]) == 2
+    assert len([line for line in of_trace(log, OWN[3:35], tasks=2) if "task" in line]) == 2
