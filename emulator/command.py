@@ -28,7 +28,7 @@ Decorator = Callable[[Any], Any]
 
 
 def _option(name: str, *declarations: str, prefix: str = "", **attributes: Any) -> Decorator:
-    """Return the option `--name`, also set by EMULATOR_NAME. `prefix` stands before the name of the option only."""
+    """Return the option `--name`, also set by EMULATOR_NAME. `prefix` is part of the option's name only."""
     variable = f"EMULATOR_{name.replace('-', '_').upper()}"
     return click.option(f"--{prefix}{name}", *declarations, envvar=variable, show_envvar=True, **attributes)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import stat
 from pathlib import Path
 from typing import Protocol
 
@@ -84,6 +85,9 @@ class TokenFile:
         """Read the file if it has changed. The file is small and local, so this doesn't leave the event loop."""
         try:
             found = self._path.stat()
+            if not stat.S_ISREG(found.st_mode):  # opening a pipe would block the event loop
+                self._keep("it is not a regular file")
+                return
             version = (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
             if version == self._version:
                 return

@@ -13,7 +13,7 @@ LENGTH = 9  # of the part that is searched for in Base64, where the beginning an
 
 
 class Canaries:
-    """Each canary is made when it is first asked for; `found_in` returns the names of those in a text."""
+    """Each canary is made when it is first used; `found_in` returns the names of those in a text."""
 
     def __init__(self) -> None:
         self._planted: dict[str, str] = {}

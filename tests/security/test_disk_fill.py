@@ -1,4 +1,4 @@
-"""Attack: unique tasks, whose results nobody fetches, fill the disk.
+"""Attack: unique tasks, whose results are never fetched, fill the disk.
 
 Version 0.1.0 kept their results for ever if each had a `reply_tag` of its own: 57 MB in 10 s.
 """

@@ -68,7 +68,7 @@ class Ledger:
             self._bytes.adjust(entry.client, -entry.size)
 
     def doubt(self, task_id: str) -> None:
-        """Record that nobody knows whether the task was inserted: it counts until that is known."""
+        """Record that the task may not have been inserted: it counts until that is certain."""
         self._entries[task_id].doubtful = True
 
     def confirm(self, task_id: str) -> None:

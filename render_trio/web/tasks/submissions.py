@@ -129,7 +129,7 @@ class WebTasks:
         payload = messages.encode_task({**values, "traceparent": trace} if trace else values)
         self._check_capacity()
         self._ledger.reserve(task_id, client)
-        # A client that goes away cancels the insertion, but the task may be on the queue: it counts until we know.
+        # A client that goes away cancels the insertion, but the task may be on the queue: it counts meanwhile.
         self._ledger.doubt(task_id)
         await self._call(lambda: self._queue.insert(task_id, payload, WEB_TASK_TAG))
         self._ledger.confirm(task_id)

@@ -2,7 +2,7 @@
 
 Batches are small: if a worker is killed, its tasks are unavailable until their leases expire. So a worker leases only
 about BATCH_SECONDS of work, estimated from the tasks before. A request that the queue holds while the worker is idle
-asks for a single task: the worker may be busy with a task of the other tag when it arrives.
+requests a single task: the worker may be busy with a task of the other tag when it arrives.
 
 An idle worker long-polls: the queue holds the request until a task arrives. Where the queue can't do that, the worker
 pauses between requests, longer each time. An unreachable queue is retried after a pause that also doubles. All pauses

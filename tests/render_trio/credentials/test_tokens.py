@@ -96,5 +96,11 @@ def test_a_file_without_a_token_is_an_error_that_names_it_but_not_its_content(pa
 
 
 def test_a_folder_is_no_token_file(tmp_path: Path) -> None:
-    with pytest.raises(CredentialsError, match="can't be read"):
+    with pytest.raises(CredentialsError, match="it is not a regular file"):
         TokenFile(tmp_path).header()
+
+
+def test_a_pipe_is_refused_and_never_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CredentialsError, match="it is not a regular file"):
+        TokenFile(tmp_path / "pipe").header()

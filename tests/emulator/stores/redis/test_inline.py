@@ -215,7 +215,7 @@ class FaultyConnection:
     def __init__(self, fault: str) -> None:
         self.fault = fault
         self.end: list[str] = []
-        self.connection_pool = self  # it stands for its client and its pool, too
+        self.connection_pool = self  # it replaces its client and its pool, too
 
     def get_connection(self) -> FaultyConnection:
         return self

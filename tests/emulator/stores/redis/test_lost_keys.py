@@ -307,7 +307,7 @@ def test_a_deleted_database_is_not_taken_for_older_data(
 def test_restored_older_data_is_reported_once(
     store: Store, client: redis.Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The number of checks tells: here, the snapshot is older than the first one."""
+    """A snapshot that is older than the first check is recognised by its number of checks."""
     fill(store)
     for _ in range(3):
         store.check()

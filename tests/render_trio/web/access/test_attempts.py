@@ -1,4 +1,4 @@
-"""Wrong tokens are delayed per client, longer each time, and nobody else is."""
+"""Wrong tokens are delayed per client, longer each time; other clients are not delayed."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def add(queue: FakeQueue, *names: str) -> None:
 
 
 async def flood(queue: FakeQueue) -> None:
-    """Keep two tasks from the web in the queue that nobody has leased."""
+    """Keep two tasks from the web in the queue that are not leased."""
     number = 0
     while True:
         free = [name for name in queue.free() if name.startswith("web")]
